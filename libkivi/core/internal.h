@@ -1,0 +1,100 @@
+/* What the files of the core share: errors, options, URLs, escaping, the loader, clocks. */
+#ifndef KVI_INTERNAL_H
+#define KVI_INTERNAL_H
+
+#include <kivi/backend.h>
+#include <kivi/kivi.h>
+
+#define KVI_LIKELY(x) __builtin_expect(!!(x), 1)
+#define KVI_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* ---- errors (error.c) ---- */
+
+/* Sets *error (if wanted) to a new error and answers status, so that failures read `return kvi_fail(...)`. */
+kivi_status kvi_fail(kivi_error **error, kivi_status status, const char *format, ...)
+    KIVI_PRINTF(3, 4);
+/* As kivi_host.error. */
+kivi_error *kvi_error_new(kivi_status status, int64_t native_code, kivi_retryable retryable,
+                          const char *format, ...) KIVI_PRINTF(4, 5);
+/* Names the backend of an error that does not have one; `backend` must be static. NULL error: nothing. */
+void kvi_error_name_backend(kivi_error *error, const char *backend);
+kivi_error *kvi_error_copy(const kivi_error *error);
+/* Sets *error to NULL if wanted: the first line of every public fallible call. */
+static inline void kvi_error_clear(kivi_error **error)
+{
+    if (error)
+        *error = NULL;
+}
+static inline bool kvi_is_answer(kivi_status status)
+{
+    return (uint32_t)status <= KIVI_END;
+}
+
+/* ---- clocks (clock.c) ---- */
+uint64_t kvi_monotonic_ns(void);
+int64_t kvi_clock_ms(void);
+
+/* ---- options (options.c) and URLs (url.c) ---- */
+
+/* A URL taken apart, percent-decoded; absent parts are NULL. */
+typedef struct kvi_url {
+    char *scheme, *user, *password, *host, *port, *path;
+    kivi_options *query; /* never NULL after a success */
+} kvi_url;
+kivi_status kvi_url_parse(const char *text, kvi_url *url, kivi_error **error);
+void kvi_url_clear(kvi_url *url); /* wipes the password */
+
+/*
+ * Checked options of one store: core options and the backend's own, each with its value or default.
+ * INVALID names the option, and the nearest name for an unknown one. `options` wins over the URL.
+ */
+kivi_status kvi_config_new(const kivi_backend *backend, const kvi_url *url, const kivi_options *options,
+                           kivi_config **config, kivi_error **error);
+void kvi_config_free(kivi_config *config); /* wipes secrets */
+bool kvi_config_is_set(const kivi_config *config, const char *name); /* said by URL or options, not a default */
+const char *kvi_config_text(const kivi_config *config, const char *name);
+int64_t kvi_config_int(const kivi_config *config, const char *name);
+double kvi_config_float(const kivi_config *config, const char *name);
+void kvi_config_set_reporter(kivi_config *config, void *reporter);
+void *kvi_config_reporter(const kivi_config *config);
+const char *kvi_config_scheme(const kivi_config *config);
+kivi_event_fn kvi_options_hook(const kivi_options *options, void **user);
+
+/* ---- loader (loader.c) ---- */
+
+/* The backend of a scheme: registered, or from its plugin. INVALID lists the known schemes; UNSUPPORTED says what to install. */
+kivi_status kvi_backend_find(const char *scheme, const kivi_backend **backend, kivi_error **error);
+extern const kivi_host kvi_host_table; /* host.c */
+/* Defined by the store: kivi_host.report. */
+void kvi_store_report(void *reporter, kivi_event_type type, kivi_status status, uint64_t items);
+
+/* ---- escaping (escape.c) ---- */
+
+/* True when every key is stored as it is. */
+bool kvi_escape_is_trivial(const kivi_escape *escape);
+/* Appends the stored form of key to `out` (after a namespace that is already there). */
+kivi_status kvi_escape_encode(const kivi_escape *escape, kivi_slice key, kivi_buffer *out);
+/* Replaces `out` by the key of a stored name; KIVI_CORRUPT when it is not the encoding of its decoding (a stranger's). */
+kivi_status kvi_escape_decode(const kivi_escape *escape, kivi_slice stored, kivi_buffer *out);
+/* Appends the longest stored prefix common to the encodings of all continuations of `prefix`. */
+kivi_status kvi_escape_prefix(const kivi_escape *escape, kivi_slice prefix, kivi_buffer *out);
+/* Whether keys of plain bytes come in byte order though others are escaped: true only if nothing inside a key is ever escaped. */
+bool kvi_escape_keeps_order(const kivi_escape *escape);
+/* The most stored bytes one key byte can take: 1 or 3. */
+unsigned kvi_escape_factor(const kivi_escape *escape);
+
+/* ---- codecs (codecs/) ---- */
+
+#define KVI_INTEGER_MAX 24 /* bytes that an encoded int64 takes at most, in any codec */
+typedef struct kvi_codec {
+    const char *name;
+    /* OK, or WRONG_TYPE when the bytes are no integer of this codec, OVERFLOW beyond int64. */
+    kivi_status (*integer_read)(kivi_slice bytes, int64_t *value);
+    size_t (*integer_write)(int64_t value, uint8_t bytes[KVI_INTEGER_MAX]);
+    const struct kvi_reader_ops *reader; /* codecs/codec.h */
+    const struct kvi_writer_ops *writer;
+} kvi_codec;
+/* NULL: unknown. The first stage of a codec option such as "msgpack". */
+const kvi_codec *kvi_codec_find(const char *name);
+
+#endif

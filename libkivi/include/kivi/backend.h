@@ -1,0 +1,309 @@
+/**
+ * The backend contract: what a store's plugin gives the core, for authors of backends.
+ *
+ * A backend is a constant table, kivi_backend. It works on stored keys and stored values: namespaces,
+ * escapes, codecs, limits, folding of duplicate keys, batching, pooling, deadlines, retries and hooks
+ * are the core's. It is made of three verbs over vectors: read, write and scan, plus step, which goes on with
+ * the verb that answered KIVI_PENDING. docs/add-a-backend.md walks through a complete one.
+ *
+ * Two shapes:
+ * - KIVI_BACKEND_BLOCKING: a verb does all its work before it answers. Local engines; client libraries
+ *   that cannot be stepped. It asks kivi_wait_check() at least every 50 ms and on EINTR where it waits, and
+ *   returns at once when that is not KIVI_OK.
+ * - stepped (no flag): nothing ever blocks. A verb begins, answers KIVI_PENDING, and step() goes on when
+ *   the descriptor it named is ready; items are completed one by one as replies arrive.
+ */
+#ifndef KIVI_BACKEND_H
+#define KIVI_BACKEND_H
+
+#include <kivi/batch.h>
+#include <kivi/error.h>
+#include <kivi/info.h>
+#include <kivi/options.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Grows by one whenever a table below changes in a way that older plugins cannot stand. */
+#define KIVI_BACKEND_ABI 1
+
+typedef struct kivi_host kivi_host;
+typedef struct kivi_config kivi_config; /**< the options of the store being opened */
+
+/* ---- Waiting -------------------------------------------------------------------------------------- */
+
+/** How long a verb may take and whether it should still go on. Valid during the verb only. */
+typedef struct kivi_wait {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint64_t deadline_ns; /**< CLOCK_MONOTONIC time at which the verb must have ended; UINT64_MAX: none */
+    /** KIVI_OK: go on. Else the status (TIMEOUT, INTERRUPTED, CLOSED) with which to end at once. May run code of
+     *  the caller's language: ask it with no lock held that another call could need. */
+    kivi_status (*check)(const struct kivi_wait *wait);
+} kivi_wait;
+
+static inline kivi_status kivi_wait_check(const kivi_wait *wait)
+{
+    return wait->check(wait);
+}
+
+/** What a pending session waits for. */
+typedef struct kivi_poll {
+    uint32_t struct_size;
+    int32_t fd;         /**< a descriptor for poll(2), -1: only the time counts */
+    uint32_t events;    /**< POLLIN, POLLOUT */
+    uint32_t reserved;
+    int64_t timeout_ns; /**< step again after so long whatever happens; negative: no such time */
+} kivi_poll;
+
+/* ---- Reading -------------------------------------------------------------------------------------- */
+
+enum {
+    KIVI_WANT_VALUE = 1 << 0,  /**< deliver the value */
+    KIVI_WANT_EXPIRY = 1 << 1, /**< answer ttl_ms */
+    KIVI_WANT_VERSION = 1 << 2 /**< deliver the version, if it is something else than the stored bytes */
+};
+
+typedef enum kivi_then { KIVI_THEN_NOTHING = 0, KIVI_THEN_DELETE = 1, KIVI_THEN_TOUCH = 2 } kivi_then;
+
+/** How much of an item has left this process. Decides between TIMEOUT and UNCERTAIN, and who may retry. */
+typedef enum kivi_sent { KIVI_SENT_NOTHING = 0, KIVI_SENT_PARTLY = 1, KIVI_SENT_WHOLLY = 2 } kivi_sent;
+
+/** One key to read. With `want` 0 only its presence is asked. */
+typedef struct kivi_read_item {
+    kivi_slice key;
+    uint32_t want;
+    int32_t then;    /**< kivi_then, in one step with the reading */
+    int64_t ttl_ms;  /**< THEN_TOUCH: new TTL, KIVI_TTL_NONE persists. Answer of WANT_EXPIRY: ms left, or KIVI_TTL_NONE */
+    /* answers */
+    kivi_status status; /**< KIVI_PENDING until complete: OK, NOT_FOUND, or a failure of this item */
+    int32_t sent;       /**< kivi_sent; stepped backends keep it up to date */
+    kivi_error *error;  /**< set by a failed item, from kivi_host.error; the core frees it */
+    void *tag;          /**< the core's */
+} kivi_read_item;
+
+/**
+ * Keys to read: each once, sorted by bytes. Step by `item_size`. A backend delivers a value (while it lies
+ * in the client library's memory) before it sets the item's status; a deliver that does not answer
+ * KIVI_OK ends the item with that status.
+ */
+typedef struct kivi_read_vector {
+    uint32_t struct_size;
+    uint32_t item_size;
+    kivi_read_item *items;
+    size_t count;
+    /** Hands over a value and version (empty: the version is the stored bytes). Not called with only presence or expiry asked. */
+    kivi_status (*deliver)(struct kivi_read_vector *vector, kivi_read_item *item, kivi_slice value,
+                           kivi_slice version);
+    void *owner; /**< the core's */
+} kivi_read_vector;
+
+/* ---- Writing -------------------------------------------------------------------------------------- */
+
+/** One key to write. */
+typedef struct kivi_write_item {
+    kivi_slice key;
+    int32_t kind;      /**< kivi_op_kind */
+    int32_t condition; /**< kivi_condition */
+    kivi_slice value;
+    kivi_slice expected;
+    int64_t ttl_ms; /**< above 0, KIVI_TTL_NONE or KIVI_TTL_KEEP; INCREMENT: only when it creates the key */
+    int64_t by;     /**< INCREMENT: the sum of all that are combined in this item */
+    uint32_t flags; /**< KIVI_OP_WANT_EXISTED */
+    /* answers */
+    int32_t sent;       /**< kivi_sent */
+    kivi_status status; /**< KIVI_PENDING until complete: OK, NOT_FOUND (TOUCH), CONDITION, ABORTED, or a failure */
+    int32_t existed;    /**< WANT_EXISTED: 0 or 1 */
+    int64_t integer;    /**< INCREMENT: the sum now stored */
+    kivi_error *error;  /**< set by a failed item; the core frees it */
+    void *tag;          /**< the core's */
+} kivi_write_item;
+
+enum {
+    KIVI_VECTOR_ATOMIC = 1 << 0 /**< all or nothing; conditions judged on the state before */
+};
+
+/**
+ * Keys to write: each once, sorted by bytes. An item that fails does so alone; a backend whose vector is
+ * one statement or transaction that was refused whole answers the verb with the failure, KIVI_RETRY_YES
+ * and every status still KIVI_PENDING: the core halves the vector until the culprit is alone.
+ */
+typedef struct kivi_write_vector {
+    uint32_t struct_size;
+    uint32_t item_size;
+    kivi_write_item *items;
+    size_t count;
+    uint32_t flags; /**< KIVI_VECTOR_ATOMIC */
+    uint32_t reserved;
+    /**
+     * For backends that increment inside their own transaction: computes the new stored bytes from the old
+     * (`old` NULL: missing or expired). KIVI_OK: store `*bytes` (valid until the next call for the vector);
+     * any other status: leave the key alone and give the item that status. The callback fills in
+     * `integer`. May be called again for a replayed transaction.
+     */
+    kivi_status (*increment)(struct kivi_write_vector *vector, kivi_write_item *item,
+                             const kivi_slice *old, kivi_slice *bytes);
+    void *owner; /**< the core's */
+} kivi_write_vector;
+
+/* ---- Scanning ------------------------------------------------------------------------------------- */
+
+/** One page of a scan over stored keys. */
+typedef struct kivi_scan_range {
+    uint32_t struct_size;
+    uint32_t flags;     /**< KIVI_SCAN_KEYS, KIVI_SCAN_WANT_EXPIRY */
+    kivi_slice prefix;  /**< stored bytes that keys begin with */
+    kivi_slice after;   /**< only keys beyond it; given only to backends whose order is bytes */
+    kivi_slice cursor;  /**< the backend's own bytes from the page before; empty: the beginning */
+    uint64_t limit;     /**< pairs, at least 1 */
+} kivi_scan_range;
+
+/** Where a page goes. Both calls copy what they are given. */
+typedef struct kivi_scan_sink {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /** One pair; `ttl_ms` KIVI_TTL_NONE when it never expires. KIVI_END: enough, give the cursor behind this pair and return OK. Other failures end the verb. */
+    kivi_status (*pair)(struct kivi_scan_sink *sink, kivi_slice key, kivi_slice value, int64_t ttl_ms);
+    /** Where the next page begins; not called when the scan is complete. At most 4 KiB. */
+    kivi_status (*cursor)(struct kivi_scan_sink *sink, kivi_slice cursor);
+    void *owner; /**< the core's */
+} kivi_scan_sink;
+
+/* ---- An open backend ------------------------------------------------------------------------------ */
+
+/** Which keys a store cannot hold as they are; the core escapes them. Zeroed: all fit. */
+typedef struct kivi_escape {
+    uint32_t struct_size;
+    uint32_t rules;             /**< KIVI_ESCAPE_* */
+    uint8_t bytes[32];          /**< a bit for each byte value that is always escaped: bytes[b / 8] >> (b % 8) & 1 */
+    const char *reserved_prefix; /**< keys that begin so get their first byte escaped; NULL: none */
+} kivi_escape;
+
+enum {
+    KIVI_ESCAPE_UTF8 = 1 << 0,          /**< what is outside well-formed UTF-8 is escaped */
+    KIVI_ESCAPE_PATH = 1 << 1,          /**< a leading '/', '/' after '/', and the dots of segments "." and ".." */
+    KIVI_ESCAPE_OUTER_SPACE = 1 << 2,   /**< a leading and a trailing space */
+    KIVI_ESCAPE_TRAILING_SPACE = 1 << 3 /**< a trailing space */
+};
+
+typedef enum kivi_layout {
+    KIVI_LAYOUT_UNMARKED = 0, /**< the store has no place for a mark */
+    KIVI_LAYOUT_OURS = 1,     /**< marked, or empty */
+    KIVI_LAYOUT_FOREIGN = 2   /**< another program's: open needs a codec named */
+} kivi_layout;
+
+enum {
+    KIVI_BACKEND_BLOCKING = 1 << 0,       /**< verbs block; else they are stepped */
+    KIVI_BACKEND_SHARED_READS = 1 << 1,   /**< read and scan with a null session, from many threads at once (blocking only) */
+    KIVI_BACKEND_IN_PLACE = 1 << 2,       /**< delivered values may be looked at for long, by code that calls the store */
+    KIVI_BACKEND_INCREMENTS = 1 << 3,     /**< write does KIVI_OP_INCREMENT; else the core emulates it by conditions */
+    KIVI_BACKEND_TAKES = 1 << 4,          /**< read does THEN_DELETE and THEN_TOUCH; else the core emulates them by versions */
+    KIVI_BACKEND_GROUP_COMMIT = 1 << 5,   /**< a write vector is dear whatever its size: the leader may wait for others to join */
+    KIVI_BACKEND_FORK_REFUSED = 1 << 6,   /**< a child answers KIVI_FORKED: the engine cannot be had twice */
+    KIVI_BACKEND_FORK_PRIVATE = 1 << 7    /**< a child goes on with its own copy of the instance and its sessions are closed as usual */
+};
+
+/** What open answers. */
+typedef struct kivi_instance {
+    uint32_t struct_size;
+    uint32_t flags;       /**< KIVI_BACKEND_* */
+    void *handle;         /**< given to every function below; two opens may answer the same, counted, engine */
+    int32_t layout;       /**< kivi_layout */
+    uint32_t max_lanes;   /**< sessions the engine can use at once; 0: any. 1 for single-writer engines */
+    uint64_t max_items;   /**< items of a vector; 0: any */
+    uint64_t max_bytes;   /**< bytes of keys and values of a vector; 0: any */
+    uint64_t max_stored_key; /**< bytes of a stored key */
+    kivi_escape escape;
+    kivi_capabilities capabilities; /**< max_key, max_key_plain and max_ttl may be 0: the core fills them in */
+} kivi_instance;
+
+/** The backend's table. Functions marked (optional) may be NULL. */
+typedef struct kivi_backend {
+    uint32_t struct_size;
+    uint32_t abi;          /**< KIVI_BACKEND_ABI */
+    const char *name;      /**< "lmdb" */
+    const char *schemes;   /**< separated by spaces: "redis rediss redis+unix" */
+    const char *summary;   /**< one line for `kivi stores` */
+    const kivi_option_info *options; /**< own options; "path", "host", "port", "user", "password" take a URL's parts */
+    size_t option_count;
+
+    /** Opens or shares the engine. May block within `wait` (blocking backends); stepped ones only read options. */
+    kivi_status (*open)(const kivi_config *config, const kivi_wait *wait, kivi_instance *instance,
+                        kivi_error **error);
+    void (*close)(void *instance);
+    /** In a forked child, instead of close: free memory and descriptors, say nothing on any wire, take no lock of the parent's. */
+    void (*abandon)(void *instance);
+
+    /** A session: one lane's connection or writer; NULL functions: the session is the instance itself. Never blocks. */
+    kivi_status (*session_open)(void *instance, void **session, kivi_error **error);
+    void (*session_close)(void *instance, void *session); /**< also with a verb in flight */
+    void (*session_abandon)(void *instance, void *session);
+    /** Blocking backends that touch a network: makes the verb of the session return within 50 ms; any thread. (optional) */
+    void (*interrupt)(void *instance, void *session);
+
+    /** A verb answers OK when it is through the vector (items tell their own failures), KIVI_PENDING, or the failure of all items still pending. */
+    kivi_status (*read)(void *instance, void *session, kivi_read_vector *vector, const kivi_wait *wait,
+                        kivi_error **error);
+    kivi_status (*write)(void *instance, void *session, kivi_write_vector *vector, const kivi_wait *wait,
+                         kivi_error **error);
+    /** `range` and `sink` stay valid until the verb is done. UNSUPPORTED where there is no scan. */
+    kivi_status (*scan)(void *instance, void *session, const kivi_scan_range *range, kivi_scan_sink *sink,
+                        const kivi_wait *wait, kivi_error **error);
+    /** Goes on with the pending verb: as the verb answers, and with KIVI_PENDING fills `poll`. `revents` from poll(2), 0 the first time. Stepped only. */
+    kivi_status (*step)(void *instance, void *session, uint32_t revents, kivi_poll *poll, kivi_error **error);
+
+    /** Counts keys under a stored prefix better than a scan would; UNSUPPORTED: walk. Blocking with shared reads only. (optional) */
+    kivi_status (*count)(void *instance, kivi_slice prefix, const kivi_wait *wait, uint64_t *count,
+                         kivi_error **error);
+    /** One line for health checks, without secrets; does not block. (optional) */
+    void (*detail)(void *instance, char *text, size_t capacity);
+
+    /** Around fork, in every process that forks with the instance open: make its memory whole for the child. (optional) */
+    void (*fork_prepare)(void *instance);
+    void (*fork_parent)(void *instance);
+    void (*fork_child)(void *instance);
+} kivi_backend;
+
+/** What the core gives a plugin: all that it may call. */
+struct kivi_host {
+    uint32_t struct_size;
+    uint32_t abi; /**< KIVI_BACKEND_ABI */
+    /** A new error; the backend's name is added by the core. Never NULL: out of memory it is a static one. */
+    kivi_error *(*error)(kivi_status status, int64_t native_code, kivi_retryable retryable,
+                         const char *format, ...) KIVI_PRINTF(4, 5);
+    /** Options by name, already checked; those not set have their defaults. text: NULL where there is none. Valid during open. */
+    const char *(*option_text)(const kivi_config *config, const char *name);
+    int64_t (*option_int)(const kivi_config *config, const char *name); /**< also SIZE, DURATION in ms, BOOL as 0 or 1 */
+    double (*option_float)(const kivi_config *config, const char *name);
+    /** Opaque, unique to the store being opened; for report(), as long as the store's instance is open. */
+    void *(*reporter)(const kivi_config *config);
+    /** Tells the store of something it cannot see: SWEEP (expired entries removed), RECONNECT. Any thread, no lock held. */
+    void (*report)(void *reporter, kivi_event_type type, kivi_status status, uint64_t items);
+    uint64_t (*monotonic_ns)(void); /**< CLOCK_MONOTONIC */
+    int64_t (*clock_ms)(void);      /**< ms since 1970-01-01 UTC; not before the last answer */
+    /** XXH64, seed 0: the hash that an expiry kept beside a value carries. (https://github.com/Cyan4973/xxHash) */
+    uint64_t (*hash64)(kivi_slice bytes);
+};
+
+/**
+ * The one symbol a plugin exports: takes the host's ABI version and table, answers its own table, or NULL
+ * where it cannot work with that host. Called once a process; the table lives as long as the process.
+ */
+typedef const kivi_backend *(*kivi_plugin_fn)(uint32_t host_abi, const kivi_host *host);
+#define KIVI_PLUGIN_SYMBOL "kivi_plugin"
+#if defined(KIVI_PLUGIN) && defined(__GNUC__)
+__attribute__((visibility("default"))) const kivi_backend *kivi_plugin(uint32_t host_abi,
+                                                                       const kivi_host *host);
+#endif
+
+/**
+ * Registers a backend from memory, for static linking and tests: its schemes are then found before any
+ * plugin. Process-wide, any thread. INVALID: another ABI, or a scheme that is registered. Since 0.1.
+ */
+KIVI_API kivi_status kivi_backend_register(kivi_plugin_fn plugin, kivi_error **error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,43 @@
+/* Errors: what went wrong, said once, owned by the caller. */
+#ifndef KIVI_ERROR_H
+#define KIVI_ERROR_H
+
+#include <kivi/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * A failure. Immutable; may be read from any thread; freed once by whoever received it.
+ *
+ * Every fallible call takes a `kivi_error **` last. NULL: the caller does not want it. Otherwise the
+ * call first sets it to NULL and, on failure, to a new error (a previous one is not freed). Messages
+ * hold no secret, no value and no text of another engine passed on unread; they may hold a key.
+ */
+typedef struct kivi_error kivi_error;
+
+/** Whether doing the same again can help. */
+typedef enum kivi_retryable {
+    KIVI_RETRY_NO = 0,
+    KIVI_RETRY_YES = 1,          /**< nothing was applied */
+    KIVI_RETRY_IF_IDEMPOTENT = 2 /**< it may have been applied */
+} kivi_retryable;
+
+/** The status that the call answered. Since 0.1. */
+KIVI_API kivi_status kivi_error_status(const kivi_error *error);
+/** One line of text without a final full stop, UTF-8; lives as long as the error. Since 0.1. */
+KIVI_API const char *kivi_error_message(const kivi_error *error);
+/** The backend's name ("lmdb"), or "" where no backend was reached. Since 0.1. */
+KIVI_API const char *kivi_error_backend(const kivi_error *error);
+/** The number the client library or operating system gave, or 0. Since 0.1. */
+KIVI_API int64_t kivi_error_native_code(const kivi_error *error);
+/** Whether trying again can help. Since 0.1. */
+KIVI_API kivi_retryable kivi_error_retryable(const kivi_error *error);
+/** Frees an error; NULL is nothing. Since 0.1. */
+KIVI_API void kivi_error_free(kivi_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
