@@ -34,7 +34,40 @@ static inline bool kvi_is_answer(kivi_status status)
 uint64_t kvi_monotonic_ns(void);
 int64_t kvi_clock_ms(void);
 
+/* ---- calls (call.c) ---- */
+bool kvi_interrupt_is_raised(const kivi_interrupt *interrupt);
+
+/* ---- hashing (hash64.c): as kivi_host.hash64 ---- */
+uint64_t kvi_hash64(kivi_slice bytes);
+
 /* ---- options (options.c) and URLs (url.c) ---- */
+
+/* How a setting was given; its text alone does not say what a bare number means. */
+typedef enum kvi_given {
+    KVI_GIVEN_TEXT = 0,
+    KVI_GIVEN_NUMBER = 1, /* kivi_options_set_int(): a DURATION in ms */
+    KVI_GIVEN_BARE = 2    /* named in a URL without a value: its text is "true" */
+} kvi_given;
+kvi_given kvi_options_given(const kivi_options *options, const char *name);
+/* Sets an option that a URL names without a value. */
+kivi_status kvi_options_set_bare(kivi_options *options, const char *name, kivi_error **error);
+/* The options that every store has (option_table.c). */
+const kivi_option_info *kvi_core_options(size_t *count);
+/* An option of a backend by position, below option_count. */
+const kivi_option_info *kvi_backend_option(const kivi_backend *backend, size_t index);
+/* All options by position: core first, then the backend's. NULL past the last. */
+const kivi_option_info *kvi_option_at(const kivi_backend *backend, size_t index);
+/* The option of that name, core or backend's (`backend` may be NULL); NULL: there is none. */
+const kivi_option_info *kvi_option_find(const kivi_backend *backend, const char *name);
+/* The option whose name is most like `name`, where one is like it; else NULL. */
+const kivi_option_info *kvi_option_nearest(const kivi_backend *backend, const char *name);
+/* An option's text as a number (INT, SIZE, DURATION in ms, BOOL) or a real (FLOAT). INVALID says what would fit. */
+typedef struct kvi_option_value {
+    int64_t number;
+    double real;
+} kvi_option_value;
+kivi_status kvi_option_read(const kivi_option_info *info, const char *text, kvi_given given,
+                            kvi_option_value *value, kivi_error **error);
 
 /* A URL taken apart, percent-decoded; absent parts are NULL. */
 typedef struct kvi_url {
@@ -60,11 +93,17 @@ void *kvi_config_reporter(const kivi_config *config);
 const char *kvi_config_scheme(const kivi_config *config);
 kivi_event_fn kvi_options_hook(const kivi_options *options, void **user);
 
-/* ---- loader (loader.c) ---- */
+/* ---- loader (loader.c) ----
+ * Schemes come from registered backends, from built-in ones, and from plugin directories, where a text file
+ * NAME.plugin names schemes, library file and the package of the client library without loading anything. */
 
 /* The backend of a scheme: registered, or from its plugin. INVALID lists the known schemes; UNSUPPORTED says what to install. */
 kivi_status kvi_backend_find(const char *scheme, const kivi_backend **backend, kivi_error **error);
+/* Known schemes by position, in the order of their names; *scheme NULL past the last. Loads nothing. Static texts. */
+kivi_status kvi_scheme_at(size_t index, const char **scheme, const char **backend_name, kivi_error **error);
 extern const kivi_host kvi_host_table; /* host.c */
+/* Backends compiled into the library, ended by NULL; the build writes this table. */
+extern const kivi_plugin_fn kvi_builtin_plugins[];
 /* Defined by the store: kivi_host.report. */
 void kvi_store_report(void *reporter, kivi_event_type type, kivi_status status, uint64_t items);
 
@@ -82,6 +121,16 @@ kivi_status kvi_escape_prefix(const kivi_escape *escape, kivi_slice prefix, kivi
 bool kvi_escape_keeps_order(const kivi_escape *escape);
 /* The most stored bytes one key byte can take: 1 or 3. */
 unsigned kvi_escape_factor(const kivi_escape *escape);
+
+/* ---- text (utf8.c, words.c) ---- */
+
+bool kvi_utf8_is_valid(kivi_slice text);
+/* Length of the well-formed sequence that `text` begins with: 1 to 4, or 0. */
+size_t kvi_utf8_sequence(kivi_slice text);
+/* Whether `word` (not empty) is one of the words of `words`, which are separated by spaces. */
+bool kvi_words_have(const char *words, const char *word);
+/* The next word of *words into *word, its length answered; 0: no more. Moves *words on. */
+size_t kvi_words_next(const char **words, const char **word);
 
 /* ---- codecs (codecs/) ---- */
 

@@ -33,22 +33,31 @@ typedef struct kivi_config kivi_config; /**< the options of the store being open
 
 /* ---- Waiting -------------------------------------------------------------------------------------- */
 
-/** How long a verb may take and whether it should still go on. Valid during the verb only. */
+/**
+ * How long a verb may take and whether it should still go on. Valid during the verb only. Nothing in it is
+ * computed before it is asked for: a verb that does not wait reads no clock.
+ */
 typedef struct kivi_wait {
     uint32_t struct_size;
     uint32_t flags;
-    uint64_t deadline_ns; /**< CLOCK_MONOTONIC time at which the verb must have ended; UINT64_MAX: none */
+    /** CLOCK_MONOTONIC time in ns at which the verb must have ended; UINT64_MAX: none. */
+    uint64_t (*deadline)(struct kivi_wait *wait);
     /** KIVI_OK: go on. Else the status (TIMEOUT, INTERRUPTED, CLOSED) with which to end at once. May run code of
      *  the caller's language: ask it with no lock held that another call could need. */
-    kivi_status (*check)(const struct kivi_wait *wait);
+    kivi_status (*check)(struct kivi_wait *wait);
 } kivi_wait;
 
-static inline kivi_status kivi_wait_check(const kivi_wait *wait)
+static inline uint64_t kivi_wait_deadline(kivi_wait *wait)
+{
+    return wait->deadline(wait);
+}
+
+static inline kivi_status kivi_wait_check(kivi_wait *wait)
 {
     return wait->check(wait);
 }
 
-/** What a pending session waits for. */
+/** What a pending session waits for. The core fills in struct_size and -1, 0, -1 before it asks. */
 typedef struct kivi_poll {
     uint32_t struct_size;
     int32_t fd;         /**< a descriptor for poll(2), -1: only the time counts */
@@ -67,7 +76,12 @@ enum {
 
 typedef enum kivi_then { KIVI_THEN_NOTHING = 0, KIVI_THEN_DELETE = 1, KIVI_THEN_TOUCH = 2 } kivi_then;
 
-/** How much of an item has left this process. Decides between TIMEOUT and UNCERTAIN, and who may retry. */
+/**
+ * How much of an item has left this process. Decides between TIMEOUT and UNCERTAIN, and who may retry.
+ * A stepped backend keeps it up to date. From SENT_WHOLLY on it reads nothing more through the slices of
+ * the item: their owner may be gone. A blocking backend may leave NOTHING in items of a vector that had no
+ * effect; anything else of a write that did not complete is answered as KIVI_UNCERTAIN.
+ */
 typedef enum kivi_sent { KIVI_SENT_NOTHING = 0, KIVI_SENT_PARTLY = 1, KIVI_SENT_WHOLLY = 2 } kivi_sent;
 
 /** One key to read. With `want` 0 only its presence is asked. */
@@ -78,7 +92,7 @@ typedef struct kivi_read_item {
     int64_t ttl_ms;  /**< THEN_TOUCH: new TTL, KIVI_TTL_NONE persists. Answer of WANT_EXPIRY: ms left, or KIVI_TTL_NONE */
     /* answers */
     kivi_status status; /**< KIVI_PENDING until complete: OK, NOT_FOUND, or a failure of this item */
-    int32_t sent;       /**< kivi_sent; stepped backends keep it up to date */
+    int32_t sent;       /**< kivi_sent */
     kivi_error *error;  /**< set by a failed item, from kivi_host.error; the core frees it */
     void *tag;          /**< the core's */
 } kivi_read_item;
@@ -126,8 +140,9 @@ enum {
 
 /**
  * Keys to write: each once, sorted by bytes. An item that fails does so alone; a backend whose vector is
- * one statement or transaction that was refused whole answers the verb with the failure, KIVI_RETRY_YES
- * and every status still KIVI_PENDING: the core halves the vector until the culprit is alone.
+ * one statement or transaction that was refused whole for the sake of some item answers the verb with that
+ * failure, KIVI_RETRY_YES and every status still KIVI_PENDING: the core halves the vector until the culprit
+ * is alone. For a refusal that no halving can mend (disk full, KIVI_IO; busy, KIVI_BUSY; see the verbs) it does not.
  */
 typedef struct kivi_write_vector {
     uint32_t struct_size;
@@ -229,7 +244,7 @@ typedef struct kivi_backend {
     size_t option_count;
 
     /** Opens or shares the engine. May block within `wait` (blocking backends); stepped ones only read options. */
-    kivi_status (*open)(const kivi_config *config, const kivi_wait *wait, kivi_instance *instance,
+    kivi_status (*open)(const kivi_config *config, kivi_wait *wait, kivi_instance *instance,
                         kivi_error **error);
     void (*close)(void *instance);
     /** In a forked child, instead of close: free memory and descriptors, say nothing on any wire, take no lock of the parent's. */
@@ -238,23 +253,33 @@ typedef struct kivi_backend {
     /** A session: one lane's connection or writer; NULL functions: the session is the instance itself. Never blocks. */
     kivi_status (*session_open)(void *instance, void **session, kivi_error **error);
     void (*session_close)(void *instance, void *session); /**< also with a verb in flight */
-    void (*session_abandon)(void *instance, void *session);
+    /** In a forked child, instead of session_close. `in_verb`: a thread of the parent was inside, the session's memory
+     *  may be half changed: close its descriptors and leave the memory. */
+    void (*session_abandon)(void *instance, void *session, bool in_verb);
     /** Blocking backends that touch a network: makes the verb of the session return within 50 ms; any thread. (optional) */
     void (*interrupt)(void *instance, void *session);
 
-    /** A verb answers OK when it is through the vector (items tell their own failures), KIVI_PENDING, or the failure of all items still pending. */
-    kivi_status (*read)(void *instance, void *session, kivi_read_vector *vector, const kivi_wait *wait,
+    /**
+     * The verbs. OK: through the vector; items tell their own failures, and items still KIVI_PENDING are leftovers
+     * that the core asks again. KIVI_PENDING: step() goes on. A failure: the status and error of every item still
+     * KIVI_PENDING; the core then closes the session and opens a new one, unless the error says KIVI_RETRY_YES and
+     * is not UNAVAILABLE, TIMEOUT or INTERRUPTED: nothing was applied and the session is in order.
+     * UNAVAILABLE with KIVI_RETRY_YES: a session broke; the core sends reads, and writes of which nothing was sent, again
+     * within the call. UNAVAILABLE with KIVI_RETRY_LATER: every address refused; the call fails at once.
+     * An error goes to `*error` of the verb or to the item's `error`, never to both.
+     */
+    kivi_status (*read)(void *instance, void *session, kivi_read_vector *vector, kivi_wait *wait,
                         kivi_error **error);
-    kivi_status (*write)(void *instance, void *session, kivi_write_vector *vector, const kivi_wait *wait,
+    kivi_status (*write)(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
                          kivi_error **error);
     /** `range` and `sink` stay valid until the verb is done. UNSUPPORTED where there is no scan. */
     kivi_status (*scan)(void *instance, void *session, const kivi_scan_range *range, kivi_scan_sink *sink,
-                        const kivi_wait *wait, kivi_error **error);
+                        kivi_wait *wait, kivi_error **error);
     /** Goes on with the pending verb: as the verb answers, and with KIVI_PENDING fills `poll`. `revents` from poll(2), 0 the first time. Stepped only. */
     kivi_status (*step)(void *instance, void *session, uint32_t revents, kivi_poll *poll, kivi_error **error);
 
     /** Counts keys under a stored prefix better than a scan would; UNSUPPORTED: walk. Blocking with shared reads only. (optional) */
-    kivi_status (*count)(void *instance, kivi_slice prefix, const kivi_wait *wait, uint64_t *count,
+    kivi_status (*count)(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,
                          kivi_error **error);
     /** One line for health checks, without secrets; does not block. (optional) */
     void (*detail)(void *instance, char *text, size_t capacity);

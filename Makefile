@@ -1,0 +1,40 @@
+# The front door. Each target is a script of tools/ or a line of CMake; see `make help`.
+PRESET ?= dev
+PREFIX ?= /usr/local
+
+.PHONY: help demo build test bench servers servers-stop install uninstall clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
+
+demo: ## install what is missing, build, and show a real data set going in and out
+	tools/install-packages
+	tools/build $(PRESET)
+	tools/demo
+
+build: ## build into build/ (PRESET=dev); then `. build/env.sh`
+	tools/build $(PRESET)
+
+test: ## everything that must hold: tests, sanitizers, fuzzers
+	tools/test
+
+bench: ## measure beside the raw libraries and rewrite the table in README.md
+	tools/install-packages
+	tools/build release
+	tools/bench
+
+servers: ## start the servers that tests run against; their URLs go to build/servers.env
+	tests/servers/start
+
+servers-stop: ## stop those servers
+	tests/servers/stop
+
+install: ## build for release and install under PREFIX (/usr/local)
+	tools/build release
+	cmake --install build/release --prefix $(PREFIX)
+
+uninstall: ## take away what the last install put in place
+	tools/uninstall build/release
+
+clean: servers-stop ## remove build/
+	rm -rf build

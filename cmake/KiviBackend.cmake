@@ -1,0 +1,125 @@
+# kivi_add_backend: builds one backend as a plugin, or into the library. Installed as well, so that
+# find_package(kivi) gives it to backends that live elsewhere.
+#
+#   kivi_add_backend(NAME lmdb SCHEMES lmdb SUMMARY "LMDB, the embedded default"
+#                    PACKAGE liblmdb0 SOURCES lmdb.c map.c LIBRARIES lmdb)
+#
+# SCHEMES    the URL schemes it serves (a list)
+# SUMMARY    one line for `kivi stores`
+# PACKAGE    what a user installs when the client library is missing; may be absent
+# SOURCES    its C files
+# LIBRARIES  what it links; may be absent
+set(KIVI_PLUGIN_MAP ${CMAKE_CURRENT_LIST_DIR}/plugin.map)
+
+function(kivi_add_backend)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;SUMMARY;PACKAGE" "SCHEMES;SOURCES;LIBRARIES")
+    foreach(needed NAME SCHEMES SUMMARY SOURCES)
+        if(NOT arg_${needed})
+            message(FATAL_ERROR "kivi_add_backend: ${needed} is missing")
+        endif()
+    endforeach()
+    if(arg_UNPARSED_ARGUMENTS)
+        message(FATAL_ERROR "kivi_add_backend: unknown: ${arg_UNPARSED_ARGUMENTS}")
+    endif()
+    if(arg_NAME IN_LIST KIVI_WITHOUT)
+        message(STATUS "backend ${arg_NAME}: left out (KIVI_WITHOUT)")
+        return()
+    endif()
+    foreach(library IN LISTS arg_LIBRARIES)
+        kivi_require_library(${arg_NAME} ${library})
+    endforeach()
+    if(arg_NAME IN_LIST KIVI_STATIC_BACKENDS)
+        kivi_add_static_backend()
+    else()
+        kivi_add_plugin()
+        if(TARGET kivi_static AND KIVI_TESTS)
+            kivi_add_archive()
+        endif()
+    endif()
+endfunction()
+
+# Fails early, and with a name, when a client library is not installed.
+function(kivi_require_library name library)
+    if(TARGET ${library} OR library MATCHES "^-|/|::")
+        return()
+    endif()
+    find_library(KIVI_LIBRARY_${library} ${library})
+    if(NOT KIVI_LIBRARY_${library})
+        message(FATAL_ERROR "backend ${name}: no library ${library} here. Install it "
+                "(tools/install-packages), or leave the backend out with -DKIVI_WITHOUT=${name}")
+    endif()
+endfunction()
+
+# Reads the arg_ variables of kivi_add_backend.
+function(kivi_add_static_backend)
+    set(target kivi_backend_${arg_NAME})
+    add_library(${target} OBJECT ${arg_SOURCES})
+    target_compile_definitions(${target} PRIVATE
+        KIVI_BUILDING KIVI_PLUGIN kivi_plugin=kvi_plugin_${arg_NAME})
+    target_link_libraries(${target} PRIVATE kivi_flags kivi_headers ${arg_LIBRARIES})
+    foreach(library kivi kivi_static)
+        target_sources(${library} PRIVATE $<TARGET_OBJECTS:${target}>)
+        target_link_libraries(${library} PRIVATE ${arg_LIBRARIES})
+    endforeach()
+    set_property(GLOBAL APPEND PROPERTY KIVI_BUILTIN ${arg_NAME})
+endfunction()
+
+# Reads the arg_ variables of kivi_add_backend.
+function(kivi_add_plugin)
+    set(target kivi-${arg_NAME})
+    add_library(${target} MODULE ${arg_SOURCES})
+    target_compile_definitions(${target} PRIVATE KIVI_PLUGIN)
+    if(TARGET kivi_flags)
+        target_link_libraries(${target} PRIVATE kivi_flags kivi_headers)
+    else()
+        target_link_libraries(${target} PRIVATE kivi::headers)
+    endif()
+    target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
+    target_link_options(${target} PRIVATE
+        -Wl,--version-script,${KIVI_PLUGIN_MAP} -Wl,--exclude-libs,ALL)
+    if(NOT KIVI_FUZZ)
+        target_link_options(${target} PRIVATE -Wl,-z,defs)
+    endif()
+    set(folder ${CMAKE_BINARY_DIR}/lib/kivi)
+    set_target_properties(${target} PROPERTIES
+        POSITION_INDEPENDENT_CODE ON
+        C_VISIBILITY_PRESET hidden
+        LINK_DEPENDS ${KIVI_PLUGIN_MAP}
+        LIBRARY_OUTPUT_DIRECTORY ${folder})
+
+    list(JOIN arg_SCHEMES " " schemes)
+    set(manifest "name: ${arg_NAME}\nschemes: ${schemes}\nfile: libkivi-${arg_NAME}.so\n")
+    if(arg_PACKAGE)
+        string(APPEND manifest "package: ${arg_PACKAGE}\n")
+    endif()
+    string(APPEND manifest "summary: ${arg_SUMMARY}\n")
+    file(CONFIGURE OUTPUT ${folder}/${arg_NAME}.plugin CONTENT "${manifest}" @ONLY)
+
+    include(GNUInstallDirs)
+    install(TARGETS ${target} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/kivi)
+    install(FILES ${folder}/${arg_NAME}.plugin DESTINATION ${CMAKE_INSTALL_LIBDIR}/kivi)
+endfunction()
+
+# A plugin's code once more, for unit tests that reach into it: kvi_plugin_<name> instead of kivi_plugin.
+# Reads the arg_ variables of kivi_add_backend.
+function(kivi_add_archive)
+    set(target kivi_backend_${arg_NAME})
+    add_library(${target} STATIC EXCLUDE_FROM_ALL ${arg_SOURCES})
+    target_compile_definitions(${target} PRIVATE KIVI_PLUGIN kivi_plugin=kvi_plugin_${arg_NAME})
+    target_link_libraries(${target} PUBLIC kivi_flags kivi_headers ${arg_LIBRARIES})
+    set_property(GLOBAL APPEND PROPERTY KIVI_ARCHIVES ${target})
+endfunction()
+
+# Writes the table of the backends that are compiled in, and adds it to the library.
+function(kivi_write_builtin target)
+    get_property(names GLOBAL PROPERTY KIVI_BUILTIN)
+    set(KIVI_BUILTIN_DECLARATIONS "")
+    set(KIVI_BUILTIN_ENTRIES "")
+    foreach(name IN LISTS names)
+        string(APPEND KIVI_BUILTIN_DECLARATIONS
+               "const kivi_backend *kvi_plugin_${name}(uint32_t host_abi, const kivi_host *host);\n")
+        string(APPEND KIVI_BUILTIN_ENTRIES "    kvi_plugin_${name},\n")
+    endforeach()
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/builtin.c.in ${CMAKE_CURRENT_BINARY_DIR}/builtin.c @ONLY)
+    target_sources(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/builtin.c)
+endfunction()

@@ -1,0 +1,323 @@
+/* The inside of an open LMDB file, shared by the files of this backend. */
+#ifndef KVI_LMDB_ENGINE_H
+#define KVI_LMDB_ENGINE_H
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include <kivi/backend.h>
+
+#define KVI_LMDB_MARK "kivi"   /* the named database of expiries, and the mark that a file is ours */
+#define KVI_LMDB_MARK_SIZE 4
+#define KVI_LMDB_KEY_MAX 511
+#define KVI_LMDB_KEPT 16       /* read transactions kept at hand; more are given back after use */
+#define KVI_LMDB_GATE_NS UINT64_C(100000000)
+#define KVI_LMDB_LOOK_NS UINT64_C(50000000) /* longest wait between two looks at the caller's wait */
+
+/* Codes beside LMDB's (below -30000) and errno's (above 0). */
+enum {
+    KVI_LMDB_AGAIN = -1, /* an item has failed for good: once more without it */
+    KVI_LMDB_MARKED = -2 /* another process made the database of expiries: open it first */
+};
+
+extern const kivi_host *kvi_lmdb_host;
+
+/* Where a store's files lie; every name is absolute and free of links. */
+typedef struct kvi_lmdb_names {
+    char *folder; /* that holds them all */
+    char *env;    /* for mdb_env_open */
+    char *data, *lock, *writer;
+    bool subdir; /* data.mdb in a folder of its own */
+} kvi_lmdb_names;
+
+/* What two opens of one file must agree on, and what only its creation needs. */
+typedef struct kvi_lmdb_settings {
+    uint64_t map_size;
+    unsigned max_readers;
+    bool sync, read_only;
+    bool create;
+    mode_t mode;
+} kvi_lmdb_settings;
+
+/* One read in progress, or one that could be. Two cache lines, so that no neighbour is fetched along. */
+typedef struct kvi_lmdb_slot {
+    _Alignas(128) atomic_uint taken;
+    bool expiries; /* some expiry exists in the transaction's snapshot */
+    bool marked;   /* so does the database of expiries */
+    MDB_txn *txn;  /* NULL, or reset while the slot is free */
+} kvi_lmdb_slot;
+
+/* A stretch of memory that a file is mapped to. */
+typedef struct kvi_lmdb_stretch {
+    uintptr_t start, end;
+} kvi_lmdb_stretch;
+
+struct kvi_lmdb_shared;
+
+/*
+ * An open file. Changed only by who holds `turn`; `mdb`, its map and the pool's transactions only with
+ * the gate closed as well.
+ */
+typedef struct kvi_lmdb_env {
+    MDB_env *mdb; /* NULL after a reopening that failed: the next call tries again */
+    kvi_lmdb_slot *slots;
+    unsigned slot_count, kept; /* kept: a power of two, at most slot_count */
+    MDB_dbi data;
+    MDB_dbi expiries;  /* 0: there are none yet */
+    atomic_uint gate;  /* 1: no read may begin */
+    atomic_size_t seen; /* transaction id << 1 | whether any expiry exists in it */
+    _Alignas(64) pthread_mutex_t turn; /* the writer of this process */
+    struct kvi_lmdb_shared *shared;    /* the writer of all processes */
+    int shared_fd;
+    pid_t pid;
+    bool broken;   /* LMDB has had a fatal error */
+    bool lost;     /* our places in the lock table are others' now */
+    bool foreign;  /* the file was another program's when it was marked, or is not marked */
+    bool mark_is_foreign; /* a database of that name is there that is not ours */
+    bool unlocked; /* LMDB works without a lock file */
+    bool inherited, whole; /* in a forked child: not ours; and its memory is in order */
+    unsigned forking;
+    unsigned refs;
+    uint64_t map_size;
+    size_t sweep_size; /* where the sweep goes on */
+    uint8_t sweep_key[KVI_LMDB_KEY_MAX];
+    kvi_lmdb_names names;
+    kvi_lmdb_settings settings;
+    dev_t device;
+    ino_t inode, lock_inode;
+    int fds[8];
+    unsigned fd_count;
+    kvi_lmdb_stretch lock_map;
+    struct kvi_lmdb_env *next;
+} kvi_lmdb_env;
+
+/* One open store: what the core calls an instance. */
+typedef struct kvi_lmdb_store {
+    kvi_lmdb_env *env;
+    void *reporter;
+    unsigned sweep; /* entries looked at by a write vector; 0: none */
+} kvi_lmdb_store;
+
+/* ---- failure.c ---- */
+
+/* A new error, where the caller wants one. */
+#define KVI_LMDB_ERROR(error, ...) \
+    ((error) ? (void)(*(error) = kvi_lmdb_host->error(__VA_ARGS__)) : (void)0)
+
+/* The error of a code of LMDB or errno while doing `what` with a file. */
+kivi_status kvi_lmdb_fail(kivi_error **error, int rc, const char *file, const char *what);
+kivi_status kvi_lmdb_status(int rc);
+/* The error of a wait that is over; `what` is in the caller's way. */
+kivi_status kvi_lmdb_gave_up(kivi_error **error, kivi_status status, const char *file, const char *what);
+
+/* ---- place.c ---- */
+
+kivi_status kvi_lmdb_names_find(const char *path, const kvi_lmdb_settings *settings, kvi_lmdb_names *names,
+                                kivi_error **error);
+void kvi_lmdb_names_free(kvi_lmdb_names *names);
+/* UNSUPPORTED on a file system that other machines share. */
+kivi_status kvi_lmdb_check_disk(const kvi_lmdb_names *names, kivi_error **error);
+
+/* ---- inspect.c ---- */
+
+/* CORRUPT unless the file is empty or begins as LMDB's do and is as long as it says. */
+kivi_status kvi_lmdb_inspect(const char *file, kivi_error **error);
+
+/* ---- process.c ---- */
+
+/* Whether this process has the file mapped; `stretch` (may be NULL) says where. */
+bool kvi_lmdb_is_mapped(const char *file, dev_t device, ino_t inode, kvi_lmdb_stretch *stretch);
+/* Descriptors of this process that are open on one of two files; answers how many, at most `capacity`. */
+unsigned kvi_lmdb_descriptors(dev_t device, ino_t first, ino_t second, int *fds, unsigned capacity);
+
+/* ---- registry.c ---- */
+
+kivi_status kvi_lmdb_env_get(const char *path, const kvi_lmdb_settings *settings, kivi_wait *wait,
+                             kvi_lmdb_env **env, kivi_error **error);
+void kvi_lmdb_env_put(kvi_lmdb_env *env);
+/* In a forked child: gives up one share in what the parent had open. False: a read of it still goes on. */
+bool kvi_lmdb_env_abandon(kvi_lmdb_env *env);
+void kvi_lmdb_fork_prepare(kvi_lmdb_env *env);
+void kvi_lmdb_fork_parent(kvi_lmdb_env *env);
+void kvi_lmdb_fork_child(kvi_lmdb_env *env);
+
+/* ---- environment.c ---- */
+
+/* Opens a file that this process does not have open yet. */
+kivi_status kvi_lmdb_env_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error);
+void kvi_lmdb_env_close(kvi_lmdb_env *env);
+/* Opens LMDB's part again after a fatal error; with the turn and the gate. */
+kivi_status kvi_lmdb_env_reopen(kvi_lmdb_env *env, kivi_error **error);
+/* Opens the database of expiries and, with `create`, makes it; with the turn and the gate. */
+int kvi_lmdb_env_mark(kvi_lmdb_env *env, bool create);
+
+/* ---- writer_lock.c ---- */
+
+kivi_status kvi_lmdb_writer_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error);
+void kvi_lmdb_writer_close(kvi_lmdb_env *env);
+/* Takes the turn of this process and, unless the file is opened for reading, of all processes. */
+kivi_status kvi_lmdb_writer_take(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error);
+void kvi_lmdb_writer_give(kvi_lmdb_env *env);
+/* Only the turn of this process, for changes that no other process sees. */
+kivi_status kvi_lmdb_turn_take(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error);
+static inline void kvi_lmdb_turn_give(kvi_lmdb_env *env)
+{
+    pthread_mutex_unlock(&env->turn);
+}
+void kvi_lmdb_sleep(uint64_t ns);
+
+/* ---- growth.c: each is called with the turn ---- */
+
+/* Keeps reads of this process out; false: one was inside for too long. */
+bool kvi_lmdb_gate_close(kvi_lmdb_env *env);
+void kvi_lmdb_gate_open(kvi_lmdb_env *env);
+/* Makes room for `need` more bytes. BUSY: a read was inside. */
+kivi_status kvi_lmdb_grow(kvi_lmdb_env *env, uint64_t need, kivi_error **error);
+/* Takes over the size that another process gave the map. */
+kivi_status kvi_lmdb_adopt_size(kvi_lmdb_env *env, kivi_error **error);
+/* Opens the database of expiries that another process made, or makes it. UNSUPPORTED: the name is taken. */
+kivi_status kvi_lmdb_adopt_mark(kvi_lmdb_env *env, bool create, kivi_error **error);
+/* Opens LMDB's part again, unless somebody did already. */
+kivi_status kvi_lmdb_mend(kvi_lmdb_env *env, kivi_error **error);
+
+/* ---- readers.c ---- */
+
+/* Begins a read: a slot with a transaction, or the failure. */
+kivi_status kvi_lmdb_enter(kvi_lmdb_env *env, kivi_wait *wait, kvi_lmdb_slot **slot, kivi_error **error);
+void kvi_lmdb_leave(kvi_lmdb_env *env, kvi_lmdb_slot *slot);
+/* Ends the pool's transactions; with the gate closed. */
+void kvi_lmdb_readers_end(kvi_lmdb_env *env);
+
+/* ---- keys.c ---- */
+
+typedef struct kvi_lmdb_key {
+    MDB_val stored;
+    uint8_t memory[KVI_LMDB_KEY_MAX];
+} kvi_lmdb_key;
+
+/* Whether bytes are the name of the database of expiries and nothing but 0x00 after it. */
+static inline bool kvi_lmdb_is_reserved(kivi_slice key)
+{
+    if (key.size < KVI_LMDB_MARK_SIZE || memcmp(key.data, KVI_LMDB_MARK, KVI_LMDB_MARK_SIZE) != 0)
+        return false;
+    for (size_t i = KVI_LMDB_MARK_SIZE; i < key.size; i++)
+        if (((const uint8_t *)key.data)[i] != 0)
+            return false;
+    return true;
+}
+/* The key as it is stored in a file that is marked; false: it does not fit. */
+bool kvi_lmdb_key_widen(kivi_slice key, kvi_lmdb_key *made);
+static inline bool kvi_lmdb_key_make(kivi_slice key, bool marked, kvi_lmdb_key *made)
+{
+    if (marked && __builtin_expect(kvi_lmdb_is_reserved(key), 0))
+        return kvi_lmdb_key_widen(key, made);
+    made->stored.mv_data = (void *)key.data;
+    made->stored.mv_size = key.size;
+    return key.size <= KVI_LMDB_KEY_MAX;
+}
+/* The key that is meant by a stored one. */
+static inline kivi_slice kvi_lmdb_key_read(MDB_val stored, bool marked)
+{
+    kivi_slice key = kivi_bytes(stored.mv_data, stored.mv_size);
+    if (marked && key.size > KVI_LMDB_MARK_SIZE && __builtin_expect(kvi_lmdb_is_reserved(key), 0))
+        key.size--;
+    return key;
+}
+/* Whether what was found under a key of `key_size` bytes is a named database and no value. */
+bool kvi_lmdb_is_database_slow(size_t key_size, const void *data);
+static inline bool kvi_lmdb_is_database(size_t key_size, const MDB_val *data)
+{
+    return __builtin_expect(data->mv_size == 48, 0) &&
+           kvi_lmdb_is_database_slow(key_size, data->mv_data);
+}
+
+/* ---- expiry.c ---- */
+
+/* An expiry as it is stored: when, and for which value. */
+typedef struct kvi_lmdb_record {
+    int64_t expiry_ms;
+    uint64_t hash;
+} kvi_lmdb_record;
+
+#define KVI_LMDB_RECORD_SIZE 16
+bool kvi_lmdb_record_read(const MDB_val *data, kvi_lmdb_record *record);
+void kvi_lmdb_record_write(uint8_t bytes[KVI_LMDB_RECORD_SIZE], int64_t expiry_ms, kivi_slice value);
+/* How a value stands: 0 it never expires, -1 it is gone, else when it expires. `now` 0: the clock is read if need be. */
+int64_t kvi_lmdb_expiry_judge(const kvi_lmdb_record *record, const MDB_val *value, bool exactly,
+                              int64_t *now);
+/* The same by look-up. `exactly`: also when the answer is not just whether it is gone. */
+int kvi_lmdb_expiry_of(const kvi_lmdb_env *env, MDB_txn *txn, MDB_val *key, const MDB_val *value,
+                       bool exactly, int64_t *now, int64_t *expiry);
+/* Whether any expiry exists, and whether the file is marked, in a transaction. 0, KVI_LMDB_MARKED or LMDB's code. */
+int kvi_lmdb_expiries_ask(const kvi_lmdb_env *env, MDB_txn *txn, bool *exist, bool *marked);
+/* Tells readers what a transaction that is committed holds. */
+void kvi_lmdb_expiries_tell(kvi_lmdb_env *env, size_t txn_id, bool exist);
+
+/* ---- transact.c ---- */
+
+/* One attempt at a write transaction. */
+typedef struct kvi_lmdb_pass {
+    kvi_lmdb_store *store;
+    kvi_lmdb_env *env;
+    MDB_txn *txn;
+    int64_t now;   /* 0: the clock was not read yet */
+    bool expiries; /* some exist */
+    bool marked;
+    bool changed;  /* something must be committed */
+    bool replayed;
+    uint64_t swept;
+} kvi_lmdb_pass;
+
+/* What is done in the transaction, as often as it has to be replayed. */
+typedef struct kvi_lmdb_work {
+    int (*run)(struct kvi_lmdb_work *work, kvi_lmdb_pass *pass);
+    /* The transaction came to nothing, or nobody knows: take back the answers that were given. */
+    void (*undo)(struct kvi_lmdb_work *work, bool uncertain);
+    uint64_t bytes;  /* that it may add to the file */
+    bool wants_mark; /* it sets an expiry */
+    bool no_mark;    /* but the file can keep none */
+} kvi_lmdb_work;
+
+kivi_status kvi_lmdb_transact(kvi_lmdb_store *store, kvi_lmdb_work *work, kivi_wait *wait,
+                              kivi_error **error);
+
+/* ---- change.c: one key inside a write transaction ---- */
+
+/* A live value, and when it expires (0: never). */
+typedef struct kvi_lmdb_found {
+    bool present;
+    MDB_val value;
+    int64_t expiry_ms;
+} kvi_lmdb_found;
+
+int kvi_lmdb_find(kvi_lmdb_pass *pass, MDB_val *key, kvi_lmdb_found *found);
+/* Stores a value; `expiry_ms` 0 takes an expiry away. */
+int kvi_lmdb_put(kvi_lmdb_pass *pass, MDB_val *key, kivi_slice value, int64_t expiry_ms);
+/* Removes a value and its expiry. `*existed`: something lay there, expired or not. */
+int kvi_lmdb_remove(kvi_lmdb_pass *pass, MDB_val *key, bool *existed);
+/* Gives a value that is there a new expiry, or takes it away. */
+int kvi_lmdb_touch(kvi_lmdb_pass *pass, MDB_val *key, kivi_slice value, int64_t expiry_ms);
+/* The time of day of the pass. */
+int64_t kvi_lmdb_now(kvi_lmdb_pass *pass);
+
+/* ---- sweep.c ---- */
+
+/* Looks at some expiries further on and removes what is over. */
+int kvi_lmdb_sweep(kvi_lmdb_pass *pass);
+
+/* ---- the verbs: read.c, take.c, write.c, scan.c ---- */
+
+kivi_status kvi_lmdb_read(void *instance, void *session, kivi_read_vector *vector, kivi_wait *wait,
+                          kivi_error **error);
+kivi_status kvi_lmdb_take(kvi_lmdb_store *store, kivi_read_vector *vector, kivi_wait *wait,
+                          kivi_error **error);
+kivi_status kvi_lmdb_write(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
+                           kivi_error **error);
+kivi_status kvi_lmdb_scan(void *instance, void *session, const kivi_scan_range *range,
+                          kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error);
+kivi_status kvi_lmdb_count(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,
+                           kivi_error **error);
+
+#endif

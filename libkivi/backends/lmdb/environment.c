@@ -1,0 +1,413 @@
+/* One LMDB file of this process: opening, opening again, marking and closing it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+#define LEAST_MAP (UINT64_C(16) << 20)
+/* So many that the part of a transaction that is written at every start shares no cache line with the next. */
+#define DATABASES 64
+#define LOCK_HEADER 192
+#define LOCK_SLOT 64
+
+static unsigned env_flags(const kvi_lmdb_env *env)
+{
+    unsigned flags = MDB_NOTLS;
+
+    if (!env->names.subdir)
+        flags |= MDB_NOSUBDIR;
+    if (!env->settings.sync)
+        flags |= MDB_NOSYNC;
+    if (env->settings.read_only)
+        flags |= MDB_RDONLY;
+    return flags;
+}
+
+/* One attempt with a size of the map. */
+static int try_open(kvi_lmdb_env *env, uint64_t map_size, unsigned flags)
+{
+    int rc = mdb_env_create(&env->mdb);
+
+    if (rc != 0) {
+        env->mdb = NULL;
+        return rc;
+    }
+    rc = mdb_env_set_mapsize(env->mdb, map_size);
+    if (rc == 0)
+        rc = mdb_env_set_maxreaders(env->mdb, env->settings.max_readers);
+    if (rc == 0)
+        rc = mdb_env_set_maxdbs(env->mdb, DATABASES);
+    if (rc == 0) {
+        errno = 0; /* LMDB may take an old value for its own */
+        rc = mdb_env_open(env->mdb, env->names.env, flags, env->settings.mode);
+    }
+    if (rc == 0)
+        return 0;
+    mdb_env_close(env->mdb);
+    env->mdb = NULL;
+    return rc;
+}
+
+/* Whether the lock file cannot be had because of where it lies. */
+static bool lock_is_out_of_reach(const kvi_lmdb_env *env, int rc)
+{
+    return env->settings.read_only && (rc == EACCES || rc == EPERM || rc == EROFS) &&
+           access(env->names.data, R_OK) == 0;
+}
+
+/* Opens LMDB with the largest map that there is room for. */
+static int open_mapped(kvi_lmdb_env *env)
+{
+    uint64_t size = env->map_size;
+    unsigned flags = env_flags(env), again = 0;
+    int rc;
+
+    for (;;) {
+        rc = try_open(env, size, flags);
+        if (rc == ENOMEM && size / 2 >= LEAST_MAP) {
+            size /= 2;
+        } else if (!(flags & MDB_NOLOCK) && lock_is_out_of_reach(env, rc)) {
+            flags |= MDB_NOLOCK;
+        } else if ((rc == MDB_INVALID || rc == EAGAIN) && again++ < 20) {
+            /* The file was found whole before: another process is at its lock file right now. */
+            kvi_lmdb_sleep(5000000);
+        } else {
+            break;
+        }
+    }
+    if (rc == 0 && (flags & MDB_NOLOCK))
+        env->unlocked = true;
+    return rc;
+}
+
+/* Gives the lock file its blocks: LMDB writes to a map of it, which a full disk makes deadly. */
+static int lock_file_fill(const kvi_lmdb_env *env)
+{
+    off_t size = LOCK_HEADER + (off_t)env->settings.max_readers * LOCK_SLOT;
+    struct stat info;
+    int fd, rc = 0;
+
+    fd = open(env->names.lock, O_RDWR | O_CREAT | O_CLOEXEC, env->settings.mode);
+    if (fd < 0)
+        return env->settings.read_only ? 0 : errno;
+    if (fstat(fd, &info) == 0 && info.st_blocks * 512 < size &&
+        fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+        rc = errno;
+    close(fd);
+    return rc;
+}
+
+/* Remembers what LMDB has open, for a forked child to let go of. */
+static void note_descriptors(kvi_lmdb_env *env, const int *before, unsigned before_count)
+{
+    int now[32];
+    unsigned count = kvi_lmdb_descriptors(env->device, env->inode, env->lock_inode, now, 32);
+
+    env->fd_count = 0;
+    for (unsigned i = 0; i < count && env->fd_count < 8; i++) {
+        bool old = false;
+        for (unsigned j = 0; j < before_count; j++)
+            old = old || before[j] == now[i];
+        if (!old)
+            env->fds[env->fd_count++] = now[i];
+    }
+    env->lock_map = (kvi_lmdb_stretch){0, 0};
+    if (!env->lock_inode ||
+        !kvi_lmdb_is_mapped(env->names.lock, env->device, env->lock_inode, &env->lock_map))
+        env->unlocked = true;
+}
+
+static int note_files(kvi_lmdb_env *env)
+{
+    struct stat info;
+
+    if (stat(env->names.data, &info) != 0)
+        return errno;
+    env->device = info.st_dev;
+    env->inode = info.st_ino;
+    env->lock_inode = stat(env->names.lock, &info) == 0 ? info.st_ino : 0;
+    return 0;
+}
+
+/* The unnamed database, which must hold plain keys in byte order. */
+static int open_data(kvi_lmdb_env *env, MDB_txn *txn)
+{
+    unsigned flags = 0;
+    int rc = mdb_dbi_open(txn, NULL, 0, &env->data);
+
+    if (rc == 0)
+        rc = mdb_dbi_flags(txn, env->data, &flags);
+    if (rc == 0 && (flags & (MDB_DUPSORT | MDB_INTEGERKEY | MDB_REVERSEKEY)))
+        rc = MDB_INCOMPATIBLE;
+    return rc;
+}
+
+/* Opens the database of expiries where it is, and reads whether it was added to another program's file. */
+static int open_mark(kvi_lmdb_env *env, MDB_txn *txn, MDB_dbi *dbi)
+{
+    MDB_val key = {KVI_LMDB_MARK_SIZE, (void *)KVI_LMDB_MARK}, data;
+    unsigned flags = 0;
+    int rc = mdb_dbi_open(txn, KVI_LMDB_MARK, 0, dbi);
+
+    if (rc == 0)
+        rc = mdb_dbi_flags(txn, *dbi, &flags);
+    if (rc == 0 && flags != 0)
+        rc = MDB_INCOMPATIBLE;
+    if (rc != 0)
+        return rc;
+    rc = mdb_get(txn, *dbi, &key, &data);
+    env->foreign = rc == 0;
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* Whether a key lies where expiries would: the name, or that and zeros. */
+static int mark_is_taken(kvi_lmdb_env *env, MDB_txn *txn, bool *taken)
+{
+    MDB_val key = {KVI_LMDB_MARK_SIZE, (void *)KVI_LMDB_MARK}, data;
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(txn, env->data, &cursor);
+
+    *taken = false;
+    if (rc != 0)
+        return rc;
+    rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    if (rc == 0)
+        *taken = kvi_lmdb_is_reserved(kivi_bytes(key.mv_data, key.mv_size));
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* Makes the database of expiries; in a file that holds data already it notes that. */
+static int make_mark(kvi_lmdb_env *env, MDB_txn *txn, MDB_dbi *dbi)
+{
+    MDB_val key = {KVI_LMDB_MARK_SIZE, (void *)KVI_LMDB_MARK}, note = {7, (void *)"foreign"};
+    MDB_stat stat;
+    bool taken;
+    int rc = mark_is_taken(env, txn, &taken);
+
+    if (rc == 0 && taken)
+        rc = MDB_INCOMPATIBLE;
+    if (rc == 0)
+        rc = mdb_stat(txn, env->data, &stat);
+    if (rc == 0)
+        rc = mdb_dbi_open(txn, KVI_LMDB_MARK, MDB_CREATE, dbi);
+    if (rc == 0 && stat.ms_entries > 0)
+        rc = mdb_put(txn, *dbi, &key, &note, 0);
+    if (rc == 0)
+        env->foreign = stat.ms_entries > 0;
+    return rc;
+}
+
+int kvi_lmdb_env_mark(kvi_lmdb_env *env, bool create)
+{
+    MDB_txn *txn;
+    MDB_dbi dbi = 0;
+    int rc = mdb_txn_begin(env->mdb, NULL, create ? 0 : MDB_RDONLY, &txn);
+
+    if (rc != 0)
+        return rc;
+    rc = open_mark(env, txn, &dbi);
+    env->mark_is_foreign = rc == MDB_INCOMPATIBLE;
+    if (rc == MDB_NOTFOUND && create)
+        rc = make_mark(env, txn, &dbi);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    rc = mdb_txn_commit(txn);
+    if (rc == 0)
+        env->expiries = dbi;
+    return rc;
+}
+
+/* What the file holds. `*blank`: nothing at all, not even the mark. */
+static int open_databases(kvi_lmdb_env *env, bool *blank)
+{
+    MDB_txn *txn;
+    MDB_stat stat;
+    int rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
+
+    if (rc != 0)
+        return rc;
+    rc = open_data(env, txn);
+    if (rc == 0)
+        rc = mdb_stat(txn, env->data, &stat);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    mdb_txn_commit(txn);
+    *blank = stat.ms_entries == 0;
+    env->expiries = 0;
+    env->foreign = !*blank;
+    rc = kvi_lmdb_env_mark(env, false);
+    /* Not marked: another program's file, or a blank one. */
+    return rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE ? 0 : rc;
+}
+
+/* LMDB's own part of opening: the file's descriptors, map, and databases. */
+static kivi_status open_lmdb(kvi_lmdb_env *env, bool *blank, kivi_error **error)
+{
+    MDB_envinfo info;
+    int before[32];
+    unsigned before_count;
+    int rc;
+
+    if (note_files(env) != 0)
+        env->inode = env->lock_inode = 0;
+    before_count = kvi_lmdb_descriptors(env->device, env->inode, env->lock_inode, before, 32);
+    rc = open_mapped(env);
+    if (rc != 0)
+        return kvi_lmdb_fail(error, rc, env->names.data, "cannot open");
+    rc = note_files(env);
+    if (rc != 0)
+        goto fail;
+    note_descriptors(env, before, before_count);
+    mdb_env_info(env->mdb, &info);
+    env->map_size = info.me_mapsize;
+    mdb_reader_check(env->mdb, NULL);
+    rc = open_databases(env, blank);
+    if (rc == 0)
+        return KIVI_OK;
+fail:
+    mdb_env_close(env->mdb);
+    env->mdb = NULL;
+    if (rc != MDB_INCOMPATIBLE)
+        return kvi_lmdb_fail(error, rc, env->names.data, "cannot open");
+    KVI_LMDB_ERROR(error, KIVI_UNSUPPORTED, rc, KIVI_RETRY_NO,
+                   "%s: its unnamed database was made with duplicate, integer or reversed keys",
+                   env->names.data);
+    return KIVI_UNSUPPORTED;
+}
+
+/* A new file is there after a power cut only when its folder is on disk as well. */
+static kivi_status folder_sync(const kvi_lmdb_env *env, kivi_error **error)
+{
+    int fd = open(env->names.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 || fsync(fd) != 0 ? errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    if (rc == 0 || rc == EINVAL || rc == EACCES)
+        return KIVI_OK;
+    return kvi_lmdb_fail(error, rc, env->names.folder, "cannot sync");
+}
+
+static kivi_status slots_make(kvi_lmdb_env *env, kivi_error **error)
+{
+    unsigned count = 0;
+
+    mdb_env_get_maxreaders(env->mdb, &count);
+    env->slots = aligned_alloc(_Alignof(kvi_lmdb_slot), count * sizeof(*env->slots));
+    if (!env->slots)
+        return kvi_lmdb_fail(error, ENOMEM, env->names.data, "cannot open");
+    memset((void *)env->slots, 0, count * sizeof(*env->slots));
+    env->slot_count = count;
+    for (env->kept = 1; env->kept * 2 <= count && env->kept < KVI_LMDB_KEPT;)
+        env->kept *= 2;
+    return KIVI_OK;
+}
+
+static kivi_status check_file(const kvi_lmdb_env *env, bool *created, kivi_error **error)
+{
+    struct stat info;
+
+    *created = false;
+    if (stat(env->names.data, &info) == 0) {
+        if (S_ISREG(info.st_mode))
+            return kvi_lmdb_inspect(env->names.data, error);
+        KVI_LMDB_ERROR(error, KIVI_INVALID, 0, KIVI_RETRY_NO, "%s: not a file", env->names.data);
+        return KIVI_INVALID;
+    }
+    if (errno != ENOENT)
+        return kvi_lmdb_fail(error, errno, env->names.data, "cannot open");
+    if (env->settings.create && !env->settings.read_only) {
+        *created = true;
+        return KIVI_OK;
+    }
+    KVI_LMDB_ERROR(error, KIVI_INVALID, ENOENT, KIVI_RETRY_NO, "%s: there is no such file%s",
+                   env->names.data, env->settings.read_only ? "" : " (create=false)");
+    return KIVI_INVALID;
+}
+
+/* Marks a new file as ours: a write like any other. */
+static kivi_status mark_new(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error)
+{
+    kivi_status status = kvi_lmdb_writer_take(env, wait, error);
+    int rc;
+
+    if (status != KIVI_OK)
+        return status;
+    rc = kvi_lmdb_env_mark(env, true);
+    kvi_lmdb_writer_give(env);
+    return rc == 0 ? KIVI_OK : kvi_lmdb_fail(error, rc, env->names.data, "cannot make the file");
+}
+
+kivi_status kvi_lmdb_env_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error)
+{
+    bool created, blank = false;
+    kivi_status status;
+    int rc;
+
+    env->shared_fd = -1;
+    env->pid = getpid();
+    atomic_init(&env->seen, SIZE_MAX);
+    pthread_mutex_init(&env->turn, NULL);
+    status = kvi_lmdb_check_disk(&env->names, error);
+    if (status == KIVI_OK)
+        status = check_file(env, &created, error);
+    if (status == KIVI_OK)
+        status = kvi_lmdb_writer_open(env, wait, error);
+    if (status != KIVI_OK)
+        goto out;
+    rc = lock_file_fill(env);
+    if (rc != 0) {
+        status = kvi_lmdb_fail(error, rc, env->names.lock, "cannot make the lock file");
+        goto out;
+    }
+    status = open_lmdb(env, &blank, error);
+    if (status == KIVI_OK)
+        status = slots_make(env, error);
+    if (status == KIVI_OK && blank && !env->settings.read_only)
+        status = mark_new(env, wait, error);
+    if (status == KIVI_OK && created && env->settings.sync)
+        status = folder_sync(env, error);
+out:
+    if (status != KIVI_OK)
+        kvi_lmdb_env_close(env);
+    return status;
+}
+
+kivi_status kvi_lmdb_env_reopen(kvi_lmdb_env *env, kivi_error **error)
+{
+    kivi_status status;
+    bool blank;
+
+    kvi_lmdb_readers_end(env);
+    if (env->mdb)
+        mdb_env_close(env->mdb);
+    env->mdb = NULL;
+    atomic_store(&env->seen, SIZE_MAX);
+    status = kvi_lmdb_inspect(env->names.data, error);
+    if (status == KIVI_OK)
+        status = open_lmdb(env, &blank, error);
+    if (status == KIVI_OK)
+        env->broken = false;
+    return status;
+}
+
+void kvi_lmdb_env_close(kvi_lmdb_env *env)
+{
+    kvi_lmdb_readers_end(env);
+    if (env->mdb)
+        mdb_env_close(env->mdb);
+    env->mdb = NULL;
+    free(env->slots);
+    env->slots = NULL;
+    env->slot_count = 0;
+    kvi_lmdb_writer_close(env);
+    pthread_mutex_destroy(&env->turn);
+}

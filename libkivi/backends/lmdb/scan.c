@@ -1,0 +1,286 @@
+/* Scans and counts: a walk over the keys in byte order, beside one over their expiries. */
+#include <kivi/scan.h>
+
+#include "engine.h"
+
+#define CURSOR_TAG 1     /* first byte of our cursors: the last key follows */
+#define LOOK_EVERY 1024  /* pairs passed between two looks at the caller's wait */
+
+/* A walk within one read transaction. */
+typedef struct walk {
+    kvi_lmdb_env *env;
+    kvi_lmdb_slot *slot;
+    MDB_cursor *pairs, *expiries; /* expiries: NULL when there are none */
+    kivi_slice prefix;
+    bool want_expiry;
+    int64_t now;
+    MDB_val key, value; /* the pair it stands on */
+    kivi_slice name;    /* the key as it is meant */
+    int64_t expiry_ms;
+    MDB_val record_key, record; /* the expiry it stands on, at or behind the pair */
+    int record_rc;
+    bool record_begun;
+    kivi_wait *wait;
+    uint64_t passed;
+} walk;
+
+static int compare(const MDB_val *a, const MDB_val *b)
+{
+    size_t size = a->mv_size < b->mv_size ? a->mv_size : b->mv_size;
+    int order = memcmp(a->mv_data, b->mv_data, size);
+
+    return order ? order : (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
+}
+
+/* Moves the walk over expiries to the pair's key or beyond. */
+static int follow(walk *at)
+{
+    if (!at->record_begun) {
+        at->record_begun = true;
+    } else if (at->record_rc != 0 || compare(&at->record_key, &at->key) >= 0) {
+        return at->record_rc;
+    } else {
+        /* Where most keys have one, the next is it. */
+        at->record_rc = mdb_cursor_get(at->expiries, &at->record_key, &at->record, MDB_NEXT);
+        if (at->record_rc != 0 || compare(&at->record_key, &at->key) >= 0)
+            return at->record_rc;
+    }
+    at->record_key = at->key;
+    at->record_rc = mdb_cursor_get(at->expiries, &at->record_key, &at->record, MDB_SET_RANGE);
+    return at->record_rc;
+}
+
+/* The expiry of the pair: 0 none, -1 gone. */
+static int judge(walk *at)
+{
+    kvi_lmdb_record record;
+    int rc;
+
+    at->expiry_ms = 0;
+    if (!at->expiries)
+        return 0;
+    rc = follow(at);
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    if (compare(&at->record_key, &at->key) == 0 && kvi_lmdb_record_read(&at->record, &record))
+        at->expiry_ms = kvi_lmdb_expiry_judge(&record, &at->value, at->want_expiry, &at->now);
+    return 0;
+}
+
+static bool has_prefix(const walk *at)
+{
+    return at->name.size >= at->prefix.size &&
+           (at->prefix.size == 0 ||
+            memcmp(at->name.data, at->prefix.data, at->prefix.size) == 0);
+}
+
+/* Whether the key lies before all that have the prefix: it does when it is a part of it. */
+static bool is_before(const walk *at)
+{
+    return at->name.size < at->prefix.size &&
+           memcmp(at->name.data, at->prefix.data, at->name.size) == 0;
+}
+
+/* Goes on until it stands on a live pair: 0, MDB_NOTFOUND at the end. `*status`: the wait is over. */
+static int settle(walk *at, int rc, kivi_status *status)
+{
+    for (; rc == 0; rc = mdb_cursor_get(at->pairs, &at->key, &at->value, MDB_NEXT)) {
+        if (++at->passed % LOOK_EVERY == 0) {
+            *status = kivi_wait_check(at->wait);
+            if (*status != KIVI_OK)
+                return 0;
+        }
+        if (kvi_lmdb_is_database(at->key.mv_size, &at->value))
+            continue;
+        at->name = kvi_lmdb_key_read(at->key, at->slot->marked);
+        if (!has_prefix(at)) {
+            if (is_before(at))
+                continue;
+            return MDB_NOTFOUND;
+        }
+        rc = judge(at);
+        if (rc != 0 || at->expiry_ms >= 0)
+            return rc;
+    }
+    return rc;
+}
+
+static int walk_next(walk *at, kivi_status *status)
+{
+    return settle(at, mdb_cursor_get(at->pairs, &at->key, &at->value, MDB_NEXT), status);
+}
+
+/* Begins at the first pair behind `behind`, or at the prefix where that is further. */
+static int walk_first(walk *at, kivi_slice behind, kivi_status *status)
+{
+    MDB_val prefix = {at->prefix.size, (void *)at->prefix.data};
+    MDB_val given = {behind.size, (void *)behind.data};
+    kvi_lmdb_key from;
+    int rc;
+
+    if (behind.size == 0 || (prefix.mv_size && compare(&given, &prefix) < 0)) {
+        at->key = prefix;
+        if (at->prefix.size > KVI_LMDB_KEY_MAX)
+            return MDB_NOTFOUND;
+        rc = mdb_cursor_get(at->pairs, &at->key, &at->value,
+                            at->prefix.size ? MDB_SET_RANGE : MDB_FIRST);
+        return settle(at, rc, status);
+    }
+    if (!kvi_lmdb_key_make(behind, at->slot->marked, &from)) {
+        /* Longer than any key: what it begins with stands for it. */
+        from.stored = (MDB_val){KVI_LMDB_KEY_MAX, (void *)behind.data};
+    }
+    at->key = from.stored;
+    rc = mdb_cursor_get(at->pairs, &at->key, &at->value, MDB_SET_RANGE);
+    if (rc == 0 && compare(&at->key, &from.stored) == 0)
+        rc = mdb_cursor_get(at->pairs, &at->key, &at->value, MDB_NEXT);
+    return settle(at, rc, status);
+}
+
+static kivi_status walk_begin(walk *at, kivi_error **error)
+{
+    kivi_status status = kvi_lmdb_enter(at->env, at->wait, &at->slot, error);
+    int rc;
+
+    if (status != KIVI_OK)
+        return status;
+    rc = mdb_cursor_open(at->slot->txn, at->env->data, &at->pairs);
+    if (rc == 0 && at->slot->expiries)
+        rc = mdb_cursor_open(at->slot->txn, at->env->expiries, &at->expiries);
+    return rc == 0 ? KIVI_OK : kvi_lmdb_fail(error, rc, at->env->names.data, "cannot scan");
+}
+
+static void walk_end(walk *at)
+{
+    if (at->expiries)
+        mdb_cursor_close(at->expiries);
+    if (at->pairs)
+        mdb_cursor_close(at->pairs);
+    if (at->slot)
+        kvi_lmdb_leave(at->env, at->slot);
+}
+
+/* The key that a scan goes on behind: that of the cursor, or `after`, whichever is further. */
+static kivi_status where(const kivi_scan_range *range, const char *file, kivi_slice *behind,
+                         kivi_error **error)
+{
+    MDB_val last, after;
+
+    *behind = range->after;
+    if (range->cursor.size == 0)
+        return KIVI_OK;
+    if (range->cursor.size < 2 || range->cursor.size > KVI_LMDB_KEY_MAX + 1 ||
+        ((const uint8_t *)range->cursor.data)[0] != CURSOR_TAG) {
+        KVI_LMDB_ERROR(error, KIVI_INVALID, 0, KIVI_RETRY_NO, "%s: not a cursor of this store", file);
+        return KIVI_INVALID;
+    }
+    last = (MDB_val){range->cursor.size - 1, (uint8_t *)range->cursor.data + 1};
+    after = (MDB_val){range->after.size, (void *)range->after.data};
+    if (range->after.size == 0 || compare(&last, &after) > 0)
+        *behind = kivi_bytes(last.mv_data, last.mv_size);
+    return KIVI_OK;
+}
+
+static kivi_status give_pair(walk *at, uint32_t flags, kivi_scan_sink *sink)
+{
+    kivi_slice value = kivi_bytes(at->value.mv_data, at->value.mv_size);
+    int64_t ttl_ms = KIVI_TTL_NONE;
+
+    if (flags & KIVI_SCAN_KEYS)
+        value = kivi_bytes(NULL, 0);
+    if (at->want_expiry && at->expiry_ms > 0)
+        ttl_ms = at->expiry_ms - at->now;
+    return sink->pair(sink, at->name, value, ttl_ms);
+}
+
+static kivi_status give_cursor(kivi_slice last, kivi_scan_sink *sink)
+{
+    uint8_t bytes[KVI_LMDB_KEY_MAX + 1];
+
+    bytes[0] = CURSOR_TAG;
+    memcpy(bytes + 1, last.data, last.size);
+    return sink->cursor(sink, kivi_bytes(bytes, last.size + 1));
+}
+
+/* Gives the pairs of one page, and the cursor when more follow. */
+static kivi_status page(walk *at, const kivi_scan_range *range, kivi_slice behind, kivi_scan_sink *sink,
+                        kivi_error **error)
+{
+    kivi_status status = KIVI_OK;
+    kivi_slice last = {NULL, 0};
+    uint64_t given = 0;
+    bool enough = false;
+    int rc = walk_first(at, behind, &status);
+
+    while (rc == 0 && status == KIVI_OK) {
+        /* One pair more than the page holds says that the scan is not complete. */
+        if (enough)
+            return give_cursor(last, sink);
+        status = give_pair(at, range->flags, sink);
+        if (status != KIVI_OK && status != KIVI_END)
+            return status;
+        /* The map keeps the key where it is as long as the transaction lasts. */
+        last = at->name;
+        enough = status == KIVI_END || ++given >= range->limit;
+        status = KIVI_OK;
+        rc = walk_next(at, &status);
+    }
+    if (status != KIVI_OK)
+        return kvi_lmdb_gave_up(error, status, at->env->names.data, "scanning");
+    return rc == MDB_NOTFOUND ? KIVI_OK
+                              : kvi_lmdb_fail(error, rc, at->env->names.data, "cannot scan");
+}
+
+kivi_status kvi_lmdb_scan(void *instance, void *session, const kivi_scan_range *range,
+                          kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error)
+{
+    kvi_lmdb_store *store = instance;
+    walk at = {.env = store->env, .prefix = range->prefix, .wait = wait};
+    kivi_slice behind;
+    kivi_status status;
+
+    (void)session;
+    at.want_expiry = range->flags & KIVI_SCAN_WANT_EXPIRY;
+    status = where(range, store->env->names.data, &behind, error);
+    if (status != KIVI_OK)
+        return status;
+    status = walk_begin(&at, error);
+    if (status == KIVI_OK)
+        status = page(&at, range, behind, sink, error);
+    walk_end(&at);
+    return status;
+}
+
+/* All keys of a file that holds nothing but ours: LMDB knows. */
+static bool count_whole(walk *at, uint64_t *count)
+{
+    MDB_stat stat;
+
+    if (at->prefix.size || at->expiries || !at->slot->marked || at->env->foreign ||
+        mdb_stat(at->slot->txn, at->env->data, &stat) != 0)
+        return false;
+    *count = stat.ms_entries - 1; /* the mark */
+    return true;
+}
+
+kivi_status kvi_lmdb_count(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,
+                           kivi_error **error)
+{
+    kvi_lmdb_store *store = instance;
+    walk at = {.env = store->env, .prefix = prefix, .wait = wait};
+    kivi_status status = walk_begin(&at, error);
+    int rc;
+
+    *count = 0;
+    if (status == KIVI_OK && !count_whole(&at, count)) {
+        for (rc = walk_first(&at, kivi_bytes(NULL, 0), &status); rc == 0 && status == KIVI_OK;
+             rc = walk_next(&at, &status))
+            ++*count;
+        if (status != KIVI_OK)
+            kvi_lmdb_gave_up(error, status, store->env->names.data, "counting");
+        else if (rc != MDB_NOTFOUND)
+            status = kvi_lmdb_fail(error, rc, store->env->names.data, "cannot count");
+    }
+    walk_end(&at);
+    return status;
+}

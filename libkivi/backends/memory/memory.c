@@ -1,0 +1,265 @@
+/* The memory backend: its table, and how an instance is opened, shared and forked. */
+#include <stdio.h>
+
+#include "keys.h"
+#include "memory.h"
+
+#define ATOMIC_MOST 1000000
+
+const kivi_host *kvi_memory_host;
+
+/* ---- Open and close ---- */
+
+static uint32_t flags_of(const memory_settings *settings)
+{
+    uint32_t flags = KIVI_BACKEND_FORK_PRIVATE;
+
+    if (settings->shape != SHAPE_STEPPED)
+        flags |= KIVI_BACKEND_BLOCKING;
+    if (settings->shape == SHAPE_SHARED)
+        flags |= KIVI_BACKEND_SHARED_READS | KIVI_BACKEND_IN_PLACE;
+    if (settings->native)
+        flags |= KIVI_BACKEND_INCREMENTS | KIVI_BACKEND_TAKES;
+    if (settings->group_commit)
+        flags |= KIVI_BACKEND_GROUP_COMMIT;
+    return flags;
+}
+
+static uint64_t atomic_most(const memory_settings *settings)
+{
+    if (!settings->atomic)
+        return 0;
+    if (settings->max_items && settings->max_items < ATOMIC_MOST)
+        return settings->max_items;
+    return ATOMIC_MOST;
+}
+
+/* Vectors that come in parts, or are asked again, are not of one moment. */
+static bool is_snapshot(const memory_settings *settings)
+{
+    return settings->shape != SHAPE_STEPPED && settings->partial_rate <= 0 &&
+           settings->fail_rate <= 0 && !settings->max_items && !settings->max_bytes;
+}
+
+static void fill_capabilities(const memory_settings *settings, kivi_capabilities *capabilities)
+{
+    capabilities->struct_size = sizeof(*capabilities);
+    capabilities->consistency = KIVI_LINEARIZABLE;
+    capabilities->max_value = settings->max_value;
+    capabilities->max_ttl_ms = settings->max_ttl;
+    capabilities->ttl_resolution_ms = settings->ttl_resolution;
+    capabilities->atomic_max = atomic_most(settings);
+    capabilities->ttl = KIVI_NATIVE;
+    capabilities->ttl_clock = KIVI_CLOCK_CALLER;
+    capabilities->order = settings->byte_order ? KIVI_ORDER_BYTES : KIVI_ORDER_NONE;
+    capabilities->scan = KIVI_NATIVE;
+    capabilities->snapshot = is_snapshot(settings) ? KIVI_NATIVE : KIVI_ABSENT;
+    capabilities->increment = settings->native ? KIVI_NATIVE : KIVI_EMULATED;
+    capabilities->conditions = KIVI_NATIVE;
+    capabilities->scan_once = true;
+    capabilities->local = settings->shape == SHAPE_SHARED;
+}
+
+static void fill_instance(memory_instance *memory, kivi_instance *instance)
+{
+    const memory_settings *settings = &memory->settings;
+
+    instance->flags = flags_of(settings);
+    instance->handle = memory;
+    instance->layout = settings->layout;
+    instance->max_lanes = (uint32_t)settings->max_lanes;
+    instance->max_items = settings->max_items;
+    instance->max_bytes = settings->max_bytes;
+    instance->max_stored_key = settings->max_key;
+    kvi_keys_escape(settings, &instance->escape);
+    fill_capabilities(settings, &instance->capabilities);
+}
+
+static kivi_status memory_open(const kivi_config *config, kivi_wait *wait, kivi_instance *instance,
+                               kivi_error **error)
+{
+    memory_instance *memory = calloc(1, sizeof(*memory));
+
+    (void)wait;
+    if (!memory)
+        goto no_memory;
+    if (!kvi_settings_read(&memory->settings, config))
+        goto no_memory;
+    memory->space = kvi_space_open(kvi_memory_host->option_text(config, "path"));
+    if (!memory->space) {
+        kvi_settings_clear(&memory->settings);
+        goto no_memory;
+    }
+    memory->reporter = kvi_memory_host->reporter(config);
+    atomic_init(&memory->random, memory->settings.seed);
+    fill_instance(memory, instance);
+    return KIVI_OK;
+
+no_memory:
+    free(memory);
+    *error = kvi_memory_error(KIVI_NO_MEMORY);
+    return KIVI_NO_MEMORY;
+}
+
+/* Also what a child does: its locks are its own since fork_child. */
+static void memory_close(void *instance)
+{
+    memory_instance *memory = instance;
+
+    kvi_space_close(memory->space);
+    kvi_settings_clear(&memory->settings);
+    free(memory);
+}
+
+/* ---- Sessions ---- */
+
+static kivi_status memory_session_open(void *instance, void **session, kivi_error **error)
+{
+    memory_session *made = NULL;
+    kivi_status status = kvi_session_open(instance, &made, error);
+
+    *session = made;
+    return status;
+}
+
+static void memory_session_close(void *instance, void *session)
+{
+    (void)instance;
+    kvi_session_close(session);
+}
+
+static void memory_session_abandon(void *instance, void *session, bool in_verb)
+{
+    (void)instance;
+    kvi_session_abandon(session, in_verb);
+}
+
+static void memory_interrupt(void *instance, void *session)
+{
+    (void)instance;
+    kvi_session_interrupt(session);
+}
+
+/* ---- Verbs ---- */
+
+static kivi_status serve(memory_instance *memory, memory_session *session, const memory_job *job,
+                         kivi_wait *wait, kivi_error **error)
+{
+    if (memory->settings.shape == SHAPE_STEPPED)
+        return kvi_stepped_begin(session, job, error);
+    return kvi_blocking_serve(memory, session, job, wait, error);
+}
+
+static kivi_status memory_read(void *instance, void *session, kivi_read_vector *vector,
+                               kivi_wait *wait, kivi_error **error)
+{
+    memory_instance *memory = instance;
+    memory_job job = {.verb = VERB_READ, .reads = vector};
+
+    if (!memory->settings.mock)
+        return kvi_memory_read(memory, vector, error);
+    return serve(memory, session, &job, wait, error);
+}
+
+static kivi_status memory_write(void *instance, void *session, kivi_write_vector *vector,
+                                kivi_wait *wait, kivi_error **error)
+{
+    memory_instance *memory = instance;
+    memory_job job = {.verb = VERB_WRITE, .writes = vector};
+
+    if (!memory->settings.mock)
+        return kvi_memory_write(memory, vector, error);
+    return serve(memory, session, &job, wait, error);
+}
+
+static kivi_status memory_scan(void *instance, void *session, const kivi_scan_range *range,
+                               kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error)
+{
+    memory_instance *memory = instance;
+    memory_job job = {.verb = VERB_SCAN, .range = range, .sink = sink};
+
+    if (!memory->settings.mock)
+        return kvi_memory_scan(memory, range, sink, error);
+    return serve(memory, session, &job, wait, error);
+}
+
+static kivi_status memory_step(void *instance, void *session, uint32_t revents, kivi_poll *poll,
+                               kivi_error **error)
+{
+    (void)instance;
+    (void)revents; /* the timer itself says whether it is time */
+    return kvi_stepped_go_on(session, poll, error);
+}
+
+/* With the mock in play counting goes by scans, so that it meets what they meet. */
+static kivi_status memory_count(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,
+                                kivi_error **error)
+{
+    memory_instance *memory = instance;
+
+    if (!memory->settings.mock)
+        return kvi_memory_count(memory, prefix, wait, count, error);
+    *error = kvi_memory_host->error(KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO, "counting is by scan");
+    return KIVI_UNSUPPORTED;
+}
+
+static void memory_detail(void *instance, char *text, size_t capacity)
+{
+    memory_space *space = ((memory_instance *)instance)->space;
+
+    snprintf(text, capacity, "%zu keys, %zu bytes of keys and values%s%s", atomic_load(&space->keys),
+             atomic_load(&space->bytes), *space->name ? " in " : "", space->name);
+}
+
+/* ---- Fork ---- */
+
+static void memory_fork_prepare(void *instance)
+{
+    kvi_space_fork_prepare(((memory_instance *)instance)->space);
+}
+
+static void memory_fork_parent(void *instance)
+{
+    kvi_space_fork_parent(((memory_instance *)instance)->space);
+}
+
+static void memory_fork_child(void *instance)
+{
+    kvi_space_fork_child(((memory_instance *)instance)->space);
+}
+
+/* ---- The table ---- */
+
+static kivi_backend table = {
+    .struct_size = sizeof(kivi_backend),
+    .abi = KIVI_BACKEND_ABI,
+    .name = "memory",
+    .schemes = "memory",
+    .summary = "in this process's memory: for tests, as a mock, and as a cache",
+    .options = kvi_memory_options,
+    .open = memory_open,
+    .close = memory_close,
+    .abandon = memory_close,
+    .session_open = memory_session_open,
+    .session_close = memory_session_close,
+    .session_abandon = memory_session_abandon,
+    .interrupt = memory_interrupt,
+    .read = memory_read,
+    .write = memory_write,
+    .scan = memory_scan,
+    .step = memory_step,
+    .count = memory_count,
+    .detail = memory_detail,
+    .fork_prepare = memory_fork_prepare,
+    .fork_parent = memory_fork_parent,
+    .fork_child = memory_fork_child,
+};
+
+const kivi_backend *kivi_plugin(uint32_t host_abi, const kivi_host *host)
+{
+    if (host_abi != KIVI_BACKEND_ABI || host->struct_size < sizeof(*host))
+        return NULL;
+    kvi_memory_host = host;
+    table.option_count = kvi_memory_option_count;
+    return &table;
+}

@@ -1,0 +1,272 @@
+/* The scan verb: a page of keys and pairs at one moment, and counting. */
+#include <kivi/scan.h>
+
+#include "memory.h"
+
+/*
+ * Scans run in byte order, the cursor being the last key. With order=none the tree is walked PASSES
+ * times: pass n delivers the keys whose hash begins with n, so that the order is the store's own and a
+ * cursor still means the same after any change.
+ *
+ * A cursor is the pass, a form, and the key. One longer than CURSOR_KEY is cut there, and its hash stands
+ * before it (form LONG): the page goes on behind the key with that beginning and hash or, when that is
+ * gone, from the first with that beginning, so that nothing is left out.
+ */
+#define PASSES 8
+#define CURSOR_MOST 4096
+#define CURSOR_KEY (CURSOR_MOST - 2 - 8)
+#define LOOKED_MOST 100000 /* records passed over in one page */
+#define COUNT_SLICE 10000  /* records counted in one hold of the lock */
+
+enum { FORM_SHORT = 0, FORM_LONG = 1 };
+
+/* A page in the making. */
+typedef struct memory_page {
+    memory_instance *instance;
+    const kivi_scan_range *range;
+    kivi_scan_sink *sink;
+    unsigned pass, passes;
+    tree_cursor cursor;
+    memory_clock clock;
+    memory_record *last; /* the last one looked at */
+} memory_page;
+
+static bool begins_with(kivi_slice key, kivi_slice prefix)
+{
+    return key.size >= prefix.size &&
+           (prefix.size == 0 || memcmp(key.data, prefix.data, prefix.size) == 0);
+}
+
+static uint64_t hash_of(kivi_slice key)
+{
+    return kvi_memory_host->hash64(key);
+}
+
+/* ---- Cursors ---- */
+
+static void put_hash(uint8_t bytes[8], uint64_t hash)
+{
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(hash >> (56 - 8 * i));
+}
+
+static kivi_status give_cursor(const memory_page *page)
+{
+    kivi_slice key = record_key(page->last);
+    uint8_t bytes[CURSOR_MOST];
+    size_t size = 2;
+
+    bytes[0] = (uint8_t)page->pass;
+    bytes[1] = key.size > CURSOR_KEY ? FORM_LONG : FORM_SHORT;
+    if (bytes[1] == FORM_LONG) {
+        put_hash(bytes + size, hash_of(key));
+        size += 8;
+        key.size = CURSOR_KEY;
+    }
+    memcpy(bytes + size, key.data, key.size);
+    return page->sink->cursor(page->sink, kivi_bytes(bytes, size + key.size));
+}
+
+static void seek_behind(memory_page *page, kivi_slice key)
+{
+    memory_record *record;
+
+    kvi_tree_seek(&page->instance->space->tree, key, &page->cursor);
+    record = kvi_tree_at(&page->cursor);
+    if (record && kvi_tree_compare(record_key(record), key) == 0)
+        kvi_tree_next(&page->cursor);
+}
+
+/* To the beginning of a pass: behind `after`, which counts only in byte order, or at the prefix. */
+static void seek_start(memory_page *page)
+{
+    const kivi_scan_range *range = page->range;
+
+    if (range->after.size && kvi_tree_compare(range->after, range->prefix) >= 0)
+        seek_behind(page, range->after);
+    else
+        kvi_tree_seek(&page->instance->space->tree, range->prefix, &page->cursor);
+}
+
+/* Behind the long key that begins so and has this hash, else before the first that begins so. */
+static void seek_behind_long(memory_page *page, kivi_slice beginning, const uint8_t hash[8])
+{
+    const memory_tree *tree = &page->instance->space->tree;
+    const memory_record *record;
+    uint8_t bytes[8];
+
+    kvi_tree_seek(tree, beginning, &page->cursor);
+    while ((record = kvi_tree_at(&page->cursor)) != NULL && begins_with(record_key(record), beginning)) {
+        put_hash(bytes, hash_of(record_key(record)));
+        kvi_tree_next(&page->cursor);
+        if (memcmp(bytes, hash, sizeof(bytes)) == 0)
+            return;
+    }
+    seek_start(page);
+    record = kvi_tree_at(&page->cursor);
+    if (record && kvi_tree_compare(record_key(record), beginning) < 0)
+        kvi_tree_seek(tree, beginning, &page->cursor);
+}
+
+/* Goes to where the cursor says. False: the bytes are none of ours, or belong to another prefix. */
+static bool seek_cursor(memory_page *page)
+{
+    kivi_slice cursor = page->range->cursor;
+    const uint8_t *bytes = cursor.data;
+    size_t skip = 2;
+    kivi_slice key;
+
+    if (cursor.size < 3 || bytes[0] >= page->passes || bytes[1] > FORM_LONG)
+        return false;
+    if (bytes[1] == FORM_LONG)
+        skip += 8;
+    if (cursor.size <= skip)
+        return false;
+    key = kivi_bytes(bytes + skip, cursor.size - skip);
+    if (!begins_with(key, page->range->prefix) &&
+        !(bytes[1] == FORM_LONG && begins_with(page->range->prefix, key)))
+        return false;
+    page->pass = bytes[0];
+    if (bytes[1] == FORM_LONG)
+        seek_behind_long(page, key, bytes + 2);
+    else
+        seek_behind(page, key);
+    return true;
+}
+
+/* ---- A page ---- */
+
+/* The next record of the range, whatever becomes of it; NULL: the range is through. */
+static memory_record *look_on(memory_page *page)
+{
+    for (;;) {
+        memory_record *record = kvi_tree_at(&page->cursor);
+
+        if (record && begins_with(record_key(record), page->range->prefix)) {
+            page->last = record;
+            kvi_tree_next(&page->cursor);
+            return record;
+        }
+        if (page->pass + 1 >= page->passes)
+            return NULL;
+        page->pass++;
+        seek_start(page);
+    }
+}
+
+static bool belongs(memory_page *page, const memory_record *record)
+{
+    if (page->passes > 1 && hash_of(record_key(record)) / (UINT64_MAX / PASSES + 1) != page->pass)
+        return false;
+    return !kvi_space_expired(record, &page->clock);
+}
+
+static kivi_status give_pair(memory_page *page, const memory_record *record)
+{
+    kivi_slice value = kivi_bytes(NULL, 0);
+    int64_t ttl_ms = KIVI_TTL_NONE;
+
+    if (!(page->range->flags & KIVI_SCAN_KEYS))
+        value = record_value(record);
+    if ((page->range->flags & KIVI_SCAN_WANT_EXPIRY) && record->expires)
+        ttl_ms = record->expires - kvi_clock_now(&page->clock);
+    return page->sink->pair(page->sink, record_key(record), value, ttl_ms);
+}
+
+/* Whether nothing is left behind the last pair: spares the caller an empty page. */
+static bool is_through(const memory_page *page)
+{
+    const memory_record *record = kvi_tree_at(&page->cursor);
+
+    if (page->pass + 1 < page->passes)
+        return false;
+    return !record || !begins_with(record_key(record), page->range->prefix);
+}
+
+/* Under the shared lock: the receiver only copies. */
+static kivi_status fill(memory_page *page)
+{
+    uint64_t given = 0, passed_over = 0;
+    kivi_status status = KIVI_OK;
+
+    while (given < page->range->limit && passed_over < LOOKED_MOST && status == KIVI_OK) {
+        memory_record *record = look_on(page);
+
+        if (!record)
+            return KIVI_OK;
+        if (!belongs(page, record)) {
+            passed_over++;
+            continue;
+        }
+        status = give_pair(page, record);
+        given++;
+    }
+    if (status != KIVI_OK && status != KIVI_END)
+        return status;
+    return is_through(page) ? KIVI_OK : give_cursor(page);
+}
+
+kivi_status kvi_memory_scan(memory_instance *instance, const kivi_scan_range *range,
+                            kivi_scan_sink *sink, kivi_error **error)
+{
+    memory_page page = {.instance = instance, .range = range, .sink = sink};
+    kivi_status status = KIVI_INVALID;
+    bool valid = true;
+
+    page.passes = instance->settings.byte_order ? 1 : PASSES;
+    pthread_rwlock_rdlock(&instance->space->lock);
+    if (range->cursor.size)
+        valid = seek_cursor(&page);
+    else
+        seek_start(&page);
+    if (valid)
+        status = fill(&page);
+    pthread_rwlock_unlock(&instance->space->lock);
+    if (!valid)
+        *error = kvi_memory_host->error(status, 0, KIVI_RETRY_NO, "not a cursor of this scan");
+    else if (status != KIVI_OK)
+        *error = kvi_memory_host->error(status, 0, KIVI_RETRY_YES, "the page was not taken");
+    return status;
+}
+
+/* ---- Counting ---- */
+
+/* Counts the next records: true when there are more, `page->last` then being held. */
+static bool count_slice(memory_page *page, uint64_t *count)
+{
+    memory_record *record = NULL;
+    unsigned looked = 0;
+
+    pthread_rwlock_rdlock(&page->instance->space->lock);
+    if (page->last)
+        seek_behind(page, record_key(page->last));
+    else
+        seek_start(page);
+    record_unref(page->last);
+    page->last = NULL;
+    while (looked < COUNT_SLICE && (record = look_on(page)) != NULL) {
+        *count += !kvi_space_expired(record, &page->clock);
+        looked++;
+    }
+    page->last = record ? record_ref(record) : NULL;
+    pthread_rwlock_unlock(&page->instance->space->lock);
+    return record != NULL;
+}
+
+kivi_status kvi_memory_count(memory_instance *instance, kivi_slice prefix, kivi_wait *wait,
+                             uint64_t *count, kivi_error **error)
+{
+    kivi_scan_range range = {.struct_size = sizeof(range), .prefix = prefix};
+    memory_page page = {.instance = instance, .range = &range, .passes = 1};
+    kivi_status status = KIVI_OK;
+
+    *count = 0;
+    while (status == KIVI_OK && count_slice(&page, count)) {
+        page.clock.known = false;
+        status = kivi_wait_check(wait);
+    }
+    record_unref(page.last);
+    if (status != KIVI_OK)
+        *error = kvi_memory_host->error(status, 0, KIVI_RETRY_YES, "counting was cut short");
+    return status;
+}

@@ -1,0 +1,117 @@
+/* The export verb: all pairs under a prefix as JSON, on standard output. */
+#include <stdio.h>
+
+#include "cli.h"
+#include "progress.h"
+
+#define PAGE_PAIRS 1000
+
+typedef struct export_state {
+    cli_context *cli;
+    bool object; /* one JSON object, rather than lines */
+    kivi_range range;
+    kivi_buffer cursor, line;
+    uint64_t pairs;
+} export_state;
+
+static bool member_text(export_state *state, const kivi_pair *pair)
+{
+    cli_values *values = &state->cli->values;
+    kivi_writer *json = cli_values_json(values);
+
+    if (!cli_is_utf8(pair->key))
+        return cli_value_problem(values, CLI_FAILED,
+                                 "the key is not UTF-8, and a JSON object has text "
+                                 "keys only: export lines instead");
+    cli_need(kivi_buffer_append(&state->line, kivi_str(state->pairs ? ",\n" : "\n")));
+    kivi_writer_start(json, &state->line);
+    kivi_writer_str(json, pair->key);
+    cli_json_finish(json);
+    cli_need(kivi_buffer_append(&state->line, kivi_str(":")));
+    return cli_value_decode(values, CLI_FORM_JSON, pair->value, &state->line);
+}
+
+static int put_pair(export_state *state, const kivi_pair *pair, int64_t now)
+{
+    cli_values *values = &state->cli->values;
+
+    if (!state->object) {
+        if (cli_pair_json(values, pair, true, now, &state->line))
+            return cli_fail_pair(values, pair->key);
+        cli_put_line(&state->line);
+    } else {
+        if (!member_text(state, pair))
+            return cli_fail_pair(values, pair->key);
+        cli_put(kivi_buffer_slice(&state->line));
+        cli_buffer_clear(&state->line);
+    }
+    state->pairs++;
+    return CLI_DONE;
+}
+
+static int put_page(export_state *state, const kivi_page *page)
+{
+    kivi_pair pair = KIVI_PAIR_INIT;
+    int64_t now = cli_now_ms();
+    int code = CLI_DONE;
+
+    for (size_t i = 0; i < kivi_page_count(page) && !code; i++) {
+        kivi_page_pair(page, i, &pair);
+        code = put_pair(state, &pair, now);
+    }
+    if (!code && ferror(stdout))
+        return CLI_FAILED; /* told when the output is closed */
+    if (!code && cli_interrupted())
+        return cli_fail(CLI_INTERRUPTED, "interrupted after %llu pairs", (unsigned long long)state->pairs);
+    return code;
+}
+
+static int export_pages(export_state *state)
+{
+    int code = CLI_DONE;
+
+    do {
+        kivi_page *page = NULL;
+        kivi_error *error = NULL;
+        kivi_status status = kivi_store_page(state->cli->store, &state->cli->call, &state->range,
+                                             &page, &error);
+
+        if (status)
+            return cli_fail_call(status, error, NULL);
+        code = put_page(state, page);
+        cli_need(kivi_buffer_assign(&state->cursor, kivi_page_cursor(page)));
+        state->range.cursor = kivi_buffer_slice(&state->cursor);
+        kivi_page_free(page);
+        cli_progress_show(state->pairs, 0, 0);
+    } while (!code && state->cursor.size);
+    return code;
+}
+
+int cli_export(cli_context *cli)
+{
+    const cli_args *args = &cli->args;
+    const char *format = args->text[OPT_FORMAT];
+    export_state state = {.cli = cli, .range = KIVI_RANGE_INIT};
+    int code = CLI_DONE;
+
+    if (format && strcmp(format, "lines") != 0 && strcmp(format, "object") != 0)
+        return cli_fail(CLI_USAGE, "--format is lines or object");
+    state.object = format && strcmp(format, "object") == 0;
+    state.range.limit = PAGE_PAIRS;
+    if (!state.object && !cli_has(args, OPT_NO_EXPIRY))
+        state.range.flags = KIVI_SCAN_WANT_EXPIRY;
+    if (args->word_count)
+        code = cli_key_word(cli, args->words[0], &state.range.prefix);
+    if (code)
+        return code;
+    cli_progress_begin("exported", cli_has(args, OPT_QUIET));
+    if (state.object)
+        putchar('{');
+    code = export_pages(&state);
+    if (state.object && !code)
+        puts(state.pairs ? "\n}" : "}");
+    cli_progress_clear();
+    kivi_buffer_free(&state.cursor);
+    kivi_buffer_free(&state.line);
+    return code;
+}

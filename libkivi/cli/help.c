@@ -1,0 +1,85 @@
+/* Help: of the command, of each verb, and of topics, out of the tables. */
+#include <stdio.h>
+
+#include "cli.h"
+
+#define COLUMN 24
+
+static void print_option(const cli_option *option)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "%c%c%s--%s%s%s", option->letter ? '-' : ' ',
+             option->letter ? option->letter : ' ', option->letter ? ", " : "  ", option->name,
+             option->argument ? " " : "", option->argument ? option->argument : "");
+    printf("  %-*s %s%s\n", COLUMN, name,
+           (int)strlen(name) > COLUMN ? "\n                           " : "", option->help);
+}
+
+void cli_help_verb(const cli_verb *verb)
+{
+    printf("usage: kivi %s%s%s%s [OPTION...]\n\n%s.\n", verb->opens ? "[-s URL] " : "", verb->name,
+           *verb->arguments ? " " : "", verb->arguments, verb->summary);
+    if (*verb->details)
+        printf("\n%s\n", verb->details);
+    printf("\nOptions:\n");
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (verb->options & CLI_OPTION(i))
+            print_option(&cli_options[i]);
+}
+
+static void print_overview(void)
+{
+    char usage[64];
+
+    printf(
+        "usage: kivi [-s URL] VERB [ARGUMENT...] [OPTION...]\n\n"
+        "Reads and writes key-value stores. The store is named by -s or the variable KIVI_URL.\n\n"
+        "Verbs:\n");
+    for (const cli_verb *verb = cli_verbs; verb->name; verb++) {
+        snprintf(usage, sizeof usage, "%s %s", verb->name, verb->arguments);
+        printf("  %-32s %s\n", usage, verb->summary);
+    }
+    printf("\nTopics:\n");
+    for (const cli_topic *topic = cli_topics; topic->name; topic++)
+        printf("  %-32s %s\n", topic->name, topic->summary);
+    printf("\nkivi help VERB or TOPIC tells more; so does kivi VERB --help.\n");
+}
+
+/* For completion and tests: each verb with the options it takes. */
+static void print_list(void)
+{
+    for (const cli_verb *verb = cli_verbs; verb->name; verb++) {
+        printf("%s", verb->name);
+        for (int i = 0; i < OPT_COUNT; i++)
+            if (verb->options & CLI_OPTION(i))
+                printf(" --%s", cli_options[i].name);
+        putchar('\n');
+    }
+}
+
+int cli_help(cli_context *cli)
+{
+    const char *name = cli->args.word_count ? cli->args.words[0] : NULL;
+    const cli_verb *verb;
+
+    if (cli_has(&cli->args, OPT_LIST)) {
+        print_list();
+        return CLI_DONE;
+    }
+    if (!name) {
+        print_overview();
+        return CLI_DONE;
+    }
+    verb = cli_verb_find(name);
+    if (verb) {
+        cli_help_verb(verb);
+        return CLI_DONE;
+    }
+    for (const cli_topic *topic = cli_topics; topic->name; topic++)
+        if (strcmp(topic->name, name) == 0) {
+            puts(topic->text);
+            return CLI_DONE;
+        }
+    return cli_fail(CLI_USAGE, "no verb or topic \"%s\": kivi help lists them", name);
+}

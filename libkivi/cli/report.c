@@ -1,0 +1,123 @@
+/* Error lines, and the exit codes that statuses stand for. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli.h"
+#include "progress.h"
+
+/* One line whatever is in the message: what a terminal would act on becomes '?'. */
+static void print_line(char *text)
+{
+    for (char *at = text; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
+    cli_progress_clear();
+    fflush(stdout);
+    fprintf(stderr, "kivi: %s\n", text);
+}
+
+int cli_fail(int code, const char *format, ...)
+{
+    char text[2048];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    print_line(text);
+    return code;
+}
+
+int cli_exit_of(kivi_status status)
+{
+    switch (status) {
+    case KIVI_OK:
+    case KIVI_END:
+        return CLI_DONE;
+    case KIVI_NOT_FOUND:
+    case KIVI_CONDITION:
+        return CLI_UNMET;
+    case KIVI_INVALID:
+        return CLI_USAGE;
+    default:
+        return CLI_FAILED;
+    }
+}
+
+int cli_fail_call(kivi_status status, kivi_error *error, const char *about)
+{
+    int code = cli_interrupted() ? CLI_INTERRUPTED : cli_exit_of(status);
+    const char *message = error ? kivi_error_message(error) : kivi_status_name(status);
+
+    if (about)
+        cli_fail(code, "%s: %s", about, message);
+    else
+        cli_fail(code, "%s", message);
+    kivi_error_free(error);
+    return code;
+}
+
+#define KEY_SHOWN 200
+
+/* Long keys are cut in messages: the beginning tells which it is. */
+static void key_for_message(kivi_slice key, kivi_buffer *out)
+{
+    bool cut = key.size > KEY_SHOWN;
+
+    cli_key_text(kivi_bytes(key.data, cut ? KEY_SHOWN : key.size), out);
+    cli_need(kivi_buffer_append(out, cut ? kivi_bytes("...", 4) : kivi_bytes("", 1)));
+}
+
+int cli_fail_key(kivi_status status, kivi_error *error, kivi_slice key)
+{
+    kivi_buffer text = KIVI_BUFFER_INIT;
+    int code;
+
+    key_for_message(key, &text);
+    code = cli_fail_call(status, error, (const char *)text.data);
+    kivi_buffer_free(&text);
+    return code;
+}
+
+int cli_missing(kivi_slice key)
+{
+    kivi_buffer text = KIVI_BUFFER_INIT;
+
+    key_for_message(key, &text);
+    cli_fail(CLI_UNMET, "%s: no such key", (const char *)text.data);
+    kivi_buffer_free(&text);
+    return CLI_UNMET;
+}
+
+int cli_fail_result(kivi_status status, kivi_error *error, const kivi_result *result,
+                    const kivi_slice *keys)
+{
+    for (size_t i = 0; i < kivi_result_count(result); i++)
+        if (kivi_result_error(result, i))
+            return cli_fail_key(status, error, keys[i]);
+    return cli_fail_call(status, error, NULL);
+}
+
+int cli_fail_value(const cli_values *values, const char *about)
+{
+    if (about)
+        return cli_fail(values->code, "%s: %s", about, values->problem);
+    return cli_fail(values->code, "%s", values->problem);
+}
+
+void cli_need(kivi_status status)
+{
+    if (!status)
+        return;
+    cli_fail(CLI_FAILED, "%s", status == KIVI_NO_MEMORY ? "out of memory" : kivi_status_name(status));
+    exit(CLI_FAILED);
+}
+
+void *cli_alloc(void *old, size_t size)
+{
+    void *memory = realloc(old, size ? size : 1);
+
+    cli_need(memory ? KIVI_OK : KIVI_NO_MEMORY);
+    return memory;
+}

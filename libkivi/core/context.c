@@ -1,0 +1,262 @@
+/* One public call: its beginning and end, its deadline, and who may interrupt it. */
+#include "store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static _Atomic unsigned next_shard;
+static _Thread_local unsigned my_shard __attribute__((tls_model("initial-exec")));
+
+kvi_shard *kvi_shard_of(kivi_store *store)
+{
+    if (KVI_UNLIKELY(my_shard == 0))
+        my_shard = 1 + atomic_fetch_add_explicit(&next_shard, 1, memory_order_relaxed) % KVI_STAT_SHARDS;
+    return &store->shards[my_shard - 1];
+}
+
+static uint64_t context_deadline(kivi_wait *wait)
+{
+    kvi_context *ctx = (kvi_context *)wait;
+    if (ctx->limited)
+        return ctx->deadline_ns;
+    int64_t timeout = ctx->call.timeout_ms ? ctx->call.timeout_ms : ctx->store->timeout_ms;
+    ctx->deadline_ns = UINT64_MAX;
+    if (timeout > 0 && timeout < INT64_MAX / KVI_MS / 2)
+        ctx->deadline_ns = kvi_monotonic_ns() + (uint64_t)(timeout * KVI_MS);
+    ctx->limited = true;
+    return ctx->deadline_ns;
+}
+
+static kivi_status find_end(kvi_context *ctx)
+{
+    if (atomic_load_explicit(&ctx->store->gate, memory_order_relaxed) & KVI_GATE_CLOSED)
+        return KIVI_CLOSED;
+    if (ctx->call.interrupt && kvi_interrupt_is_raised(ctx->call.interrupt))
+        return KIVI_INTERRUPTED;
+    if (ctx->call.interrupted && ctx->call.interrupted(ctx->call.user))
+        return KIVI_INTERRUPTED;
+    uint64_t deadline = kvi_deadline(ctx);
+    if (deadline != UINT64_MAX && kvi_monotonic_ns() >= deadline)
+        return KIVI_TIMEOUT;
+    return KIVI_OK;
+}
+
+static kivi_status context_check(kivi_wait *wait)
+{
+    kvi_context *ctx = (kvi_context *)wait;
+    if (ctx->ended == KIVI_OK)
+        ctx->ended = find_end(ctx);
+    return ctx->ended;
+}
+
+kivi_error *kvi_wait_error(const kvi_context *ctx, kivi_status status)
+{
+    switch (status) {
+    case KIVI_TIMEOUT:
+        return kvi_error_new(status, 0, KIVI_RETRY_YES, "%s: the deadline passed", ctx->verb);
+    case KIVI_INTERRUPTED:
+        return kvi_error_new(status, 0, KIVI_RETRY_YES, "%s: interrupted", ctx->verb);
+    case KIVI_CLOSED:
+        return kvi_error_new(status, 0, KIVI_RETRY_NO, "the store is closed");
+    case KIVI_UNCERTAIN:
+        return kvi_error_new(status, 0, KIVI_RETRY_IF_IDEMPOTENT,
+                             "%s: cut off in flight; it may or may not have been applied", ctx->verb);
+    default:
+        return kvi_error_new(status, 0, KIVI_RETRY_NO, "%s: %s", ctx->verb, kivi_status_name(status));
+    }
+}
+
+kivi_status kvi_context_fail(kvi_context *ctx, kivi_status status, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    kivi_error_free(ctx->error);
+    ctx->error = kvi_error_new(status, 0, KIVI_RETRY_NO, "%s", text);
+    return status;
+}
+
+static bool is_timed(const kivi_store *store, uint64_t count)
+{
+    return store->on_event || !store->instance.capabilities.local || count % KVI_SAMPLE == 0;
+}
+
+/* Counts the call in the thread's shard; every so many are timed. */
+static void count_call(kvi_context *ctx, kivi_store *store)
+{
+    kvi_shard *shard = kvi_shard_of(store);
+    _Atomic uint64_t *counter = ctx->single_read ? &shard->single_reads : &shard->calls;
+    uint64_t before = atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    ctx->started_ns = KVI_UNLIKELY(is_timed(store, before)) ? kvi_monotonic_ns() : 0;
+}
+
+static kivi_status pass_gate(kvi_context *ctx, uint32_t gate)
+{
+    if (gate & KVI_GATE_CLOSED)
+        return kvi_context_fail(ctx, KIVI_CLOSED, "the store is closed");
+    return kvi_fork_reopen(ctx);
+}
+
+static kivi_status read_call(kvi_context *ctx, const kivi_call *call)
+{
+    kivi_status status = kvi_struct_read(&ctx->call, sizeof(ctx->call), call, "kivi_call", &ctx->error);
+    if (status)
+        return status;
+    if (ctx->call.flags)
+        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "kivi_call: unknown flags 0x%x", ctx->call.flags);
+    if (ctx->call.timeout_ms < KIVI_NO_TIMEOUT)
+        return kvi_context_fail(ctx, KIVI_INVALID, "kivi_call: timeout_ms is negative");
+    return KIVI_OK;
+}
+
+kivi_status kvi_begin_counted(kvi_context *ctx, kivi_store *store, const kivi_call *call,
+                              const char *verb, bool single_read, kivi_error **error)
+{
+    kvi_error_clear(error);
+    *ctx = (kvi_context){
+        .wait = {sizeof(kivi_wait), 0, context_deadline, context_check},
+        .store = store,
+        .verb = verb,
+        .items = 1,
+        .single_read = single_read,
+        .caller_error = error,
+    };
+    count_call(ctx, store);
+    if (KVI_UNLIKELY(call != NULL)) {
+        kivi_status status = read_call(ctx, call);
+        if (status)
+            return status;
+    }
+    uint32_t gate = atomic_load_explicit(&store->gate, memory_order_acquire);
+    if (KVI_UNLIKELY(gate != 0))
+        return pass_gate(ctx, gate);
+    return KIVI_OK;
+}
+
+static void tell(kvi_context *ctx, kivi_event *event)
+{
+    event->struct_size = sizeof(*event);
+    event->backend = ctx->store->backend->name;
+    event->trace = ctx->call.trace;
+    ctx->store->on_event(event, ctx->store->on_event_user);
+}
+
+static void tell_events(kvi_context *ctx, kivi_status status, uint64_t duration_ns)
+{
+    kivi_store *store = ctx->store;
+    uint64_t swept = atomic_exchange_explicit(&store->events_swept, 0, memory_order_relaxed);
+    uint64_t reconnects = atomic_exchange_explicit(&store->events_reconnects, 0, memory_order_relaxed);
+    for (uint64_t i = 1; i <= ctx->retries; i++)
+        tell(ctx, &(kivi_event){.type = KIVI_EVENT_RETRY, .verb = ctx->verb, .attempt = (uint32_t)i,
+                                .items = ctx->items});
+    if (reconnects)
+        tell(ctx, &(kivi_event){.type = KIVI_EVENT_RECONNECT, .verb = ctx->verb, .items = reconnects});
+    if (ctx->vector_items)
+        tell(ctx, &(kivi_event){.type = KIVI_EVENT_VECTOR, .verb = ctx->verb, .status = ctx->vector_status,
+                                .items = ctx->vector_items, .duration_ns = ctx->vector_ns});
+    if (swept)
+        tell(ctx, &(kivi_event){.type = KIVI_EVENT_SWEEP, .verb = ctx->verb, .items = swept});
+    kivi_event event = {.type = KIVI_EVENT_CALL, .verb = ctx->verb, .status = status, .items = ctx->items,
+                        .duration_ns = duration_ns};
+    if (store->event_keys)
+        event.key = ctx->key;
+    tell(ctx, &event);
+}
+
+static void end_timed(kvi_context *ctx, kivi_status status)
+{
+    uint64_t duration = kvi_monotonic_ns() - ctx->started_ns;
+    unsigned bucket = duration ? 63u - (unsigned)__builtin_clzll(duration) : 0;
+    atomic_fetch_add_explicit(&ctx->store->latency[bucket < 40 ? bucket : 39], 1, memory_order_relaxed);
+    if (ctx->store->on_event)
+        tell_events(ctx, status, duration);
+}
+
+static void end_failed(kvi_context *ctx, kivi_status status)
+{
+    atomic_fetch_add_explicit(&kvi_shard_of(ctx->store)->failures, 1, memory_order_relaxed);
+    if (!ctx->error)
+        ctx->error = kvi_wait_error(ctx, status);
+    kvi_error_name_backend(ctx->error, ctx->store->backend->name);
+}
+
+kivi_status kvi_end(kvi_context *ctx, kivi_status status)
+{
+    if (KVI_UNLIKELY(!kvi_is_answer(status))) {
+        end_failed(ctx, status);
+    } else if (KVI_UNLIKELY(ctx->error != NULL)) {
+        kivi_error_free(ctx->error);
+        ctx->error = NULL;
+    }
+    if (KVI_UNLIKELY(ctx->started_ns != 0))
+        end_timed(ctx, status);
+    if (ctx->caller_error)
+        *ctx->caller_error = ctx->error;
+    else if (ctx->error)
+        kivi_error_free(ctx->error);
+    return status;
+}
+
+kivi_status kvi_pause(kvi_context *ctx, uint64_t ns)
+{
+    uint64_t until = kvi_monotonic_ns() + ns;
+    for (;;) {
+        kivi_status status = kvi_check(ctx);
+        if (status)
+            return status;
+        uint64_t now = kvi_monotonic_ns();
+        if (now >= until)
+            return KIVI_OK;
+        uint64_t rest = until - now;
+        if (kvi_deadline(ctx) != UINT64_MAX && kvi_deadline(ctx) - now < rest)
+            rest = kvi_deadline(ctx) > now ? kvi_deadline(ctx) - now : 0;
+        if (rest > (uint64_t)KVI_SLICE_NS)
+            rest = (uint64_t)KVI_SLICE_NS;
+        struct timespec pause = {0, (long)rest};
+        nanosleep(&pause, NULL);
+    }
+}
+
+uint64_t kvi_backoff_ns(uint32_t attempt)
+{
+    if (attempt < 2)
+        return 0;
+    uint64_t full = UINT64_C(10) * KVI_MS << (attempt - 2 < 7 ? attempt - 2 : 7);
+    if (full > UINT64_C(1000) * KVI_MS)
+        full = UINT64_C(1000) * KVI_MS;
+    /* Half fixed, half by chance: callers that failed together do not come back together. */
+    uint64_t mixed = kvi_monotonic_ns() * UINT64_C(0x9E3779B97F4A7C15);
+    return full / 2 + (mixed >> 32) % (full / 2 + 1);
+}
+
+kivi_status kvi_struct_read(void *local, size_t known, const void *given, const char *name,
+                            kivi_error **error)
+{
+    uint32_t size;
+    memcpy(&size, given, sizeof(size));
+    if (size < 2 * sizeof(uint32_t))
+        return kvi_fail(error, KIVI_INVALID, "%s: struct_size is not set", name);
+    const uint8_t *bytes = given;
+    for (size_t i = known; i < size; i++)
+        if (bytes[i])
+            return kvi_fail(error, KIVI_UNSUPPORTED, "%s: made for a newer libkivi (byte %zu is set)", name, i);
+    memset(local, 0, known);
+    memcpy(local, given, size < known ? size : known);
+    return KIVI_OK;
+}
+
+kivi_status kvi_struct_write(void *given, const void *local, size_t known, const char *name,
+                             kivi_error **error)
+{
+    uint32_t size;
+    memcpy(&size, given, sizeof(size));
+    if (size < 2 * sizeof(uint32_t))
+        return kvi_fail(error, KIVI_INVALID, "%s: struct_size is not set", name);
+    size_t wide = size < known ? size : known;
+    memcpy((uint8_t *)given + sizeof(size), (const uint8_t *)local + sizeof(size), wide - sizeof(size));
+    return KIVI_OK;
+}

@@ -1,0 +1,424 @@
+/* A flight: one vector through one session, from its first verb to its last answer. */
+#include "lanes.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#define GRACE_NS (200 * KVI_MS) /* that a leader out of time gives to those it serves on a blocking session */
+
+/* What a verb is given to wait by: the leader's context, and a grace for those that it serves. */
+typedef struct flight_wait {
+    kivi_wait wait;
+    kvi_context *ctx;
+    kvi_flight *flight;
+} flight_wait;
+
+static bool serves_others(const kvi_flight *flight)
+{
+    return flight->merged && flight->task_count > 1;
+}
+
+static uint64_t flight_deadline(kivi_wait *wait)
+{
+    flight_wait *own = (flight_wait *)wait;
+    uint64_t deadline = kvi_deadline(own->ctx);
+    if (deadline == UINT64_MAX || !serves_others(own->flight))
+        return deadline;
+    return deadline + GRACE_NS;
+}
+
+static kivi_status flight_check(kivi_wait *wait)
+{
+    flight_wait *own = (flight_wait *)wait;
+    kivi_status why = kvi_check(own->ctx);
+    if (!why || why == KIVI_CLOSED || !serves_others(own->flight))
+        return why;
+    uint64_t now = kvi_monotonic_ns();
+    if (own->flight->condemn_ns == 0)
+        own->flight->condemn_ns = now + GRACE_NS;
+    return now < own->flight->condemn_ns ? KIVI_OK : why;
+}
+
+/* ---- sessions ---- */
+
+static kivi_status open_session(kvi_lane *lane, kivi_error **error)
+{
+    if (lane->open)
+        return KIVI_OK;
+    kivi_store *store = lane->lanes->store;
+    lane->session = store->instance.handle;
+    if (store->backend->session_open) {
+        kivi_status status = store->backend->session_open(store->instance.handle, &lane->session, error);
+        if (status)
+            return status;
+    }
+    lane->open = true;
+    return KIVI_OK;
+}
+
+static void close_session(kvi_lane *lane)
+{
+    kivi_store *store = lane->lanes->store;
+    if (!lane->open)
+        return;
+    lane->open = false;
+    if (!store->backend->session_open)
+        return;
+    store->backend->session_close(store->instance.handle, lane->session);
+    lane->session = NULL;
+    atomic_fetch_add_explicit(&store->reconnects, 1, memory_order_relaxed);
+    if (store->on_event)
+        atomic_fetch_add_explicit(&store->events_reconnects, 1, memory_order_relaxed);
+}
+
+/* Whether a verb that failed so left a session that can be used again. */
+static bool keeps_session(kivi_status status, const kivi_error *error)
+{
+    if (status == KIVI_UNAVAILABLE || status == KIVI_TIMEOUT || status == KIVI_INTERRUPTED)
+        return false;
+    return error && kivi_error_retryable(error) == KIVI_RETRY_YES;
+}
+
+/* ---- answers of items that have none ---- */
+
+static bool is_leaving(kivi_status status)
+{
+    return status == KIVI_TIMEOUT || status == KIVI_INTERRUPTED || status == KIVI_CANCELLED ||
+           status == KIVI_CLOSED;
+}
+
+/* Whether something that failed so may be asked again: it was a read, or nothing was applied. */
+static bool may_repeat(kivi_status status, kivi_retryable retryable, bool is_read, int32_t sent)
+{
+    if (is_leaving(status))
+        return is_read || sent == KIVI_SENT_NOTHING;
+    if (status != KIVI_UNAVAILABLE || retryable == KIVI_RETRY_LATER)
+        return false;
+    if (is_read)
+        return retryable != KIVI_RETRY_NO;
+    return retryable == KIVI_RETRY_YES && sent == KIVI_SENT_NOTHING;
+}
+
+/* The status of a write that was cut off. */
+static kivi_status cut_off(kivi_status status, kivi_retryable retryable, int32_t sent)
+{
+    bool vague = is_leaving(status) || status == KIVI_UNAVAILABLE;
+    if (!vague || sent == KIVI_SENT_NOTHING || retryable == KIVI_RETRY_YES || retryable == KIVI_RETRY_LATER)
+        return status;
+    return KIVI_UNCERTAIN;
+}
+
+/*
+ * What a failure means for one item: PENDING, with the reason as its error, where the core asks again;
+ * else its answer. `error` is replaced where the status changes.
+ */
+static kivi_status judge(kivi_status status, kivi_error **error, bool is_read, int32_t sent)
+{
+    kivi_retryable retryable = *error ? kivi_error_retryable(*error) : KIVI_RETRY_NO;
+    if (may_repeat(status, retryable, is_read, sent))
+        return KIVI_PENDING;
+    kivi_status answer = is_read ? status : cut_off(status, retryable, sent);
+    if (answer != status) {
+        kivi_error_free(*error);
+        *error = kvi_error_new(answer, 0, KIVI_RETRY_IF_IDEMPOTENT,
+                               "the write was cut off in flight; it may or may not have been applied");
+    }
+    return answer;
+}
+
+void kvi_flight_judge_read(kivi_read_item *item)
+{
+    if (item->error)
+        item->status = judge(item->status, &item->error, item->then == KIVI_THEN_NOTHING, item->sent);
+}
+
+void kvi_flight_judge_write(kivi_write_item *item)
+{
+    if (item->error)
+        item->status = judge(item->status, &item->error, false, item->sent);
+}
+
+static void fail_read(kivi_read_item *item, kivi_status status, const kivi_error *error)
+{
+    if (item->status != KIVI_PENDING)
+        return;
+    item->error = error ? kvi_error_copy(error) : NULL;
+    item->status = judge(status, &item->error, item->then == KIVI_THEN_NOTHING, item->sent);
+}
+
+static void fail_write(kivi_write_item *item, kivi_status status, const kivi_error *error)
+{
+    if (item->status != KIVI_PENDING)
+        return;
+    item->error = error ? kvi_error_copy(error) : NULL;
+    item->status = judge(status, &item->error, false, item->sent);
+}
+
+/* Gives a failure to the items of the part in progress that have no answer. */
+static void fail_part(kvi_flight *flight, kivi_status status, const kivi_error *error)
+{
+    if (flight->kind == KVI_SCAN) {
+        flight->scan_status = status;
+        return;
+    }
+    for (size_t i = flight->begin; i < flight->end; i++)
+        if (flight->kind == KVI_READ)
+            fail_read(&flight->read_items[i], status, error);
+        else
+            fail_write(&flight->write_items[i], status, error);
+}
+
+/* Items that failed by themselves with something that only broke the session are asked again, too. */
+static void judge_part(kvi_flight *flight)
+{
+    for (size_t i = flight->begin; i < flight->end; i++)
+        if (flight->kind == KVI_READ)
+            kvi_flight_judge_read(&flight->read_items[i]);
+        else
+            kvi_flight_judge_write(&flight->write_items[i]);
+}
+
+/* ---- verbs ---- */
+
+static void begin_flight(kvi_flight *flight)
+{
+    flight->active = false;
+    flight->parts[0].begin = 0;
+    flight->parts[0].end = flight->count;
+    flight->part_count = 1;
+    flight->condemn_ns = 0;
+    flight->scan_status = KIVI_PENDING;
+    flight->begun_ns = flight->progress_ns = kvi_monotonic_ns();
+}
+
+void kvi_flight_solo(kvi_lane *lane, const kvi_work *work)
+{
+    kvi_flight *flight = lane->flight;
+    flight->kind = work->kind;
+    flight->merged = false;
+    flight->task_count = 1;
+    flight->count = 0;
+    if (work->kind == KVI_READ) {
+        flight->reads = *work->reads;
+        flight->read_items = work->reads->items;
+        flight->count = work->reads->count;
+    } else if (work->kind == KVI_WRITE) {
+        flight->writes = *work->writes;
+        flight->write_items = work->writes->items;
+        flight->count = work->writes->count;
+    } else {
+        flight->range = work->range;
+        flight->sink = work->sink;
+    }
+    begin_flight(flight);
+}
+
+void kvi_flight_begin_merged(kvi_flight *flight)
+{
+    begin_flight(flight);
+}
+
+/* Takes the next part and gives it to the session's verb. */
+static kivi_status begin_part(kvi_lane *lane, kivi_wait *wait, kivi_error **error)
+{
+    kvi_flight *flight = lane->flight;
+    kivi_store *store = lane->lanes->store;
+    const kivi_backend *backend = store->backend;
+    flight->part_count--;
+    flight->begin = flight->parts[flight->part_count].begin;
+    flight->end = flight->parts[flight->part_count].end;
+    kivi_status status = open_session(lane, error);
+    if (status)
+        return status;
+    if (flight->kind == KVI_SCAN)
+        return backend->scan(store->instance.handle, lane->session, flight->range, flight->sink, wait, error);
+    if (flight->kind == KVI_READ) {
+        flight->reads.items = flight->read_items + flight->begin;
+        flight->reads.count = flight->end - flight->begin;
+        return backend->read(store->instance.handle, lane->session, &flight->reads, wait, error);
+    }
+    flight->writes.items = flight->write_items + flight->begin;
+    flight->writes.count = flight->end - flight->begin;
+    return backend->write(store->instance.handle, lane->session, &flight->writes, wait, error);
+}
+
+/* Whether a vector was refused for the sake of one item that halving will find. */
+static bool is_refused_whole(const kvi_flight *flight, kivi_status status, const kivi_error *error)
+{
+    if (flight->kind != KVI_WRITE || flight->end - flight->begin < 2)
+        return false;
+    if (flight->writes.flags & KIVI_VECTOR_ATOMIC)
+        return false;
+    if (!error || kivi_error_retryable(error) != KIVI_RETRY_YES)
+        return false;
+    return kivi_status_class(status) != KIVI_CLASS_TRANSIENT && status != KIVI_IO && status != KIVI_NO_MEMORY;
+}
+
+static void halve_part(kvi_flight *flight)
+{
+    size_t middle = flight->begin + (flight->end - flight->begin) / 2;
+    flight->parts[flight->part_count].begin = middle;
+    flight->parts[flight->part_count++].end = flight->end;
+    flight->parts[flight->part_count].begin = flight->begin;
+    flight->parts[flight->part_count++].end = middle;
+}
+
+/* A verb has ended with `status`; takes the error over. */
+static void end_part(kvi_lane *lane, kivi_status status, kivi_error *error)
+{
+    kvi_flight *flight = lane->flight;
+    flight->active = false;
+    if (status == KIVI_OK) {
+        flight->scan_status = KIVI_OK;
+        judge_part(flight);
+    } else if (is_refused_whole(flight, status, error)) {
+        halve_part(flight);
+    } else {
+        judge_part(flight);
+        fail_part(flight, status, error);
+        if (flight->kind == KVI_SCAN && flight->sink) {
+            /* the run loop wants the reason, there is no item to keep it */
+            lane->scan_error = error;
+            error = NULL;
+        }
+        if (!keeps_session(status, lane->scan_error ? lane->scan_error : error)) {
+            flight->part_count = 0;
+            close_session(lane);
+        }
+    }
+    kivi_error_free(error);
+}
+
+void kvi_flight_condemn(kvi_lane *lane, kivi_status why, kivi_error *error)
+{
+    kvi_flight *flight = lane->flight;
+    close_session(lane);
+    flight->active = false;
+    flight->part_count = 0;
+    fail_part(flight, why, error);
+    kivi_error_free(error);
+}
+
+/* ---- driving ---- */
+
+/* Waits until the session can go on: OK, or why its leader must leave, or UNAVAILABLE for a dead peer. */
+static kivi_status await(kvi_lane *lane, kvi_context *ctx, const kivi_poll *what, uint32_t *revents)
+{
+    kivi_store *store = lane->lanes->store;
+    uint64_t now = kvi_monotonic_ns();
+    uint64_t rest = KVI_SLICE_NS;
+    uint64_t deadline = kvi_deadline(ctx);
+    if (what->timeout_ns >= 0 && (uint64_t)what->timeout_ns < rest)
+        rest = (uint64_t)what->timeout_ns;
+    if (deadline != UINT64_MAX && deadline < now + rest)
+        rest = deadline > now ? deadline - now : 0;
+    struct pollfd descriptor = {.fd = what->fd, .events = (short)what->events};
+    struct timespec pause = {0, (long)rest};
+    int ready = ppoll(&descriptor, what->fd >= 0 ? 1 : 0, &pause, NULL);
+    *revents = ready > 0 ? (uint32_t)descriptor.revents : 0;
+    kivi_status why = kvi_check(ctx);
+    if (why)
+        return why;
+    now = kvi_monotonic_ns();
+    if (ready > 0)
+        lane->flight->progress_ns = now;
+    else if (now - lane->flight->progress_ns > store->io_timeout_ns)
+        return KIVI_UNAVAILABLE;
+    return KIVI_OK;
+}
+
+static bool has_answer(const kvi_flight *flight, const kvi_task *self)
+{
+    if (!flight->merged || !self)
+        return false;
+    return self->kind == KVI_READ ? self->read.status != KIVI_PENDING : self->write.status != KIVI_PENDING;
+}
+
+bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self)
+{
+    kvi_flight *flight = lane->flight;
+    if (!flight->merged)
+        return false;
+    for (size_t i = 0; i < flight->count; i++) {
+        if (flight->settled[i])
+            continue;
+        for (size_t t = flight->first_task[i]; t < flight->first_task[i + 1]; t++) {
+            kvi_task *task = flight->tasks[t];
+            uint32_t taken = KVI_TASK_TAKEN;
+            if (task == self)
+                continue;
+            task->lane = lane;
+            task->in_flight = true;
+            if (!atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_LEADING))
+                continue;
+            kvi_futex_wake(&task->state, 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static kivi_error *dead_peer_error(const kivi_store *store)
+{
+    return kvi_error_new(KIVI_UNAVAILABLE, 0, KIVI_RETRY_IF_IDEMPOTENT, "nothing came in for %llu ms (io_timeout)",
+                         (unsigned long long)(store->io_timeout_ns / (uint64_t)KVI_MS));
+}
+
+/* The leader must leave with work in flight: somebody else leads, or the flight is condemned. */
+static kvi_outcome leave(kvi_lane *lane, kvi_task *self, kivi_status why)
+{
+    if (why == KIVI_UNAVAILABLE) {
+        kvi_flight_condemn(lane, why, dead_peer_error(lane->lanes->store));
+        return KVI_LANDED;
+    }
+    if (self)
+        atomic_store_explicit(&self->state, KVI_TASK_LEFT, memory_order_relaxed);
+    if (why != KIVI_CLOSED && kvi_flight_hand_on(lane, self))
+        return KVI_HANDED_ON;
+    if (self)
+        atomic_store_explicit(&self->state, KVI_TASK_LEADING, memory_order_relaxed);
+    kvi_flight_condemn(lane, why, NULL);
+    return KVI_LANDED;
+}
+
+kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
+{
+    kvi_flight *flight = lane->flight;
+    kivi_store *store = lane->lanes->store;
+    flight_wait wait = {{sizeof(kivi_wait), 0, flight_deadline, flight_check}, ctx, flight};
+    uint32_t revents = 0;
+    while (flight->active || flight->part_count) {
+        kivi_error *error = NULL;
+        kivi_poll poll = {sizeof(kivi_poll), -1, 0, 0, -1};
+        kivi_status status;
+        if (flight->active)
+            status = store->backend->step(store->instance.handle, lane->session, revents, &poll, &error);
+        else
+            status = begin_part(lane, &wait.wait, &error);
+        if (status != KIVI_PENDING) {
+            end_part(lane, status, error);
+            continue;
+        }
+        if (!flight->active) {
+            flight->active = true; /* ask step() at once what to wait for */
+            revents = 0;
+            continue;
+        }
+        if (flight->merged) {
+            size_t unsettled = kvi_flight_settle(lane, self);
+            if (unsettled && has_answer(flight, self)) {
+                if (kvi_flight_hand_on(lane, self))
+                    return KVI_HANDED_ON;
+                kvi_flight_condemn(lane, KIVI_CANCELLED, NULL); /* all others went away */
+                continue;
+            }
+        }
+        kivi_status why = await(lane, ctx, &poll, &revents);
+        if (why && leave(lane, self, why) == KVI_HANDED_ON)
+            return KVI_HANDED_ON;
+    }
+    if (flight->merged)
+        kvi_flight_settle(lane, self);
+    return KVI_LANDED;
+}

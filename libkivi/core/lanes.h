@@ -1,0 +1,174 @@
+/*
+ * Lanes: the sessions of a store, and who drives them.
+ *
+ * A caller that finds a lane free drives it with its own vector, in its own memory (a solo flight). While
+ * every lane is busy requests queue; whoever is given a lane next takes those of its kind that wait as one
+ * vector (a merged flight), each a task whose request was copied, so that its caller may leave at any time.
+ * In mid-flight the lead passes from waiter to waiter; a flight without one is condemned: its session is closed.
+ */
+#ifndef KVI_LANES_H
+#define KVI_LANES_H
+
+#include "futex.h"
+#include "store.h"
+
+#define KVI_MERGE_ITEMS 256
+#define KVI_MERGE_BYTES (1u << 20)
+#define KVI_LANES_MAX 64
+
+typedef enum kvi_kind { KVI_READ = 0, KVI_WRITE = 1, KVI_SCAN = 2 } kvi_kind;
+
+/* What one caller wants of a lane: a vector, or a page of a scan. */
+typedef struct kvi_work {
+    kvi_kind kind;
+    kivi_read_vector *reads;
+    kivi_write_vector *writes;
+    const kivi_scan_range *range;
+    kivi_scan_sink *sink;
+} kvi_work;
+
+/* State of a waiter. It changes by compare-and-swap only once it is out of the queue. */
+enum {
+    KVI_TASK_WAITING = 0, /* in a queue (lanes.mutex) */
+    KVI_TASK_TAKEN = 1,   /* its item is in somebody's flight */
+    KVI_TASK_LEADING = 2, /* it was given `lane`: to begin a flight, or to go on with the one it is in */
+    KVI_TASK_DONE = 3,    /* its answer is there */
+    KVI_TASK_LEFT = 4     /* its caller went away; the flight drops it */
+};
+
+typedef struct kvi_lane kvi_lane;
+
+/* A waiter. Mergeable tasks are counted and own copies of what they ask; the others lie on their caller's stack. */
+typedef struct kvi_task {
+    _Atomic uint32_t state; /* a futex */
+    _Atomic uint32_t refs;
+    kvi_kind kind;
+    bool mergeable;
+    bool in_flight; /* LEADING: goes on in mid-flight */
+    bool delivered; /* value and version are there */
+    bool alone;     /* must be asked again by itself */
+    kvi_lane *lane; /* LEADING */
+    uint64_t ticket;
+    struct kvi_task *previous, *next; /* queue */
+    /* mergeable only */
+    struct kvi_task *next_free;
+    kivi_read_item read;
+    kivi_write_item write;
+    kivi_buffer bytes, value, version;
+} kvi_task;
+
+/* The vector that a lane's session works on. It belongs to the lane, so that it outlives its leader. */
+typedef struct kvi_flight {
+    kvi_kind kind;
+    bool merged;
+    bool active; /* a verb of the session is in progress */
+    kivi_read_vector reads;   /* the part of the vector that the verb was given */
+    kivi_write_vector writes;
+    const kivi_scan_range *range;
+    kivi_scan_sink *sink;
+    kivi_status scan_status;
+    kivi_read_item *read_items; /* all items */
+    kivi_write_item *write_items;
+    size_t count;
+    struct {
+        size_t begin, end;
+    } parts[48]; /* not yet asked: the vector, or the halves of one that was refused */
+    size_t part_count, begin, end;
+    uint64_t progress_ns; /* when something last came in */
+    uint64_t begun_ns;
+    uint64_t condemn_ns;  /* when a blocking verb of a merged flight must end; 0: not counted yet */
+    /* merged: the tasks in order of their keys, and for each item where its own begin */
+    kvi_task *tasks[KVI_MERGE_ITEMS];
+    size_t task_count, first_task[KVI_MERGE_ITEMS + 1];
+    bool settled[KVI_MERGE_ITEMS];
+    kivi_read_item merged_reads[KVI_MERGE_ITEMS];
+    kivi_write_item merged_writes[KVI_MERGE_ITEMS];
+} kvi_flight;
+
+struct kvi_lane {
+    kvi_lanes *lanes;
+    void *session; /* NULL: none open */
+    bool open;
+    bool busy;
+    kvi_lane *next_free;
+    kvi_flight *flight;
+    kivi_error *scan_error; /* of the page in flight */
+};
+
+struct kvi_lanes {
+    kivi_store *store;
+    pthread_mutex_t mutex; /* guards all below; never held while anything blocks */
+    kvi_lane *all[KVI_LANES_MAX];
+    uint32_t count, max, busy;
+    kvi_lane *free;
+    struct {
+        kvi_task *head, *tail;
+        uint32_t count;
+    } queues[2]; /* reads and scans, writes */
+    uint64_t tickets;
+    kvi_task *spare;
+    uint32_t spares;
+    /* group commit: how many callers the last write vector served, how long it took */
+    uint32_t last_callers;
+    uint64_t last_ns;
+    uint32_t gather_want;       /* wake the leader that gathers when so many wait; 0: none gathers */
+    _Atomic uint32_t gathered;  /* a futex */
+};
+
+/* One attempt at a piece of work. Items have their answers afterwards, or KIVI_PENDING where they must be asked again. */
+kivi_status kvi_lanes_run(kvi_lanes *lanes, kvi_context *ctx, const kvi_work *work);
+
+kvi_lanes *kvi_lanes_new(kivi_store *store, uint32_t max);
+/* Closes (or in a child of a fork abandons) all sessions and frees the lanes. */
+void kvi_lanes_free(kvi_lanes *lanes, bool abandon);
+/* In a child: forgets what was in flight and abandons the sessions. */
+void kvi_lanes_abandon(kvi_lanes *lanes);
+/* Makes the verbs of busy sessions return (store closed). */
+void kvi_lanes_interrupt(kvi_lanes *lanes);
+static inline uint32_t kvi_lanes_default(const kivi_instance *instance)
+{
+    return instance->capabilities.local ? 1 : 8;
+}
+
+/* ---- flight.c: a flight from its first verb to its last answer ---- */
+
+/* Begins a flight with a caller's own work. */
+void kvi_flight_solo(kvi_lane *lane, const kvi_work *work);
+/* The same for tasks that kvi_flight_merge() has put into it. */
+void kvi_flight_begin_merged(kvi_flight *flight);
+typedef enum kvi_outcome { KVI_LANDED, KVI_HANDED_ON } kvi_outcome;
+/*
+ * Drives the lane's flight for `self` (NULL: for nobody in particular) until it has landed or somebody
+ * else leads. Afterwards, with KVI_LANDED, the lane is the caller's to release.
+ */
+kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self);
+/* Gives a flight to another waiter in it; false: there is none. */
+bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self);
+/* Ends a flight that nobody leads: the session is closed, what is pending fails with `why`. */
+void kvi_flight_condemn(kvi_lane *lane, kivi_status why, kivi_error *error);
+/* A failed item's answer: PENDING (its error says why) where the core may ask again, UNCERTAIN where it was cut off. */
+void kvi_flight_judge_read(kivi_read_item *item);
+void kvi_flight_judge_write(kivi_write_item *item);
+
+/* ---- merge.c: tasks into a vector, and answers back into tasks ---- */
+
+kvi_task *kvi_task_new(kvi_lanes *lanes, const kvi_work *work);
+void kvi_task_unref(kvi_lanes *lanes, kvi_task *task);
+void kvi_lanes_free_spares(kvi_lanes *lanes);
+/* Queue of waiters; both under lanes.mutex. */
+void kvi_queue_put(kvi_lanes *lanes, kvi_task *task, bool first);
+void kvi_queue_take(kvi_lanes *lanes, kvi_task *task);
+static inline unsigned kvi_queue_of(kvi_kind kind)
+{
+    return kind == KVI_WRITE ? 1 : 0;
+}
+/* Whether work may share a vector with that of others. */
+bool kvi_work_is_mergeable(const kvi_lanes *lanes, const kvi_work *work);
+/* Takes `lead` and what waits of its kind into the lane's flight. */
+void kvi_flight_merge(kvi_lane *lane, kvi_task *lead);
+/* Gives items that have their answer (all, once no verb is active) to the tasks behind them, and wakes those but `self`. Answers how many are left. */
+size_t kvi_flight_settle(kvi_lane *lane, kvi_task *self);
+/* A task's answer into its caller's work, on its caller's thread. */
+void kvi_task_answer(kvi_task *task, kvi_context *ctx, const kvi_work *work);
+
+#endif

@@ -1,0 +1,347 @@
+/* Merging: waiting tasks into one vector with each key once, and its answers back to the tasks. */
+#include "lanes.h"
+
+#include <stdlib.h>
+
+#define SPARES 256 /* tasks kept for reuse */
+
+/* ---- tasks ---- */
+
+static kvi_task *take_spare(kvi_lanes *lanes)
+{
+    pthread_mutex_lock(&lanes->mutex);
+    kvi_task *task = lanes->spare;
+    if (task) {
+        lanes->spare = task->next_free;
+        lanes->spares--;
+    }
+    pthread_mutex_unlock(&lanes->mutex);
+    return task;
+}
+
+static void free_task(kvi_task *task)
+{
+    kivi_buffer_free(&task->bytes);
+    kivi_buffer_free(&task->value);
+    kivi_buffer_free(&task->version);
+    free(task);
+}
+
+void kvi_task_unref(kvi_lanes *lanes, kvi_task *task)
+{
+    if (atomic_fetch_sub_explicit(&task->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    kivi_error_free(task->read.error);
+    kivi_error_free(task->write.error);
+    task->read.error = task->write.error = NULL;
+    bool big = task->value.capacity > 64 * 1024 || task->bytes.capacity > 64 * 1024;
+    pthread_mutex_lock(&lanes->mutex);
+    bool keep = !big && lanes->spares < SPARES;
+    if (keep) {
+        task->next_free = lanes->spare;
+        lanes->spare = task;
+        lanes->spares++;
+    }
+    pthread_mutex_unlock(&lanes->mutex);
+    if (!keep)
+        free_task(task);
+}
+
+void kvi_lanes_free_spares(kvi_lanes *lanes)
+{
+    while (lanes->spare) {
+        kvi_task *task = lanes->spare;
+        lanes->spare = task->next_free;
+        free_task(task);
+    }
+    lanes->spares = 0;
+}
+
+static kivi_slice copy_in(kivi_buffer *bytes, kivi_slice slice)
+{
+    kivi_slice copy = kivi_bytes(bytes->data + bytes->size, slice.size);
+    if (slice.size)
+        memcpy(bytes->data + bytes->size, slice.data, slice.size);
+    bytes->size += slice.size;
+    return copy;
+}
+
+static kivi_status copy_work(kvi_task *task, const kvi_work *work)
+{
+    task->bytes.size = 0;
+    if (work->kind == KVI_READ) {
+        task->read = work->reads->items[0];
+        if (kivi_buffer_reserve(&task->bytes, task->read.key.size))
+            return KIVI_NO_MEMORY;
+        task->read.key = copy_in(&task->bytes, task->read.key);
+        return KIVI_OK;
+    }
+    task->write = work->writes->items[0];
+    size_t size = task->write.key.size + task->write.value.size + task->write.expected.size;
+    if (kivi_buffer_reserve(&task->bytes, size))
+        return KIVI_NO_MEMORY;
+    task->write.key = copy_in(&task->bytes, task->write.key);
+    task->write.value = copy_in(&task->bytes, task->write.value);
+    task->write.expected = copy_in(&task->bytes, task->write.expected);
+    return KIVI_OK;
+}
+
+kvi_task *kvi_task_new(kvi_lanes *lanes, const kvi_work *work)
+{
+    kvi_task *task = take_spare(lanes);
+    if (!task)
+        task = calloc(1, sizeof(*task));
+    if (!task)
+        return NULL;
+    atomic_store_explicit(&task->state, KVI_TASK_WAITING, memory_order_relaxed);
+    atomic_store_explicit(&task->refs, 2, memory_order_relaxed); /* its caller's, and the flight's */
+    task->kind = work->kind;
+    task->mergeable = true;
+    task->in_flight = task->delivered = task->alone = false;
+    task->value.size = task->version.size = 0;
+    if (copy_work(task, work)) {
+        free_task(task);
+        return NULL;
+    }
+    return task;
+}
+
+static size_t work_size(const kvi_work *work)
+{
+    if (work->kind == KVI_READ)
+        return work->reads->items[0].key.size;
+    const kivi_write_item *item = &work->writes->items[0];
+    return item->key.size + item->value.size + item->expected.size;
+}
+
+bool kvi_work_is_mergeable(const kvi_lanes *lanes, const kvi_work *work)
+{
+    if (work->kind == KVI_SCAN)
+        return false;
+    size_t count = work->kind == KVI_READ ? work->reads->count : work->writes->count;
+    if (count != 1 || (work->kind == KVI_WRITE && work->writes->flags & KIVI_VECTOR_ATOMIC))
+        return false;
+    uint64_t limit = lanes->store->instance.max_bytes;
+    if (limit == 0 || limit > KVI_MERGE_BYTES)
+        limit = KVI_MERGE_BYTES;
+    return work_size(work) <= limit;
+}
+
+/* ---- building the vector ---- */
+
+static kivi_slice task_key(const kvi_task *task)
+{
+    return task->kind == KVI_READ ? task->read.key : task->write.key;
+}
+
+static int compare_tasks(const void *a, const void *b)
+{
+    const kvi_task *left = *(kvi_task *const *)a, *right = *(kvi_task *const *)b;
+    int order = kvi_slice_compare(task_key(left), task_key(right));
+    return order ? order : (left->ticket > right->ticket) - (left->ticket < right->ticket);
+}
+
+/* Takes the leader and what waits, oldest first, up to the limits of a merged vector. */
+static size_t collect(kvi_lanes *lanes, kvi_task *lead, kvi_task **tasks)
+{
+    uint64_t most = lanes->store->instance.max_items;
+    if (most == 0 || most > KVI_MERGE_ITEMS)
+        most = KVI_MERGE_ITEMS;
+    uint64_t room = lanes->store->instance.max_bytes;
+    if (room == 0 || room > KVI_MERGE_BYTES)
+        room = KVI_MERGE_BYTES;
+    size_t count = 0;
+    uint64_t size = lead->bytes.size;
+    tasks[count++] = lead;
+    pthread_mutex_lock(&lanes->mutex);
+    kvi_task *task = lanes->queues[kvi_queue_of(lead->kind)].head;
+    while (task && count < most) {
+        kvi_task *next = task->next;
+        if (task->mergeable) {
+            size += task->bytes.size;
+            if (size > room)
+                break;
+            kvi_queue_take(lanes, task);
+            atomic_store_explicit(&task->state, KVI_TASK_TAKEN, memory_order_release);
+            tasks[count++] = task;
+        }
+        task = next;
+    }
+    pthread_mutex_unlock(&lanes->mutex);
+    return count;
+}
+
+static kivi_status deliver_merged(kivi_read_vector *vector, kivi_read_item *item, kivi_slice value,
+                                  kivi_slice version)
+{
+    kvi_flight *flight = vector->owner;
+    size_t index = (size_t)(item - flight->merged_reads);
+    for (size_t t = flight->first_task[index]; t < flight->first_task[index + 1]; t++) {
+        kvi_task *task = flight->tasks[t];
+        if (!(task->read.want & (KIVI_WANT_VALUE | KIVI_WANT_VERSION)))
+            continue;
+        if (kivi_buffer_assign(&task->value, value) || kivi_buffer_assign(&task->version, version))
+            return KIVI_NO_MEMORY;
+        task->delivered = true;
+    }
+    return KIVI_OK;
+}
+
+/* How many of the tasks of one key, in order, go as the item. */
+static size_t fold_tasks(kvi_flight *flight, kvi_task **tasks, size_t count)
+{
+    if (flight->kind == KVI_READ) {
+        kivi_read_item *item = &flight->merged_reads[flight->count];
+        *item = tasks[0]->read;
+        size_t n = 1;
+        while (n < count && kvi_reads_fold(&tasks[0]->read, &tasks[n]->read))
+            item->want |= tasks[n++]->read.want;
+        return n;
+    }
+    kivi_write_item *items[KVI_MERGE_ITEMS] = {&tasks[0]->write};
+    for (size_t i = 1; i < count; i++)
+        items[i] = &tasks[i]->write;
+    return kvi_fold_writes(items, count, &flight->merged_writes[flight->count]);
+}
+
+/* Puts back what must wait for the next vector; those that went away meanwhile are dropped. */
+static void put_back(kvi_lanes *lanes, kvi_task **tasks, size_t count)
+{
+    for (size_t i = count; i-- > 0;) {
+        kvi_task *task = tasks[i];
+        uint32_t taken = KVI_TASK_TAKEN;
+        pthread_mutex_lock(&lanes->mutex);
+        bool back = atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_WAITING);
+        if (back)
+            kvi_queue_put(lanes, task, true);
+        pthread_mutex_unlock(&lanes->mutex);
+        if (!back)
+            kvi_task_unref(lanes, task);
+    }
+}
+
+void kvi_flight_merge(kvi_lane *lane, kvi_task *lead)
+{
+    kvi_lanes *lanes = lane->lanes;
+    kvi_flight *flight = lane->flight;
+    kvi_task *later[KVI_MERGE_ITEMS];
+    size_t later_count = 0, used = 0;
+    size_t count = collect(lanes, lead, flight->tasks);
+    flight->kind = lead->kind;
+    flight->merged = true;
+    flight->count = 0;
+    if (count > 1)
+        qsort(flight->tasks, count, sizeof(flight->tasks[0]), compare_tasks);
+    for (size_t begin = 0; begin < count;) {
+        size_t end = begin + 1;
+        while (end < count && !kvi_slice_compare(task_key(flight->tasks[begin]), task_key(flight->tasks[end])))
+            end++;
+        size_t folded = fold_tasks(flight, flight->tasks + begin, end - begin);
+        flight->first_task[flight->count] = used;
+        flight->settled[flight->count++] = false;
+        for (size_t i = begin; i < end; i++)
+            if (i < begin + folded)
+                flight->tasks[used++] = flight->tasks[i];
+            else
+                later[later_count++] = flight->tasks[i];
+        begin = end;
+    }
+    flight->first_task[flight->count] = used;
+    flight->task_count = used;
+    put_back(lanes, later, later_count);
+    flight->read_items = flight->merged_reads;
+    flight->write_items = flight->merged_writes;
+    flight->reads = (kivi_read_vector)KVI_READ_VECTOR(flight->merged_reads, flight->count, deliver_merged, flight);
+    flight->writes = (kivi_write_vector)KVI_WRITE_VECTOR(flight->merged_writes, flight->count, 0);
+    kvi_writes_setup(lanes->store, &flight->writes);
+    kvi_flight_begin_merged(flight);
+}
+
+/* ---- answers ---- */
+
+static void tell_task(kvi_lanes *lanes, kvi_task *task, const kvi_task *self)
+{
+    uint32_t taken = KVI_TASK_TAKEN;
+    if (task == self)
+        atomic_store_explicit(&task->state, KVI_TASK_DONE, memory_order_release);
+    else if (atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_DONE))
+        kvi_futex_wake(&task->state, 1);
+    kvi_task_unref(lanes, task);
+}
+
+static void unfold_read(kivi_read_item *item, kvi_task **tasks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        kivi_read_item *own = &tasks[i]->read;
+        own->ttl_ms = item->ttl_ms;
+        own->sent = item->sent;
+        own->error = i + 1 < count && item->error ? kvi_error_copy(item->error) : item->error;
+        own->status = item->status;
+    }
+    item->error = NULL;
+}
+
+static void unfold_write(kivi_write_item *item, kvi_task **tasks, size_t count)
+{
+    kivi_write_item *members[KVI_MERGE_ITEMS] = {&tasks[0]->write};
+    for (size_t i = 1; i < count; i++)
+        members[i] = &tasks[i]->write;
+    if (kvi_unfold_writes(item, members, count))
+        return;
+    for (size_t i = 0; i < count; i++)
+        tasks[i]->alone = true;
+}
+
+size_t kvi_flight_settle(kvi_lane *lane, kvi_task *self)
+{
+    kvi_flight *flight = lane->flight;
+    bool landed = !flight->active && flight->part_count == 0;
+    size_t left = 0;
+    for (size_t i = 0; i < flight->count; i++) {
+        if (flight->settled[i])
+            continue;
+        kvi_task **tasks = flight->tasks + flight->first_task[i];
+        size_t count = flight->first_task[i + 1] - flight->first_task[i];
+        kivi_status status = flight->kind == KVI_READ ? flight->merged_reads[i].status
+                                                      : flight->merged_writes[i].status;
+        if (status == KIVI_PENDING && !landed) {
+            left++;
+            continue;
+        }
+        flight->settled[i] = true;
+        if (flight->kind == KVI_READ) {
+            kvi_flight_judge_read(&flight->merged_reads[i]);
+            unfold_read(&flight->merged_reads[i], tasks, count);
+        } else {
+            kvi_flight_judge_write(&flight->merged_writes[i]);
+            unfold_write(&flight->merged_writes[i], tasks, count);
+        }
+        for (size_t t = 0; t < count; t++)
+            tell_task(lane->lanes, tasks[t], self);
+    }
+    return left;
+}
+
+void kvi_task_answer(kvi_task *task, kvi_context *ctx, const kvi_work *work)
+{
+    ctx->alone = ctx->alone || task->alone;
+    if (work->kind == KVI_READ) {
+        kivi_read_item *item = &work->reads->items[0];
+        item->ttl_ms = task->read.ttl_ms;
+        item->sent = task->read.sent;
+        item->error = task->read.error;
+        item->status = task->read.status;
+        task->read.error = NULL;
+        if (item->status == KIVI_OK && task->delivered)
+            item->status = work->reads->deliver(work->reads, item, kivi_buffer_slice(&task->value),
+                                                kivi_buffer_slice(&task->version));
+        return;
+    }
+    kivi_write_item *item = &work->writes->items[0];
+    item->sent = task->write.sent;
+    item->existed = task->write.existed;
+    item->integer = task->write.integer;
+    item->error = task->write.error;
+    item->status = task->write.status;
+    task->write.error = NULL;
+}

@@ -1,0 +1,318 @@
+"""Import, export and copy: real data sets, every shape of file, expiries, going on after an interruption."""
+import json
+import signal
+import time
+from pathlib import Path
+
+from support import equal, interrupt, true
+
+ISO = Path("/usr/share/iso-codes/json")
+
+
+def iso(name):
+    path = ISO / name
+    true(path.exists(), "the package iso-codes is not installed")
+    return path, json.loads(path.read_text(encoding="utf-8"))
+
+
+def pairs(kivi, url, prefix=""):
+    lines = kivi.good(url, "scan", prefix, "--json").values if prefix else kivi.good(url, "scan", "--json").values
+    return {line["key"]: line["value"] for line in lines}
+
+
+def case_import_of_languages(kivi):
+    path, document = iso("iso_639-3.json")
+    url = kivi.store()
+    done = kivi.good(url, "import", str(path), "--at", "/639-3", "--key", "alpha_3", "--prefix", "lang:")
+    members = document["639-3"]
+    true(done.text.startswith(f"imported {len(members):,} pairs in "), done.text)
+    equal(pairs(kivi, url, "lang:"), {"lang:" + member["alpha_3"]: member for member in members})
+    equal(kivi.good(url, "get", "lang:deu").value, next(m for m in members if m["alpha_3"] == "deu"))
+
+
+def case_import_of_subdivisions(kivi):
+    path, document = iso("iso_3166-2.json")
+    url = kivi.store()
+    done = kivi.good(url, "import", "--at", "/3166-2", "--key", "code", "--json", str(path))
+    members = document["3166-2"]
+    equal((done.value["imported"], done.value["skipped"]), (len(members), 0))
+    equal(pairs(kivi, url), {member["code"]: member for member in members})
+
+
+def case_import_of_a_whole_document(kivi):
+    """An object's members become pairs, whatever they are."""
+    path, document = iso("iso_639-5.json")
+    url = kivi.store()
+    kivi.good(url, "import", str(path), "--quiet")
+    equal(pairs(kivi, url), document)
+
+
+def case_export_and_import(kivi):
+    path, document = iso("iso_639-3.json")
+    url, second, third = kivi.store(), kivi.store(), kivi.store()
+    kivi.good(url, "import", str(path), "--at", "/639-3", "--key", "alpha_3", "--quiet")
+    exported = kivi.good(url, "export", "--quiet").out
+    equal(len(exported.splitlines()), len(document["639-3"]))
+    kivi.good(second, "import", "-", "--quiet", input=exported)
+    true(kivi.good(second, "export", "--quiet").out == exported, "the export of the import is the same")
+    as_object = kivi.good(url, "export", "--format", "object", "--quiet").out
+    equal(json.loads(as_object), {member["alpha_3"]: member for member in document["639-3"]})
+    kivi.good(third, "import", kivi.file(as_object), "--quiet")
+    true(kivi.good(third, "export", "--quiet").out == exported, "and that of the object")
+    equal(kivi.good(url, "export", "aa", "--quiet").values,
+          [{"key": m["alpha_3"], "value": m} for m in document["639-3"] if m["alpha_3"].startswith("aa")])
+
+
+def case_export_of_nothing(kivi):
+    url = kivi.store()
+    equal(kivi.good(url, "export").out, b"")
+    equal(kivi.good(url, "export", "--format", "object").value, {})
+    equal(kivi.good(url, "import", "-", "--json", input="").value["imported"], 0)
+    equal(kivi.good(url, "import", "-", "--json", input="{}").value["imported"], 0)
+    kivi.bad(url, 2, "--format", "export", "--format", "xml")
+    kivi.bad(url, 2, "--format", "import", "-", "--format", "xml")
+
+
+def case_import_of_lines(kivi):
+    url = kivi.store()
+    lines = ('{"key":"a","value":1}\r\n\n  {"value":{"$bin":"aGk="},"key":"b","expires":null}  \n'
+             '{"key":{"$bin":"/w=="},"value":[2],"ttl":100}\n{"key":"gone","value":1,"expires":"2001-01-01T00:00:00Z"}\n'
+             '{"key":"c","value":3,"expires":"2200-01-01T00:00:00.5+02:00"}')
+    done = kivi.good(url, "import", "-", "--prefix", "p:", "--json", input=lines)
+    equal((done.value["imported"], done.value["skipped"]), (4, 1))
+    equal(kivi.good(url, "scan").lines, ["p:a\t1", 'p:b\t{"$bin":"aGk="}', "p:c\t3", "p:\\xff\t[2]"])
+    true(99 < float(kivi.good(url, "ttl", "-e", "p:\\xff").text) <= 100, "ttl in seconds")
+    until = kivi.good(url, "scan", "p:c", "--expiry").text.strip().split("\t")[2]
+    equal(until[:21], "2199-12-31T22:00:00.5")
+    equal(kivi.good(url, "ttl", "p:b").text, "never\n")
+
+
+def case_a_line_alone(kivi):
+    """One line with key and value is a line, unless --format says that it is an object."""
+    url = kivi.store()
+    kivi.good(url, "import", "-", "--quiet", input='{"key":"a","value":1}')
+    equal(pairs(kivi, url), {"a": 1})
+    kivi.good(url, "import", "-", "--quiet", "--format", "object", input='{"key":"a","value":1}')
+    equal(pairs(kivi, url), {"a": 1, "key": "a", "value": 1})
+    kivi.good(url, "import", "-", "--quiet", input='{"x":1}')
+    equal(kivi.good(url, "get", "x").text, "1\n")
+    kivi.bad(url, 2, ["line 1", "key"], "import", "-", "--format", "lines", input='{"x":1}')
+
+
+def case_lines_that_are_values(kivi):
+    url = kivi.store()
+    kivi.good(url, "import", "-", "--key", "id", "--prefix", "u:", "--quiet", input='{"id":"x","n":1}\n{"id":-7,"n":2}\n')
+    equal(pairs(kivi, url), {"u:x": {"id": "x", "n": 1}, "u:-7": {"id": -7, "n": 2}})
+
+
+def case_pointers(kivi):
+    url = kivi.store()
+    document = {"a/b": {"m~n": [[], [{"k": "one"}, {"k": 2}, {"k": {"$bin": "/w=="}}]]}, "": {"x": 1}, "list": [1]}
+    path = kivi.file(json.dumps(document))
+    kivi.good(url, "import", path, "--at", "/a~1b/m~0n/1", "--key", "k", "--quiet")
+    equal(kivi.good(url, "keys").lines, ["2", "one", "\\xff"])
+    kivi.good(url, "import", path, "--at", "/", "--quiet")
+    equal(kivi.good(url, "get", "x").text, "1\n")
+    kivi.good(url, "import", path, "--at", "/a~1b", "--quiet")
+    for at, words in (("/none", "nothing"), ("/a~1b/m~0n/2", "nothing"), ("/a~1b/m~0n/x", "nothing"),
+                      ("/a~1b/m~0n/-1", "nothing"), ("/a~1b/m~0n/1/0/k/z", "nothing"), ("a", "pointer"),
+                      ("/a~2b", "pointer"), ("/a~1b/m~0n", "--key"), ("/a~1b/m~0n/1/0/k", "neither")):
+        kivi.bad(url, 2, words, "import", path, "--at", at)
+    kivi.bad(url, 2, "--key is for", "import", path, "--at", "/a~1b", "--key", "k")
+    kivi.bad(url, 2, "--at", "import", path, "--at", "/", "--format", "lines")
+
+
+def case_imports_that_are_wrong(kivi):
+    for text, args, words, stored in (
+            ('{"a":1,"b":', (), "JSON", 1), ('{"a":1} x', (), "JSON", 1), ('{"a":1,"b":{"$bin":1}}', (), "member 1", 1),
+            ("[1]", (), "--key", 0), ("5", (), "neither", 0), ('{"":1}', (), "empty", 0),
+            ('[{"k":"a"},{"x":1}]', ("--key", "k"), "element 1", 1), ('[{"k":"a"},5]', ("--key", "k"), "element 1", 1),
+            ('[{"k":1.5}]', ("--key", "k"), "element 0", 0), ('[{"k":"a"}', ("--key", "k"), "JSON", 1),
+            ('{"key":"a","value":1}\nx\n', (), "line 2", 1), ('{"key":"a","value":1}\n{"key":"b"}\n', (), "line 2", 1),
+            ('{"key":"a","value":1}\n\n{"key":"b","value":1,"expirse":1}', (), "line 3", 1),
+            ('{"key":"a","value":1,"ttl":-1}', (), "ttl", 0), ('{"key":"a","value":1,"expires":5}', (), "expires", 0),
+            ('{"key":"a","value":1,"expires":null,"ttl":5}', (), "both", 0), ('{"key":5,"value":1}', (), '"key"', 0),
+            ('{"key":"","value":1}', (), "empty", 0), ('{"key":"a","value":1,"key":"b"}', (), "twice", 0),
+            ('{"key":"a","value":1}\n{"key":"' + "k" * 600 + '","value":1}', (), "600 bytes", 1)):
+        url = kivi.store()
+        result = kivi.bad(url, 3 if "600" in words else 2, [words, f"({stored} pairs imported before)"],
+                          "import", "-", *args, input=text)
+        equal(kivi.good(url, "count").text, f"{stored}\n", f"what {text!r} left ({result.error.strip()})")
+    kivi.bad(kivi.store(), 3, "cannot read", "import", kivi.path("none"))
+
+
+def case_import_options(kivi):
+    url = kivi.store()
+    kivi.good(url, "set", "a", '"old"')
+    done = kivi.good(url, "import", "-", "--dry-run", "--json", input='{"a":1,"b":2}')
+    equal((done.value["imported"], done.value["dry_run"]), (2, True))
+    true(kivi.good(url, "import", "-", "--dry-run", input='{"a":1}').text.startswith("would import 1 pair in "), "dry run")
+    equal(pairs(kivi, url), {"a": "old"})
+    done = kivi.good(url, "import", "-", "--add-only", "--ttl", "100", "--json", input='{"a":1,"b":2}')
+    equal((done.value["imported"], done.value["skipped"]), (1, 1))
+    equal(pairs(kivi, url), {"a": "old", "b": 2})
+    true(99 < float(kivi.good(url, "ttl", "b").text) <= 100, "--ttl")
+    kivi.bad(url, 2, "were good before", "import", "-", "--dry-run", input='{"a":1,"b":')
+    equal(kivi.good(url, "import", "-", "--batch", "1", "--json", input='{"c":1,"d":2}').value["imported"], 2)
+    kivi.bad(url, 2, "--batch", "import", "-", "--batch", "0")
+
+
+def case_import_where_the_last_of_a_key_wins(kivi):
+    url = kivi.store()
+    kivi.good(url, "import", "-", "--quiet", input="".join(f'{{"key":"k{i % 7}","value":{i}}}\n' for i in range(2500)))
+    equal(pairs(kivi, url), {f"k{i % 7}": i for i in range(2500)})
+
+
+def case_expiries_survive(kivi):
+    url, second = kivi.store(), kivi.store()
+    kivi.good(url, "set", "a", "1", "--ttl", "1000")
+    kivi.good(url, "set", "soon", "1", "--ttl", "0.3")
+    exported = kivi.good(url, "export").out
+    equal(len(exported.splitlines()), 2)
+    time.sleep(0.4)
+    equal(kivi.good(second, "import", "-", "--json", input=exported).value["skipped"], 1)
+    left, original = (float(kivi.good(u, "ttl", "a").text) for u in (second, url))
+    true(abs(left - original) < 0.5, f"{left} seconds left of {original}")
+    equal("expires" in kivi.good(url, "export", "--no-expiry").value, False)
+
+
+def fill(kivi, url, count, value='{"text":"value"}'):
+    kivi.good(url, "import", "-", "--quiet",
+              input="".join(f'{{"key":"k{i:06}","value":{value}}}\n' for i in range(count)))
+
+
+def exported(kivi, url):
+    return kivi.good(url, "export", "--no-expiry", "--quiet").out
+
+
+def case_copy(kivi):
+    source, target = kivi.store(), kivi.store()
+    fill(kivi, source, 2500)
+    kivi.good(source, "set", "other", "1", "--ttl", "1000")
+    done = kivi.good(None, "copy", source, target)
+    true(done.text.startswith("copied 2,501 pairs in "), done.text)
+    equal(exported(kivi, target), exported(kivi, source))
+    true(990 < float(kivi.good(target, "ttl", "other").text) <= 1000, "the time left")
+    third = kivi.store()
+    equal(kivi.good(None, "copy", source, third, "--prefix", "k0000", "--no-expiry", "--json").value["copied"], 100)
+    equal(kivi.good(third, "count").text, "100\n")
+    kivi.good(third, "set", "k000000", '"mine"')
+    done = kivi.good(None, "copy", source, third, "--add-only", "--no-expiry", "--json").value
+    equal((done["copied"], done["skipped"], done["dry_run"]), (2401, 100, False))
+    equal(kivi.good(third, "get", "k000000").text, '"mine"\n')
+    equal(kivi.good(third, "ttl", "other").text, "never\n")
+
+
+def case_copy_between_codecs(kivi):
+    source, target, back = kivi.store(), kivi.store("?codec=json"), kivi.store()
+    kivi.good(source, "set", "a", '{"x":[1,2.0,-0.0,"ä",null]}', "b", "18446744073709551615")
+    kivi.good(None, "copy", source, target, "--quiet")
+    equal(kivi.good(target, "get", "b", "--stored").out, b"18446744073709551615")
+    kivi.good(None, "copy", target, back, "--quiet")
+    equal(exported(kivi, back), exported(kivi, source))
+    kivi.good(source, "set", "c", '{"deep":[1,{"$bin":"aGk="}]}')
+    kivi.bad(None, 3, ['"c"', "deep", "pairs copied"], "copy", source, target)
+    equal(kivi.good(target, "count").text, "2\n", "what the refused page left")
+
+
+def case_copy_dry_run(kivi):
+    source, target = kivi.store(), kivi.store()
+    fill(kivi, source, 10)
+    kivi.good(target, "set", "k000003", "1")
+    equal(kivi.good(None, "copy", source, target, "--dry-run", "--json").value["copied"], 10)
+    done = kivi.good(None, "copy", source, target, "--dry-run", "--add-only", "--json").value
+    equal((done["copied"], done["skipped"], done["dry_run"]), (9, 1, True))
+    equal(kivi.good(target, "count").text, "1\n")
+    place = kivi.path("resume")
+    kivi.good(None, "copy", source, target, "--dry-run", "--resume", place)
+    equal(Path(place).exists(), False)
+
+
+def case_copy_that_is_interrupted(kivi):
+    """Ctrl-C, then --resume with the cursor that was shown: every pair arrives, none twice."""
+    source, target = kivi.store(), kivi.store()
+    fill(kivi, source, 1000)
+    process = kivi.start(None, "copy", source, target, "--rate", "400")
+    time.sleep(0.7)
+    interrupt(process)
+    began = time.monotonic()
+    result = kivi.finish(process)
+    true(time.monotonic() - began < 5, "it ends soon")
+    equal((result.code, result.out), (130, b""))
+    true(result.error.startswith("kivi: interrupted: ") and result.error.count("\n") == 1, result.error)
+    done = int(kivi.good(target, "count").text)
+    true(0 < done < 1000, f"{done} pairs were copied")
+    true(f"{done:,} pairs copied; go on with --resume cursor:" in result.error, f"{done}: {result.error}")
+    cursor = result.error.strip().split("--resume ")[1]
+    rest = kivi.good(None, "copy", source, target, "--resume", cursor, "--json").value
+    equal(rest["copied"], 1000 - done)
+    equal(exported(kivi, target), exported(kivi, source))
+
+
+def case_copy_with_a_file_to_go_on(kivi):
+    source, target, place = kivi.store(), kivi.store(), kivi.path("resume")
+    fill(kivi, source, 1000)
+    process = kivi.start(None, "copy", source, target, "--rate", "400", "--resume", place)
+    time.sleep(0.7)
+    interrupt(process, signal.SIGTERM)
+    result = kivi.finish(process)
+    equal(result.code, 130)
+    true(result.error.strip().endswith(f"--resume {place}"), result.error)
+    done = int(kivi.good(target, "count").text)
+    kivi.bad(None, 2, "other stores", "copy", source, kivi.store(), "--resume", place)
+    kivi.bad(None, 2, "other stores", "copy", source, target, "--prefix", "k", "--resume", place)
+    equal(kivi.good(None, "copy", source, target, "--resume", place, "--json").value["copied"], 1000 - done)
+    equal(Path(place).exists(), False, "the file after all is done")
+    equal(exported(kivi, target), exported(kivi, source))
+
+
+def case_copy_that_is_killed(kivi):
+    """Without a word; the file says where to go on."""
+    source, target, place = kivi.store(), kivi.store(), kivi.path("resume")
+    fill(kivi, source, 1000)
+    process = kivi.start(None, "copy", source, target, "--rate", "400", "--resume", place)
+    time.sleep(1.2)
+    process.kill()
+    kivi.finish(process)
+    true(Path(place).exists(), "the file is kept up to date")
+    rest = kivi.good(None, "copy", source, target, "--resume", place, "--json").value["copied"]
+    true(rest < 1000, f"{rest} pairs were copied again")
+    equal(exported(kivi, target), exported(kivi, source))
+
+
+def case_copies_that_are_wrong(kivi):
+    source = kivi.store()
+    fill(kivi, source, 3)
+    kivi.bad(None, 2, "usage", "copy", source)
+    kivi.bad(None, 2, "nosuch", "copy", source, "nosuch:x")
+    kivi.bad(None, 2, "cursor", "copy", source, kivi.store(), "--resume", "cursor:")
+    kivi.bad(None, 2, "", "copy", source, kivi.store(), "--resume", "cursor:AAAA")
+    kivi.bad(None, 2, "not written by", "copy", source, kivi.store(), "--resume", kivi.file("nonsense"))
+    kivi.bad(None, 2, "--rate", "copy", source, kivi.store(), "--rate", "0")
+    kivi.bad(None, 2, "--batch", "copy", source, kivi.store(), "--batch", "x")
+    kivi.bad(None, 2, "--store", "copy", source, kivi.store(), "-s", source)
+
+
+def case_copy_to_a_store_with_a_limit(kivi):
+    """The key of what does not fit is named, and what came before it is there."""
+    source = kivi.store()
+    kivi.good(source, "set", "a", "1", "b", json.dumps("x" * 2000), "c", "3")
+    kivi.bad(None, 3, ['"b"', "pairs copied"], "copy", source, "memory:?max_value=1KiB")
+
+
+def case_rate(kivi):
+    source, target = kivi.store(), kivi.store()
+    fill(kivi, source, 100)
+    began = time.monotonic()
+    kivi.good(None, "copy", source, target, "--rate", "100", "--quiet")
+    true(time.monotonic() - began > 0.7, "100 pairs at 100 a second take nearly a second")
+    equal(kivi.good(target, "count").text, "100\n")
+
+
+def case_import_that_is_interrupted(kivi):
+    url = kivi.store()
+    process = kivi.start(url, "import", "/dev/zero")
+    time.sleep(0.2)
+    interrupt(process)
+    result = kivi.finish(process)
+    equal((result.code, result.error), (130, "kivi: interrupted\n"))

@@ -1,0 +1,177 @@
+/* Values that the caller computes: update and get_or_set. */
+#include <stdatomic.h>
+
+#include "suite.h"
+
+/* ---- update ---- */
+
+typedef struct computing {
+    subject *s;
+    unsigned calls;
+    kivi_status answer;
+    kivi_update_action action;
+    kivi_slice next;
+    kivi_slice interfere; /* a key written meanwhile, once */
+    bool saw_missing;
+    kivi_buffer saw;
+} computing;
+
+static kivi_status compute(const kivi_slice *current, kivi_buffer *next, kivi_update_action *action,
+                           void *user)
+{
+    computing *c = user;
+    subject *s = c->s;
+    c->calls++;
+    c->saw_missing = current == NULL;
+    kivi_buffer_assign(&c->saw, current ? *current : kivi_bytes(NULL, 0));
+    if (next->size != 0)
+        return KIVI_INTERNAL;
+    if (c->interfere.size && c->calls == 1)
+        put(s, c->interfere, text(s, "meanwhile"), KIVI_TTL_NONE);
+    *action = c->action;
+    kivi_buffer_append(next, c->next);
+    return c->answer;
+}
+
+CASE(update, actions)
+{
+    if (lacks_conditions(s))
+        return;
+    kivi_slice k = key(s, "k");
+    computing c = {.s = s, .next = text(s, "one")};
+    OK(kivi_store_update(s->store, NULL, k, KIVI_TTL_NONE, compute, &c, E));
+    EXPECT(c.calls == 1 && c.saw_missing);
+    EXPECT_HOLDS(k, text(s, "one"));
+    c.next = text(s, "two");
+    c.action = KIVI_UPDATE_LEAVE;
+    OK(kivi_store_update(s->store, NULL, k, KIVI_TTL_NONE, compute, &c, E));
+    EXPECT(c.calls == 2 && !c.saw_missing);
+    EXPECT_BYTES(kivi_buffer_slice(&c.saw), text(s, "one"));
+    EXPECT_HOLDS(k, text(s, "one"));
+    c.action = KIVI_UPDATE_SET;
+    c.answer = KIVI_UNREPRESENTABLE;
+    EXPECT_NUMBER(kivi_store_update(s->store, NULL, k, KIVI_TTL_NONE, compute, &c, NULL),
+                  KIVI_UNREPRESENTABLE);
+    EXPECT_HOLDS(k, text(s, "one"));
+    c.answer = KIVI_OK;
+    c.action = KIVI_UPDATE_DELETE;
+    OK(kivi_store_update(s->store, NULL, k, KIVI_TTL_NONE, compute, &c, E));
+    EXPECT_MISSING(k);
+    /* Deleting what is missing is done as well. */
+    OK(kivi_store_update(s->store, NULL, k, KIVI_TTL_NONE, compute, &c, E));
+    EXPECT(c.calls == 5 && c.saw_missing);
+    kivi_buffer_free(&c.saw);
+}
+
+/* What somebody else wrote in between is seen: the computation runs again. */
+CASE(update, again_after_interference)
+{
+    if (lacks_conditions(s))
+        return;
+    static const kivi_update_action actions[] = {KIVI_UPDATE_SET, KIVI_UPDATE_DELETE};
+    for (size_t i = 0; i < 4; i++) {
+        kivi_slice k = key_number(s, "k", i);
+        computing c = {.s = s, .next = text(s, "computed"), .action = actions[i % 2], .interfere = k};
+        if (i < 2)
+            put(s, k, text(s, "before"), KIVI_TTL_NONE);
+        OK(kivi_store_update(s->store, NULL, k, KIVI_TTL_NONE, compute, &c, E));
+        /* To delete a key that is missing nothing need be written, so nothing is judged. */
+        if (i == 3 && c.calls == 1)
+            EXPECT_HOLDS(k, text(s, "meanwhile"));
+        else {
+            EXPECT_NUMBER(c.calls, 2);
+            EXPECT_BYTES(kivi_buffer_slice(&c.saw), text(s, "meanwhile"));
+            if (actions[i % 2] == KIVI_UPDATE_SET)
+                EXPECT_HOLDS(k, text(s, "computed"));
+            else
+                EXPECT_MISSING(k);
+        }
+        kivi_buffer_free(&c.saw);
+    }
+}
+
+/* ---- get_or_set ---- */
+
+typedef struct shared_computation {
+    kivi_slice key, value;
+    atomic_uint calls, failures;
+    unsigned fail_first;
+} shared_computation;
+
+static kivi_status compute_slowly(kivi_buffer *value, void *user)
+{
+    shared_computation *c = user;
+    unsigned call = atomic_fetch_add(&c->calls, 1);
+    pause_ms(30);
+    if (call < c->fail_first) {
+        atomic_fetch_add(&c->failures, 1);
+        return KIVI_DENIED;
+    }
+    return kivi_buffer_append(value, c->value);
+}
+
+static void get_or_set(worker *w)
+{
+    shared_computation *c = w->shared;
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    kivi_status status = kivi_store_get_or_set(w->s->store, NULL, c->key, KIVI_TTL_NONE,
+                                               compute_slowly, c, &value, NULL);
+    w->tally = status != KIVI_OK;
+    if (status != KIVI_OK && status != KIVI_DENIED)
+        fault(w, "get_or_set answered %s", kivi_status_name(status));
+    if (status == KIVI_OK && !same_bytes(kivi_buffer_slice(&value), c->value))
+        fault(w, "get_or_set answered another value");
+    kivi_buffer_free(&value);
+}
+
+CASE(get_or_set, one_computation)
+{
+    if (lacks_conditions(s))
+        return;
+    shared_computation c = {.key = key(s, "k"), .value = text(s, "computed")};
+    together(s, 8, get_or_set, &c, NULL);
+    EXPECT_NUMBER(atomic_load(&c.calls), 1);
+    EXPECT_HOLDS(c.key, c.value);
+    OK(kivi_store_get_or_set(s->store, NULL, c.key, KIVI_TTL_NONE, compute_slowly, &c, &s->value, E));
+    EXPECT_NUMBER(atomic_load(&c.calls), 1);
+}
+
+/* The caller whose computation fails alone gets the error; one of those that wait computes next. */
+CASE(get_or_set, failing)
+{
+    if (lacks_conditions(s))
+        return;
+    shared_computation c = {.key = key(s, "k"), .value = text(s, "computed"), .fail_first = 3};
+    uint64_t failed[8];
+    together(s, 8, get_or_set, &c, failed);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < 8; i++)
+        sum += failed[i];
+    EXPECT_NUMBER(sum, 3);
+    EXPECT_NUMBER(atomic_load(&c.calls), 4);
+    EXPECT_HOLDS(c.key, c.value);
+}
+
+typedef struct outrun {
+    subject *s;
+    kivi_slice key;
+} outrun;
+
+static kivi_status compute_while_set(kivi_buffer *value, void *user)
+{
+    outrun *o = user;
+    subject *s = o->s;
+    put(s, o->key, text(s, "the other's"), KIVI_TTL_NONE);
+    return kivi_buffer_append(value, text(s, "mine"));
+}
+
+/* If somebody else stored first, theirs is the answer. */
+CASE(get_or_set, outrun)
+{
+    if (lacks_conditions(s))
+        return;
+    outrun o = {s, key(s, "k")};
+    OK(kivi_store_get_or_set(s->store, NULL, o.key, KIVI_TTL_NONE, compute_while_set, &o, &s->value, E));
+    EXPECT_BYTES(kivi_buffer_slice(&s->value), text(s, "the other's"));
+    EXPECT_HOLDS(o.key, text(s, "the other's"));
+}

@@ -1,0 +1,95 @@
+/* Threads that do the same at once, and time. */
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "suite.h"
+
+typedef struct starter {
+    worker *worker;
+    void (*work)(worker *w);
+    pthread_barrier_t *ready;
+} starter;
+
+static void *run(void *given)
+{
+    starter *start = given;
+    pthread_barrier_wait(start->ready);
+    start->work(start->worker);
+    return NULL;
+}
+
+void together(subject *s, size_t count, void (*work)(worker *w), void *shared, uint64_t *tallies)
+{
+    worker *workers = keep(s, count * sizeof *workers);
+    starter *starters = keep(s, count * sizeof *starters);
+    pthread_t *threads = keep(s, count * sizeof *threads);
+    pthread_barrier_t ready;
+    pthread_barrier_init(&ready, NULL, (unsigned)count);
+    for (size_t i = 0; i < count; i++) {
+        workers[i].s = s;
+        workers[i].index = i;
+        workers[i].count = count;
+        workers[i].shared = shared;
+        starters[i] = (starter){&workers[i], work, &ready};
+        int failed = pthread_create(&threads[i], NULL, run, &starters[i]);
+        cr_assert(failed == 0, "%s: cannot start thread %zu", s->row->name, i);
+    }
+    for (size_t i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&ready);
+    for (size_t i = 0; i < count; i++) {
+        cr_assert(workers[i].fault[0] == 0, "%s: thread %zu: %s", s->row->name, i, workers[i].fault);
+        if (tallies)
+            tallies[i] = workers[i].tally;
+    }
+}
+
+bool fault(worker *w, const char *format, ...)
+{
+    if (w->fault[0])
+        return false;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(w->fault, sizeof w->fault, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool answered(worker *w, const char *what, kivi_status got, kivi_status wanted, kivi_error *error)
+{
+    bool right = got == wanted;
+    if (!right)
+        fault(w, "%s answered %s instead of %s (%s)", what, kivi_status_name(got),
+              kivi_status_name(wanted), error ? kivi_error_message(error) : "no error");
+    kivi_error_free(error);
+    return right;
+}
+
+int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void pause_ms(int64_t ms)
+{
+    struct timespec rest = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+    while (nanosleep(&rest, &rest) != 0) {
+    }
+}
+
+int64_t short_ttl(subject *s)
+{
+    int64_t resolution = s->can.ttl_resolution_ms;
+    return resolution > 300 ? resolution : 300;
+}
+
+/* Callers' clocks may step by a little against the monotonic one. */
+int64_t surely_over(subject *s, int64_t ttl_ms)
+{
+    return ttl_ms + s->can.ttl_resolution_ms + 50;
+}

@@ -1,0 +1,344 @@
+/* After fork: a child has sessions of its own and disturbs nothing of its parent's. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "suite.h"
+
+/* Engines that cannot be had twice: a child is told so. */
+static bool refuses_children(subject *s)
+{
+    static const char *const schemes[] = {"rocksdb", "bolt", "badger"};
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(kivi_store_scheme(s->store), schemes[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A child cannot assert: it says what is wrong, NULL when nothing is. */
+typedef const char *(*child_fn)(subject *s, void *user);
+
+typedef struct child_process {
+    pid_t pid;
+    int fd;
+} child_process;
+
+static child_process child_start(subject *s, child_fn work, void *user)
+{
+    int ends[2];
+    EXPECT(pipe(ends) == 0);
+    pid_t pid = fork();
+    EXPECT(pid >= 0);
+    if (pid == 0) {
+        const char *wrong = work(s, user);
+        if (wrong && write(ends[1], wrong, strlen(wrong)) < 0)
+            _exit(3);
+        _exit(wrong ? 1 : 0);
+    }
+    close(ends[1]);
+    return (child_process){pid, ends[0]};
+}
+
+static void child_finish(subject *s, child_process child)
+{
+    char said[512] = "";
+    struct pollfd end = {child.fd, POLLIN, 0};
+    /* It says something or ends within a minute, or hangs in a lock that it inherited. */
+    int ready = poll(&end, 1, 60000);
+    ssize_t size = ready == 1 ? read(child.fd, said, sizeof said - 1) : -1;
+    if (ready != 1)
+        kill(child.pid, SIGKILL);
+    int ended = 0;
+    while (waitpid(child.pid, &ended, 0) < 0 && errno == EINTR) {
+    }
+    close(child.fd);
+    EXPECT_SAYING(ready == 1, "child %d hung", (int)child.pid);
+    EXPECT_SAYING(size >= 0 && WIFEXITED(ended) && WEXITSTATUS(ended) == 0,
+                  "child: %s (ended with %d)", said, ended);
+}
+
+static void in_child(subject *s, child_fn work, void *user)
+{
+    child_finish(s, child_start(s, work, user));
+}
+
+static const char *said(const char *what, kivi_status status)
+{
+    static char text[256];
+    snprintf(text, sizeof text, "%s answered %s", what, kivi_status_name(status));
+    return text;
+}
+
+typedef struct affairs {
+    kivi_slice key, value, other, written;
+    kivi_scan *scan;
+    kivi_slice prefix;
+    uint64_t count;
+    unsigned number;
+} affairs;
+
+/* ---- one thread ---- */
+
+static const char *read_and_write(subject *s, void *user)
+{
+    affairs *a = user;
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    kivi_status status = kivi_store_get(s->store, NULL, a->key, &value, NULL);
+    if (refuses_children(s))
+        return status == KIVI_FORKED ? NULL : said("get in a child", status);
+    if (status != KIVI_OK)
+        return said("get", status);
+    if (!same_bytes(kivi_buffer_slice(&value), a->value))
+        return "get answered another value";
+    status = kivi_store_set(s->store, NULL, a->other, a->written, KIVI_TTL_NONE, NULL);
+    if (status != KIVI_OK)
+        return said("set", status);
+    status = kivi_store_get(s->store, NULL, a->other, &value, NULL);
+    if (status != KIVI_OK || !same_bytes(kivi_buffer_slice(&value), a->written))
+        return said("get of its own", status);
+    kivi_buffer_free(&value);
+    return NULL;
+}
+
+/* A child goes on with the parent's data; with memory it has a copy of its own. */
+CASE(fork, child_goes_on)
+{
+    affairs a = {
+        key(s, "k"), text(s, "v"), key(s, "other"), text(s, "the child's"), NULL, {NULL, 0}, 0, 0};
+    put(s, a.key, a.value, KIVI_TTL_NONE);
+    in_child(s, read_and_write, &a);
+    if (s->row->traits & ROW_PRIVATE || refuses_children(s))
+        EXPECT_MISSING(a.other);
+    else
+        EXPECT_HOLDS(a.other, a.written);
+    put(s, a.key, text(s, "after"), KIVI_TTL_NONE);
+    EXPECT_HOLDS(a.key, text(s, "after"));
+}
+
+static const char *close_all(subject *s, void *user)
+{
+    const char *wrong = read_and_write(s, user);
+    if (wrong)
+        return wrong;
+    kivi_store_close(s->store);
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    affairs *a = user;
+    kivi_status status = kivi_store_get(s->store, NULL, a->key, &value, NULL);
+    if (status != KIVI_CLOSED)
+        return said("get after close", status);
+    kivi_store_unref(s->store);
+    return NULL;
+}
+
+static const char *unref_unused(subject *s, void *user)
+{
+    (void)user;
+    kivi_store_unref(s->store);
+    return NULL;
+}
+
+/* What a child closes stays open in the parent. */
+CASE(fork, child_closes)
+{
+    affairs a = {key(s, "k"), text(s, "v"), key(s, "other"), text(s, "w"), NULL, {NULL, 0}, 0, 0};
+    put(s, a.key, a.value, KIVI_TTL_NONE);
+    for (int i = 0; i < 3; i++) {
+        in_child(s, i % 2 ? unref_unused : close_all, &a);
+        EXPECT_HOLDS(a.key, a.value);
+        put(s, a.key, a.value, KIVI_TTL_NONE);
+    }
+    kivi_health health = {.struct_size = sizeof health};
+    OK(kivi_store_health(s->store, NULL, &health, E));
+}
+
+static const char *grandchild(subject *s, void *user)
+{
+    const char *wrong = read_and_write(s, user);
+    if (wrong)
+        return wrong;
+    child_process child = child_start(s, read_and_write, user);
+    int ended = 0;
+    while (waitpid(child.pid, &ended, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(ended) && WEXITSTATUS(ended) == 0 ? read_and_write(s, user)
+                                                       : "the grandchild failed";
+}
+
+CASE(fork, child_of_a_child)
+{
+    affairs a = {key(s, "k"), text(s, "v"), key(s, "other"), text(s, "w"), NULL, {NULL, 0}, 0, 0};
+    put(s, a.key, a.value, KIVI_TTL_NONE);
+    in_child(s, grandchild, &a);
+    EXPECT_HOLDS(a.key, a.value);
+}
+
+/* ---- scans ---- */
+
+static const char *use_inherited_scan(subject *s, void *user)
+{
+    affairs *a = user;
+    kivi_pair pair = KIVI_PAIR_INIT;
+    kivi_status status = kivi_scan_next(a->scan, NULL, &pair, NULL);
+    if (status != KIVI_FORKED)
+        return said("the parent's scan", status);
+    kivi_scan_free(a->scan);
+    if (refuses_children(s))
+        return NULL;
+    uint64_t count = 0;
+    status = kivi_store_count(s->store, NULL, a->prefix, &count, NULL);
+    if (status != KIVI_OK || count != a->count)
+        return said("count", status);
+    return NULL;
+}
+
+/* A parent's scan is the parent's; it goes on there. */
+CASE(fork, scan_stays_with_the_parent)
+{
+    if (lacks_scan(s))
+        return;
+    affairs a = {.prefix = all(s), .count = 30};
+    for (size_t i = 0; i < 30; i++)
+        put(s, key_number(s, "k", i), number(s, (int64_t)i), KIVI_TTL_NONE);
+    kivi_range range = KIVI_RANGE_INIT;
+    range.prefix = a.prefix;
+    kivi_pair pair = KIVI_PAIR_INIT;
+    OK(kivi_store_scan(s->store, &range, &a.scan, E));
+    for (size_t i = 0; i < 5; i++)
+        OK(kivi_scan_next(a.scan, NULL, &pair, E));
+    in_child(s, use_inherited_scan, &a);
+    size_t rest = 0;
+    kivi_status status;
+    while ((status = kivi_scan_next(a.scan, NULL, &pair, NULL)) == KIVI_OK)
+        rest++;
+    EXPECT_NUMBER(status, KIVI_END);
+    EXPECT_NUMBER(rest, 25);
+    kivi_scan_free(a.scan);
+}
+
+/* ---- in the middle of traffic ---- */
+
+typedef struct traffic_jam {
+    kivi_slice keys[6];
+    kivi_slice values[200];
+    kivi_slice counter;
+    atomic_bool over;
+} traffic_jam;
+
+static const char *work_beside(subject *s, void *user)
+{
+    traffic_jam *jam = user;
+    if (refuses_children(s))
+        return NULL;
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    for (size_t i = 0; i < 6; i++) {
+        kivi_status status = kivi_store_get(s->store, NULL, jam->keys[i], &value, NULL);
+        if (status != KIVI_OK)
+            return said("get in the middle of traffic", status);
+    }
+    for (int i = 0; i < 5; i++) {
+        kivi_status status = kivi_store_set(s->store, NULL, jam->counter, jam->values[i],
+                                            KIVI_TTL_NONE, NULL);
+        if (status != KIVI_OK)
+            return said("set in the middle of traffic", status);
+    }
+    kivi_buffer_free(&value);
+    return NULL;
+}
+
+/* Threads that write their own key and read it back, all the while. */
+static void drive(worker *w)
+{
+    traffic_jam *jam = w->shared;
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    for (size_t i = 0; !atomic_load(&jam->over) && !w->fault[0]; i++) {
+        kivi_error *error = NULL;
+        kivi_slice wanted = jam->values[i % 200];
+        if (!answered(w, "set",
+                      kivi_store_set(w->s->store, NULL, jam->keys[w->index], wanted, KIVI_TTL_NONE, &error),
+                      KIVI_OK, error))
+            break;
+        error = NULL;
+        kivi_status status = kivi_store_get(w->s->store, NULL, jam->keys[w->index], &value, &error);
+        if (answered(w, "get", status, KIVI_OK, error) && !same_bytes(kivi_buffer_slice(&value), wanted))
+            fault(w, "round %zu: get answered another value", i);
+        w->tally++;
+    }
+    kivi_buffer_free(&value);
+}
+
+static void drive_or_fork(worker *w)
+{
+    traffic_jam *jam = w->shared;
+    if (w->index < 6) {
+        drive(w);
+        return;
+    }
+    for (int i = 0; i < 12; i++) {
+        child_process child = child_start(w->s, work_beside, jam);
+        char text[200] = "";
+        struct pollfd end = {child.fd, POLLIN, 0};
+        int ended = 0;
+        int ready = poll(&end, 1, 60000);
+        if (ready != 1)
+            kill(child.pid, SIGKILL);
+        if (ready == 1 && read(child.fd, text, sizeof text - 1) < 0)
+            fault(w, "a pipe broke");
+        while (waitpid(child.pid, &ended, 0) < 0 && errno == EINTR) {
+        }
+        close(child.fd);
+        if (!WIFEXITED(ended) || WEXITSTATUS(ended) != 0)
+            fault(w, "child %d %s: %s", i, ready == 1 ? "failed" : "hung", text);
+    }
+    atomic_store(&jam->over, true);
+}
+
+CASE(fork, in_the_middle_of_traffic)
+{
+    traffic_jam *jam = keep(s, sizeof *jam);
+    for (size_t i = 0; i < 200; i++)
+        jam->values[i] = number(s, (int64_t)i);
+    jam->counter = key(s, "counter");
+    for (size_t i = 0; i < 6; i++) {
+        jam->keys[i] = key_number(s, "k", i);
+        put(s, jam->keys[i], jam->values[0], KIVI_TTL_NONE);
+    }
+    uint64_t rounds[7];
+    together(s, 7, drive_or_fork, jam, rounds);
+    for (size_t i = 0; i < 6; i++)
+        EXPECT(rounds[i] > 0);
+    put(s, jam->counter, jam->values[7], KIVI_TTL_NONE);
+    EXPECT_HOLDS(jam->counter, jam->values[7]);
+}
+
+/* ---- memory: a private copy ---- */
+
+static const char *change_everything(subject *s, void *user)
+{
+    affairs *a = user;
+    if (refuses_children(s))
+        return NULL;
+    kivi_status status = kivi_store_set(s->store, NULL, a->key, a->written, KIVI_TTL_NONE, NULL);
+    if (status == KIVI_OK)
+        status = kivi_store_delete(s->store, NULL, a->other, NULL, NULL);
+    return status == KIVI_OK ? NULL : said("a write", status);
+}
+
+CASE(fork, what_the_parent_sees)
+{
+    affairs a = {key(s, "k"), text(s, "v"), key(s, "other"), text(s, "w"), NULL, {NULL, 0}, 0, 0};
+    put(s, a.key, a.value, KIVI_TTL_NONE);
+    put(s, a.other, a.value, KIVI_TTL_NONE);
+    in_child(s, change_everything, &a);
+    if (s->row->traits & ROW_PRIVATE || refuses_children(s)) {
+        EXPECT_HOLDS(a.key, a.value);
+        EXPECT_HOLDS(a.other, a.value);
+    } else {
+        EXPECT_HOLDS(a.key, a.written);
+        EXPECT_MISSING(a.other);
+    }
+}

@@ -1,0 +1,60 @@
+# What start, stop and the rows share. `root` is the checkout; in a row, `dir` is the store's own folder
+# (emptied before each start) and its output goes to `$dir/log`.
+kivi_servers=$root/build/servers
+
+# When a process began, in clock ticks since boot; empty where there is none.
+started_at() { # PID
+    # The name, in brackets, may hold anything: count fields after it.
+    sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
+}
+
+is_running() { # PID SINCE
+    [ -n "$2" ] && [ "$(started_at "$1")" = "$2" ]
+}
+
+# Says a URL to the tests: KIVI_TEST_<NAME>=URL.
+give() { # NAME URL
+    printf "KIVI_TEST_%s='%s'\n" "$1" "$2" >>"$kivi_servers/env"
+}
+
+# Starts a server in the background and notes it for stop.
+run_server() { # NAME COMMAND...
+    local name=$1 pid
+    shift
+    setsid "$@" </dev/null >>"$dir/$name.log" 2>&1 &
+    pid=$!
+    printf '%s %s %s\n' "$pid" "$(started_at "$pid")" "$name" >>"$kivi_servers/pids"
+}
+
+# A port that nobody listens on and that no other row was given, below the kernel's own range.
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 10000))
+        ! grep -qx "$port" "$kivi_servers/ports" 2>/dev/null || continue
+        ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || continue
+        echo "$port" >>"$kivi_servers/ports"
+        echo "$port"
+        return
+    done
+}
+
+# Waits until a command succeeds.
+wait_until() { # SECONDS COMMAND...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        if [ "$SECONDS" -ge "$end" ]; then
+            echo "gave up waiting for: $*" >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+# Where servers that had to be built are kept between runs and checkouts.
+cache_dir() {
+    local cache=${XDG_CACHE_HOME:-$HOME/.cache}/kivi-servers
+    mkdir -p "$cache"
+    echo "$cache"
+}
