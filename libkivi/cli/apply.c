@@ -295,7 +295,7 @@ static int apply(cli_context *cli, cli_batch *batch)
     for (size_t i = 0; i < batch->count; i++)
         keys[i] = batch->ops[i].key;
     status = kivi_store_apply(cli->store, &cli->call, batch->ops, batch->count, flags, &result, &error);
-    code = print_outcomes(cli, batch, result);
+    code = result ? print_outcomes(cli, batch, result) : CLI_DONE;
     if (status == KIVI_CONDITION)
         code = CLI_UNMET;
     else if (status)

@@ -12,7 +12,7 @@
 /* Counts what became of a batch; answers the position of the first failure, or the count. */
 static size_t count_outcomes(cli_import *import, const kivi_result *result)
 {
-    size_t count = kivi_result_count(result);
+    size_t count = result ? kivi_result_count(result) : 0; /* none: nothing was sent */
     size_t failed = count;
 
     for (size_t i = 0; i < count; i++) {
@@ -86,6 +86,8 @@ static bool fits(cli_import *import, const kivi_op *op)
     if (op->value.size > limits->max_value)
         return cli_value_problem(values, CLI_FAILED, "the value has %zu bytes, and the store takes %llu",
                                  op->value.size, (unsigned long long)limits->max_value);
+    if (op->ttl_ms > limits->max_ttl_ms)
+        return cli_value_problem(values, CLI_FAILED, "it lives longer than the store allows");
     return true;
 }
 

@@ -10,17 +10,21 @@
 static kivi_interrupt *interrupt;
 static volatile sig_atomic_t interrupted, uninterruptible;
 
-/* The first signal asks the call in progress to end, so that the verb can say what was done; the second ends the process. */
-static void on_signal(int number)
+static void end_here(void)
 {
     static const char line[] = "kivi: interrupted\n";
 
+    if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
+        _exit(CLI_FAILED);
+    _exit(CLI_INTERRUPTED);
+}
+
+/* The first signal asks the call in progress to end, so that the verb can say what was done; the second ends the process. */
+static void on_signal(int number)
+{
     (void)number;
-    if (interrupted || uninterruptible) {
-        if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
-            _exit(CLI_FAILED);
-        _exit(CLI_INTERRUPTED);
-    }
+    if (interrupted || uninterruptible)
+        end_here();
     interrupted = 1;
     kivi_interrupt_raise(interrupt);
 }
@@ -33,6 +37,8 @@ bool cli_interrupted(void)
 void cli_uninterruptible(bool on)
 {
     uninterruptible = on;
+    if (on && interrupted)
+        end_here();
 }
 
 /* Without SA_RESTART: reading and writing end as well. */

@@ -93,7 +93,9 @@ int cli_missing(kivi_slice key)
 int cli_fail_result(kivi_status status, kivi_error *error, const kivi_result *result,
                     const kivi_slice *keys)
 {
-    for (size_t i = 0; i < kivi_result_count(result); i++)
+    size_t count = result ? kivi_result_count(result) : 0; /* none: nothing was sent */
+
+    for (size_t i = 0; i < count; i++)
         if (kivi_result_error(result, i))
             return cli_fail_key(status, error, keys[i]);
     return cli_fail_call(status, error, NULL);

@@ -164,6 +164,8 @@ static bool confirmed(const cli_context *cli, kivi_slice prefix)
     char answer[16];
     ssize_t size;
 
+    /* Nothing was done yet, and a signal just before read() would not end it. */
+    cli_uninterruptible(true);
     cli_key_text(prefix, &text);
     if (prefix.size)
         fprintf(stderr, "Delete every key that begins with \"%.*s\" in %s? [y/N] ", (int)text.size,
@@ -172,6 +174,7 @@ static bool confirmed(const cli_context *cli, kivi_slice prefix)
         fprintf(stderr, "Delete EVERY key in %s? [y/N] ", kivi_store_url(cli->store));
     kivi_buffer_free(&text);
     size = read(STDIN_FILENO, answer, sizeof answer - 1);
+    cli_uninterruptible(false);
     answer[size > 0 ? size : 0] = '\0';
     return answer[0] == 'y' || answer[0] == 'Y';
 }
@@ -186,9 +189,7 @@ static int may_clear(const cli_context *cli, kivi_slice prefix)
     if (cli_has(&cli->args, OPT_YES))
         return CLI_DONE;
     if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
-        return confirmed(cli, prefix) ? CLI_DONE
-               : cli_interrupted() ? cli_fail(CLI_INTERRUPTED, "interrupted: nothing was deleted")
-                                   : cli_fail(CLI_UNMET, "nothing was deleted");
+        return confirmed(cli, prefix) ? CLI_DONE : cli_fail(CLI_UNMET, "nothing was deleted");
     if (all)
         return cli_fail(CLI_USAGE,
                         "clear --all deletes every key in %s: without a terminal to ask on, "

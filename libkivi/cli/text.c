@@ -18,13 +18,11 @@ int cli_read_file(const char *path, kivi_buffer *out)
 
     if (file < 0)
         return cli_fail(CLI_FAILED, "cannot read %s: %s", path, strerror(errno));
+    /* Nothing was done yet, and a signal just before read() would not end it. */
+    cli_uninterruptible(true);
     for (;;) {
         ssize_t got = read(file, chunk, sizeof chunk);
 
-        if (cli_interrupted()) {
-            code = cli_fail(CLI_INTERRUPTED, "interrupted");
-            break;
-        }
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
@@ -36,6 +34,7 @@ int cli_read_file(const char *path, kivi_buffer *out)
             break;
         cli_need(kivi_buffer_append(out, kivi_bytes(chunk, (size_t)got)));
     }
+    cli_uninterruptible(false);
     if (!standard)
         close(file);
     return code;

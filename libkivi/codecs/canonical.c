@@ -197,11 +197,13 @@ static kivi_status complete(kvi_canonical *canonical, kvi_canonical_level *in)
         return KIVI_OK;
     }
     in->at_value = false;
+    if (canonical->out.size > UINT32_MAX || in->key_token > UINT32_MAX)
+        return KIVI_NO_MEMORY;
     kvi_canonical_pair pair = {
-        .offset = in->pair_start,
-        .size = canonical->out.size - in->pair_start,
-        .key_size = in->key_end - in->pair_start,
-        .token = in->key_token,
+        .offset = (uint32_t)in->pair_start,
+        .size = (uint32_t)(canonical->out.size - in->pair_start),
+        .key_size = (uint32_t)(in->key_end - in->pair_start),
+        .token = (uint32_t)in->key_token,
     };
     return kivi_buffer_append(&canonical->pairs, kivi_bytes(&pair, sizeof(pair)));
 }

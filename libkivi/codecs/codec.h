@@ -198,11 +198,14 @@ void kvi_value_path(const kvi_codec *codec, kivi_slice value, size_t count, char
 
 /* ---- canonical.c: one form for values that are equal token by token ---- */
 
-/* A pair of an open map, within `out`. */
+/*
+ * A pair of an open map, within `out`. Small, for a pair may be two bytes: values are at most KVI_SIZE_DEFAULT, and
+ * their form takes less than 4 GiB.
+ */
 typedef struct kvi_canonical_pair {
-    size_t offset, size;
-    size_t key_size;
-    size_t token; /* tokens of the value up to the end of the key */
+    uint32_t offset, size;
+    uint32_t key_size;
+    uint32_t token; /* tokens of the value up to the end of the key */
 } kvi_canonical_pair;
 
 typedef struct kvi_canonical_level kvi_canonical_level;

@@ -217,8 +217,8 @@ static kivi_status atomic_verdict(writing *all)
 {
     for (size_t i = 0; i < all->count; i++) {
         kivi_status status = all->items[i].status;
-        if (status == KIVI_OK || status == KIVI_ABORTED)
-            continue;
+        if (status == KIVI_OK || status == KIVI_NOT_FOUND || status == KIVI_ABORTED)
+            continue; /* a touch of a missing key stops nothing */
         const kivi_error *error = kivi_result_error(all->result, i);
         all->ctx->error = error ? kvi_error_copy(error) : NULL;
         return status;

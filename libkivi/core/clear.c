@@ -41,7 +41,7 @@ static kivi_status count_natively(kvi_context *ctx, kivi_slice prefix, uint64_t 
 {
     kivi_store *store = ctx->store;
     kivi_buffer stored = KIVI_BUFFER_INIT;
-    if (!store->backend->count || !kvi_reads_are_shared(store) || !kvi_escape_is_trivial(&store->escape))
+    if (!store->backend->count || !kvi_reads_are_shared(store) || store->escapes)
         return KIVI_UNSUPPORTED;
     kivi_status status = kvi_prefix_append(ctx, prefix, &stored);
     if (!status)

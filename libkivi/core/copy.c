@@ -174,7 +174,9 @@ static void age_ops(copying *copy, uint64_t read_ns)
 static kivi_status judge(copying *copy, const kivi_result *result, kivi_status status,
                          kivi_error *cause, kivi_error **error)
 {
-    for (size_t i = 0; i < kivi_result_count(result); i++) {
+    size_t count = result ? kivi_result_count(result) : 0; /* none: nothing was sent */
+
+    for (size_t i = 0; i < count; i++) {
         kivi_status each = kivi_result_status(result, i);
 
         copy->progress.copied += each == KIVI_OK;

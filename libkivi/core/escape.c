@@ -214,6 +214,8 @@ static bool may_become_text(const subject *of, size_t at)
     size_t size = of->size - begin;
     if (of->key[begin] < 0xc2 || of->key[begin] > 0xf4 || size > 3 || table_touches(of, begin, size))
         return false;
+    if (begin == 0 && judge_first(of) == ESCAPED)
+        return false;
     return can_be_completed(of, of->key + begin, size);
 }
 
@@ -223,8 +225,10 @@ static verdict judge_text(const subject *of, size_t at)
     if (!(of->escape->rules & KIVI_ESCAPE_UTF8))
         return AS_IT_IS;
     size_t begin, length = covering_sequence(of, at, &begin);
+    if (length && table_touches(of, begin, length))
+        return ESCAPED;
     if (length)
-        return table_touches(of, begin, length) ? ESCAPED : AS_IT_IS;
+        return begin == 0 ? judge_first(of) : AS_IT_IS;
     return !of->whole && may_become_text(of, at) ? OPEN : ESCAPED;
 }
 

@@ -42,31 +42,40 @@ static kivi_status flight_check(kivi_wait *wait)
 
 /* ---- sessions ---- */
 
+/* Under the mutex, so that close() interrupts no session that is gone. */
+static void set_session(kvi_lane *lane, void *session, bool open)
+{
+    pthread_mutex_lock(&lane->lanes->mutex);
+    lane->session = session;
+    lane->open = open;
+    pthread_mutex_unlock(&lane->lanes->mutex);
+}
+
 static kivi_status open_session(kvi_lane *lane, kivi_error **error)
 {
     if (lane->open)
         return KIVI_OK;
     kivi_store *store = lane->lanes->store;
-    lane->session = store->instance.handle;
+    void *session = store->instance.handle;
     if (store->backend->session_open) {
-        kivi_status status = store->backend->session_open(store->instance.handle, &lane->session, error);
+        kivi_status status = store->backend->session_open(store->instance.handle, &session, error);
         if (status)
             return status;
     }
-    lane->open = true;
+    set_session(lane, session, true);
     return KIVI_OK;
 }
 
 static void close_session(kvi_lane *lane)
 {
     kivi_store *store = lane->lanes->store;
+    void *session = lane->session;
     if (!lane->open)
         return;
-    lane->open = false;
+    set_session(lane, NULL, false);
     if (!store->backend->session_open)
         return;
-    store->backend->session_close(store->instance.handle, lane->session);
-    lane->session = NULL;
+    store->backend->session_close(store->instance.handle, session);
     atomic_fetch_add_explicit(&store->reconnects, 1, memory_order_relaxed);
     if (store->on_event)
         atomic_fetch_add_explicit(&store->events_reconnects, 1, memory_order_relaxed);
@@ -372,11 +381,12 @@ static kvi_outcome leave(kvi_lane *lane, kvi_task *self, kivi_status why)
         kvi_flight_condemn(lane, why, dead_peer_error(lane->lanes->store));
         return KVI_LANDED;
     }
-    if (self)
+    bool leads = self && !has_answer(lane->flight, self); /* else it is DONE, and stays so */
+    if (leads)
         atomic_store_explicit(&self->state, KVI_TASK_LEFT, memory_order_relaxed);
     if (why != KIVI_CLOSED && kvi_flight_hand_on(lane, self))
         return KVI_HANDED_ON;
-    if (self)
+    if (leads)
         atomic_store_explicit(&self->state, KVI_TASK_LEADING, memory_order_relaxed);
     kvi_flight_condemn(lane, why, NULL);
     return KVI_LANDED;

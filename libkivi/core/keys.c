@@ -59,7 +59,7 @@ static kivi_status append_escaped(kvi_context *ctx, kivi_slice key, kivi_buffer 
         return fail_key(ctx, status);
     kivi_slice stored = kivi_bytes(out->data + begin, out->size - begin);
     /* With escape=off the table still says what does not fit. */
-    if (!kvi_escape_is_trivial(&store->instance.escape) && kvi_escape_is_trivial(&store->escape)) {
+    if (store->forbids && !store->escapes) {
         kivi_buffer checked = KIVI_BUFFER_INIT;
         status = kvi_escape_encode(&store->instance.escape, key, &checked);
         bool fits = !status && checked.size == key.size;
@@ -99,7 +99,7 @@ kivi_status kvi_key_make(kvi_context *ctx, kivi_slice key, kvi_key *made)
         return check_stored(ctx, key);
     }
     size_t size = store->space.size + key.size;
-    if (kvi_escape_is_trivial(&store->instance.escape) && size <= sizeof(made->inline_bytes)) {
+    if (!store->forbids && size <= sizeof(made->inline_bytes)) {
         memcpy(made->inline_bytes, store->space.data, store->space.size);
         memcpy(made->inline_bytes + store->space.size, key.data, key.size);
         made->stored = kivi_bytes(made->inline_bytes, size);
@@ -166,7 +166,9 @@ kivi_status kvi_keys_setup(kivi_store *store, kivi_error **error)
     kivi_status status = setup_space(store, error);
     if (status)
         return status;
-    store->plain_keys = store->space.size == 0 && kvi_escape_is_trivial(&store->instance.escape);
+    store->escapes = !kvi_escape_is_trivial(&store->escape);
+    store->forbids = !kvi_escape_is_trivial(&store->instance.escape);
+    store->plain_keys = store->space.size == 0 && !store->forbids;
     kivi_capabilities *can = &store->instance.capabilities;
     uint64_t room = store->max_stored_key - store->space.size;
     can->max_key_plain = room;
@@ -201,7 +203,7 @@ kivi_status kvi_key_read(kivi_store *store, kivi_slice stored, kivi_buffer *out,
         return KIVI_CORRUPT;
     kivi_slice rest = kivi_bytes((const uint8_t *)stored.data + space.size, stored.size - space.size);
     *key = rest;
-    if (kvi_escape_is_trivial(&store->escape))
+    if (KVI_LIKELY(!store->escapes))
         return KIVI_OK;
     kivi_status status = kvi_escape_decode(&store->escape, rest, out);
     *key = kivi_buffer_slice(out);

@@ -99,9 +99,15 @@ static kivi_status collect_pair(kvi_walk *walk, kivi_slice key, kivi_slice store
     if (room_for_pair(page))
         return KIVI_NO_MEMORY;
     page_pair *pair = &page->pairs[page->count];
-    *pair = (page_pair){page->bytes.size, key.size, value.size, ttl_ms};
-    if (kivi_buffer_append(&page->bytes, key) || kivi_buffer_append(&page->bytes, value))
+    kivi_buffer *bytes = &page->bytes;
+    size_t need = key.size + value.size;
+    if (KVI_UNLIKELY(need > bytes->capacity - bytes->size) && kivi_buffer_reserve(bytes, bytes->size + need))
         return KIVI_NO_MEMORY;
+    *pair = (page_pair){bytes->size, key.size, value.size, ttl_ms};
+    memcpy(bytes->data + bytes->size, key.data, key.size);
+    if (value.size)
+        memcpy(bytes->data + bytes->size + key.size, value.data, value.size);
+    bytes->size += need;
     page->count++;
     return page->bytes.size >= PAGE_BYTES ? KIVI_END : KIVI_OK;
 }
@@ -176,7 +182,7 @@ size_t kivi_page_count(const kivi_page *page)
     return page->count;
 }
 
-static void fill_pair(const kivi_page *page, size_t index, kivi_pair *pair)
+static inline void fill_pair(const kivi_page *page, size_t index, kivi_pair *pair)
 {
     const page_pair *one = &page->pairs[index];
     const uint8_t *bytes = page->bytes.data + one->offset;
@@ -186,13 +192,21 @@ static void fill_pair(const kivi_page *page, size_t index, kivi_pair *pair)
     pair->ttl_ms = one->ttl_ms;
 }
 
-kivi_status kivi_page_pair(const kivi_page *page, size_t index, kivi_pair *pair)
+/* Straight into the caller's struct where it is of our size: a copy of what was just written waits for it. */
+static kivi_status give_pair(const kivi_page *page, size_t index, kivi_pair *pair, kivi_error **error)
 {
     kivi_pair local = KIVI_PAIR_INIT;
-    if (index >= page->count)
-        return KIVI_INVALID;
+    if (KVI_LIKELY(pair->struct_size == sizeof(*pair))) {
+        fill_pair(page, index, pair);
+        return KIVI_OK;
+    }
     fill_pair(page, index, &local);
-    return kvi_struct_write(pair, &local, sizeof(local), "kivi_pair", NULL);
+    return kvi_struct_write(pair, &local, sizeof(local), "kivi_pair", error);
+}
+
+kivi_status kivi_page_pair(const kivi_page *page, size_t index, kivi_pair *pair)
+{
+    return index < page->count ? give_pair(page, index, pair, NULL) : KIVI_INVALID;
 }
 
 kivi_slice kivi_page_cursor(const kivi_page *page)
@@ -304,9 +318,7 @@ kivi_status kivi_scan_next(kivi_scan *scan, const kivi_call *call, kivi_pair *pa
         if (status)
             return status;
     }
-    kivi_pair local = KIVI_PAIR_INIT;
-    fill_pair(scan->page, scan->position, &local);
-    kivi_status status = kvi_struct_write(pair, &local, sizeof(local), "kivi_pair", error);
+    kivi_status status = give_pair(scan->page, scan->position, pair, error);
     if (status)
         return status;
     scan->position++;

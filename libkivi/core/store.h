@@ -35,6 +35,8 @@ struct kivi_store {
     bool instance_open;
     bool forked; /* the engine cannot be had by a child; under fork_mutex */
     bool plain_keys; /* stored keys are the keys themselves */
+    bool escapes;    /* some key is stored escaped */
+    bool forbids;    /* some key does not fit as it is */
     bool portable;
     bool in_place;
     bool event_keys;

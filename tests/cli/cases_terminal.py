@@ -46,7 +46,7 @@ def case_interrupt_at_the_question(kivi):
     terminal.type("\x03")
     code, text = terminal.finish()
     equal(code, 130)
-    true("nothing was deleted" in text, text)
+    true("kivi: interrupted" in text, text)
     equal(kivi.good(url, "count").text, "1\n")
 
 

@@ -131,7 +131,7 @@ static void append_often(worker *w)
         call.timeout_ms = 60000;
         kivi_status status = kivi_store_update(w->s->store, &call, *k, KIVI_TTL_NONE, append_one,
                                                &letter, &error);
-        if (!answered(w, "update", status, KIVI_OK, error))
+        if (!answered(w, "update", status, KIVI_OK, &error))
             return;
     }
 }
@@ -179,7 +179,7 @@ static void write_patterns(worker *w, watched *all_of_it)
         if (!answered(w, "set",
                       kivi_store_set(w->s->store, NULL, all_of_it->key,
                                      all_of_it->patterns[(i + w->index) % 8], KIVI_TTL_NONE, &error),
-                      KIVI_OK, error))
+                      KIVI_OK, &error))
             return;
     }
 }
@@ -190,7 +190,7 @@ static void read_patterns(worker *w, watched *all_of_it)
     while (!atomic_load(&all_of_it->over) && !w->fault[0]) {
         kivi_error *error = NULL;
         kivi_status status = kivi_store_get(w->s->store, NULL, all_of_it->key, &value, &error);
-        if (answered(w, "get", status, KIVI_OK, error) && !is_whole(&value))
+        if (answered(w, "get", status, KIVI_OK, &error) && !is_whole(&value))
             fault(w, "a value of %zu bytes is of two writes", value.size);
         w->tally++;
     }
@@ -229,7 +229,7 @@ static void count_and_look(worker *w)
             kivi_error *error = NULL;
             answered(w, "set",
                      kivi_store_set(w->s->store, NULL, c->counter, c->counts[i], KIVI_TTL_NONE, &error),
-                     KIVI_OK, error);
+                     KIVI_OK, &error);
             atomic_store(&c->acknowledged, i);
         }
         atomic_store(&c->over, true);
@@ -239,7 +239,7 @@ static void count_and_look(worker *w)
         unsigned acknowledged = atomic_load(&c->acknowledged), seen = 0;
         kivi_error *error = NULL;
         kivi_status status = kivi_store_get(w->s->store, NULL, c->counter, &value, &error);
-        if (!answered(w, "get", status, KIVI_OK, error))
+        if (!answered(w, "get", status, KIVI_OK, &error))
             break;
         while (seen < 400 && !same_bytes(kivi_buffer_slice(&value), c->counts[seen]))
             seen++;

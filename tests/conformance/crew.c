@@ -58,13 +58,14 @@ bool fault(worker *w, const char *format, ...)
     return false;
 }
 
-bool answered(worker *w, const char *what, kivi_status got, kivi_status wanted, kivi_error *error)
+bool answered(worker *w, const char *what, kivi_status got, kivi_status wanted, kivi_error **error)
 {
     bool right = got == wanted;
     if (!right)
         fault(w, "%s answered %s instead of %s (%s)", what, kivi_status_name(got),
-              kivi_status_name(wanted), error ? kivi_error_message(error) : "no error");
-    kivi_error_free(error);
+              kivi_status_name(wanted), *error ? kivi_error_message(*error) : "no error");
+    kivi_error_free(*error);
+    *error = NULL;
     return right;
 }
 

@@ -163,7 +163,7 @@ static void wait_for_it(worker *w, standstill *still)
     answered(w, "a waiting get_or_set",
              kivi_store_get_or_set(w->s->store, &call, still->key, KIVI_TTL_NONE, compute_nothing,
                                    NULL, &value, &error),
-             still->wanted, error);
+             still->wanted, &error);
     still->waited_ns = now_ns() - begun;
     kivi_buffer_free(&value);
 }

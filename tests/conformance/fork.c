@@ -260,11 +260,11 @@ static void drive(worker *w)
         kivi_slice wanted = jam->values[i % 200];
         if (!answered(w, "set",
                       kivi_store_set(w->s->store, NULL, jam->keys[w->index], wanted, KIVI_TTL_NONE, &error),
-                      KIVI_OK, error))
+                      KIVI_OK, &error))
             break;
         error = NULL;
         kivi_status status = kivi_store_get(w->s->store, NULL, jam->keys[w->index], &value, &error);
-        if (answered(w, "get", status, KIVI_OK, error) && !same_bytes(kivi_buffer_slice(&value), wanted))
+        if (answered(w, "get", status, KIVI_OK, &error) && !same_bytes(kivi_buffer_slice(&value), wanted))
             fault(w, "round %zu: get answered another value", i);
         w->tally++;
     }

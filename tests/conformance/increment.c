@@ -182,7 +182,7 @@ static void count_up(worker *w)
         kivi_error *error = NULL;
         kivi_status status = kivi_store_increment(w->s->store, NULL, c->key, 1, KIVI_TTL_NONE,
                                                   &c->sums[w->index][i], &error);
-        if (!answered(w, "increment", status, KIVI_OK, error))
+        if (!answered(w, "increment", status, KIVI_OK, &error))
             return;
     }
 }
@@ -217,7 +217,7 @@ static void count_odd(worker *w)
         int64_t by = (int64_t)w->index - 5;
         if (!answered(w, "increment",
                       kivi_store_increment(w->s->store, NULL, keys[i % 3], by, KIVI_TTL_NONE, NULL, &error),
-                      KIVI_OK, error))
+                      KIVI_OK, &error))
             return;
     }
 }

@@ -10,17 +10,7 @@
 
 #include "random.h"
 
-enum { REMEMBERED = 24, WHOLE_EVERY = 500 };
-
-typedef struct sequence {
-    subject *s;
-    tables tables;
-    model *model; /* one of these two is the oracle */
-    kivi_store *memory;
-    uint64_t seed, state, index;
-    step steps[REMEMBERED];
-    answer got, wanted;
-} sequence;
+enum { WHOLE_EVERY = 500 };
 
 /* ---- chance (splitmix64: the same on every machine) ---- */
 
@@ -266,80 +256,6 @@ static void make_step(sequence *q, step *what)
     what->count = 1;
 }
 
-/* ---- telling ---- */
-
-static const char *const act_names[ACTS] = {"get",
-                                            "exists",
-                                            "set",
-                                            "add",
-                                            "replace",
-                                            "delete",
-                                            "compare_and_set",
-                                            "compare_and_delete",
-                                            "increment",
-                                            "take",
-                                            "get_and_expire",
-                                            "ttl",
-                                            "expire",
-                                            "persist",
-                                            "update",
-                                            "get_or_set",
-                                            "get_many",
-                                            "set_many",
-                                            "delete_many",
-                                            "apply",
-                                            "apply atomic",
-                                            "scan",
-                                            "count",
-                                            "clear"};
-static const char *const kind_names[] = {"?", "set", "delete", "touch", "check", "increment"};
-static const char *const condition_names[] = {"", " if absent", " if present", " if equal", " if version"};
-
-static void tell_step(const sequence *q, uint64_t index, const step *what)
-{
-    subject *s = q->s;
-    fprintf(stderr, "  %6llu %s", (unsigned long long)index, act_names[what->act]);
-    if (what->act >= ACT_SCAN)
-        fprintf(stderr, " under %s limit %llu flags %u", shown(s, q->tables.prefixes[what->prefix]),
-                (unsigned long long)what->limit, what->flags);
-    if (what->act == ACT_UPDATE)
-        fprintf(stderr, " action %d", (int)what->action);
-    for (size_t i = 0; i < what->count && what->act < ACT_SCAN; i++) {
-        const deed *d = &what->deeds[i];
-        fprintf(stderr, "%s%s", what->count > 1 ? "\n           " : "", what->count > 1 ? "" : " ");
-        if (what->act >= ACT_APPLY)
-            fprintf(stderr, "%s%s%s ", kind_names[d->kind], condition_names[d->condition],
-                    d->condition == KIVI_IF_VERSION && !d->current_version ? " made up" : "");
-        fprintf(stderr, "%s value %s expected %s ttl %lld by %lld%s", shown(s, q->tables.keys[d->key]),
-                shown(s, q->tables.values[d->value]), shown(s, q->tables.values[d->expected]),
-                (long long)d->ttl_ms, (long long)d->by, d->asks_existed ? " existed?" : "");
-    }
-    fprintf(stderr, "\n");
-}
-
-static void tell_answer(const sequence *q, const char *whose, const answer *a)
-{
-    subject *s = q->s;
-    fprintf(stderr, "  %s: %s number %llu\n", whose, kivi_status_name(a->status),
-            (unsigned long long)a->number);
-    for (size_t i = 0; i < a->count; i++)
-        fprintf(stderr, "    [%zu] %s key %zu existed %d integer %lld ttl %lld value %s\n", i,
-                kivi_status_name(a->facts[i].status), a->facts[i].key, a->facts[i].existed,
-                (long long)a->facts[i].integer, (long long)a->facts[i].ttl_ms,
-                shown(s, fact_value(a, i)));
-}
-
-static void tell_all(const sequence *q, const char *what)
-{
-    fprintf(stderr, "%s: %s at step %llu of the sequence with KIVI_RANDOM_SEED=%llu; the last steps were:\n",
-            q->s->row->name, what, (unsigned long long)q->index, (unsigned long long)q->seed);
-    uint64_t first = q->index >= REMEMBERED ? q->index - REMEMBERED + 1 : 0;
-    for (uint64_t i = first; i <= q->index; i++)
-        tell_step(q, i, &q->steps[i % REMEMBERED]);
-    tell_answer(q, "got", &q->got);
-    tell_answer(q, "wanted", &q->wanted);
-}
-
 /* ---- comparing ---- */
 
 static bool same_ttl(int64_t a, int64_t b)
@@ -440,7 +356,7 @@ static void perform(sequence *q, const step *what)
     put_in_order(q, what, &q->wanted);
     const char *fault = compare(q, what, &q->got, &q->wanted);
     if (fault)
-        tell_all(q, fault);
+        sequence_tell(q, fault);
     cr_assert(fault == NULL, "%s: %s at step %llu with KIVI_RANDOM_SEED=%llu", q->s->row->name,
               fault, (unsigned long long)q->index, (unsigned long long)q->seed);
 }

@@ -99,4 +99,21 @@ model *model_new(const tables *t);
 void model_free(model *m);
 void model_perform(model *m, const step *what, answer *a);
 
+/* ---- a sequence (random.c) ---- */
+
+enum { REMEMBERED = 24 };
+
+typedef struct sequence {
+    subject *s;
+    tables tables;
+    model *model; /* one of these two is the oracle */
+    kivi_store *memory;
+    uint64_t seed, state, index;
+    step steps[REMEMBERED];
+    answer got, wanted;
+} sequence;
+
+/* random_tell.c: the seed, the last steps and both answers, for a person to read. */
+void sequence_tell(const sequence *q, const char *what);
+
 #endif

@@ -178,7 +178,7 @@ void together(subject *s, size_t count, void (*work)(worker *w), void *shared, u
 /* Keeps the first fault of a worker; answers false so that work can end by `return`. */
 bool fault(worker *w, const char *format, ...) KIVI_PRINTF(2, 3);
 /* Whether a worker's call answered as wanted; else its fault. Frees the error. */
-bool answered(worker *w, const char *what, kivi_status got, kivi_status wanted, kivi_error *error);
+bool answered(worker *w, const char *what, kivi_status got, kivi_status wanted, kivi_error **error);
 
 int64_t now_ns(void);
 void pause_ms(int64_t ms);

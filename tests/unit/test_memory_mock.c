@@ -193,7 +193,7 @@ Test(memory_mock, hangs_until_deadline)
         cr_assert_geq(atomic_load(&wait.checks), 2);
         cr_assert_eq(writes.items[0].status, KIVI_PENDING);
         cr_assert_eq(writes.items[0].sent, KIVI_SENT_NOTHING);
-        cr_assert_not_null(store.error);
+        cr_assert_eq(retryable_of(store.error), KIVI_RETRY_YES);
         new_session(&store);
         cr_assert_eq(run_write(&store, &good), KIVI_OK);
         close_store(&store);
@@ -209,6 +209,7 @@ Test(memory_mock, hangs_until_checked)
 
     wait.answer = KIVI_CLOSED;
     cr_assert_eq(begin_write(&store, &writes, &wait), KIVI_CLOSED);
+    cr_assert_eq(retryable_of(store.error), KIVI_RETRY_IF_IDEMPOTENT);
     cr_assert_eq(writes.items[0].sent, KIVI_SENT_WHOLLY);
     fake_error_free(&store.error);
     /* a shared read has no session */
@@ -426,6 +427,7 @@ Test(memory_mock, declared_limits)
 {
     memory_store store = open_store("max_items=3&max_bytes=20");
     write_set four = set_many(4), three = set_many(3), large = set_many(2), alone = set_many(1);
+    write_set atomic = set_many(2);
     char value[100] = {0};
 
     cr_assert_eq(run_write(&store, &four), KIVI_INTERNAL);
@@ -437,6 +439,10 @@ Test(memory_mock, declared_limits)
     alone.items[0].value = kivi_bytes(value, 100);
     cr_assert_eq(run_write(&store, &alone), KIVI_OK);
     cr_assert_eq(alone.items[0].status, KIVI_OK);
+    atomic.items[0].value = kivi_bytes(value, 100);
+    atomic.vector.flags = KIVI_VECTOR_ATOMIC;
+    cr_assert_eq(run_write(&store, &atomic), KIVI_OK, "an atomic vector cannot be cut by its bytes");
+    cr_assert_eq(atomic.items[1].status, KIVI_OK);
     close_store(&store);
 }
 

@@ -214,7 +214,7 @@ Test(memory_scan, count)
         cr_assert_eq(write_one(&store, KIVI_OP_SET, key, "", i % 5 ? 0 : 10), KIVI_OK);
     }
     put(&store, "d", "");
-    AHEAD(10);
+    AHEAD(11);
     cr_assert_eq(store.table->count(store.handle, kivi_str("c"), &wait.wait, &count, &store.error),
                  KIVI_OK);
     cr_assert_eq(count, 20000);

@@ -109,9 +109,10 @@ static kivi_status serve(memory_instance *instance, const memory_job *job, const
 
 /* ---- The verb ---- */
 
-static kivi_status wait_failed(kivi_status status, kivi_error **error)
+/* Nothing was applied; but where the request had left, the mock does not let on. */
+static kivi_status wait_failed(kivi_status status, bool sent, kivi_error **error)
 {
-    *error = kvi_memory_host->error(status, 0, KIVI_RETRY_YES,
+    *error = kvi_memory_host->error(status, 0, sent ? KIVI_RETRY_IF_IDEMPOTENT : KIVI_RETRY_YES,
                                     status == KIVI_TIMEOUT
                                         ? "mock: the deadline passed before the store answered"
                                         : "mock: the wait for an answer was ended");
@@ -133,16 +134,18 @@ kivi_status kvi_blocking_serve(memory_instance *instance, memory_session *sessio
 {
     memory_plan plan;
     kivi_status status = kvi_session_check(session, error);
+    bool sent;
 
     if (status == KIVI_OK)
         status = kvi_plan_make(instance, job, &plan, error);
     if (status != KIVI_OK)
         return status;
-    if (plan.hangs && instance->settings.hang_sent)
+    sent = plan.hangs && instance->settings.hang_sent;
+    if (sent)
         mark_sent(job);
     status = pause_for(session, plan.hangs ? FOR_EVER : plan.delay_ns, wait);
     if (status != KIVI_OK)
-        status = wait_failed(status, error);
+        status = wait_failed(status, sent, error);
     else if (plan.fails || plan.refused)
         status = kvi_plan_fail(instance, &plan, error);
     else

@@ -87,13 +87,16 @@ static uint64_t job_bytes(const memory_job *job)
     return bytes;
 }
 
+/* A single item goes whatever its size, and an atomic vector cannot be cut by its bytes. */
 static bool keeps_limits(const memory_settings *settings, const memory_job *job)
 {
     size_t count = kvi_job_count(job);
 
     if (settings->max_items && count > settings->max_items)
         return false;
-    return !settings->max_bytes || count < 2 || job_bytes(job) <= settings->max_bytes;
+    if (!settings->max_bytes || count < 2 || kvi_job_is_atomic(job))
+        return true;
+    return job_bytes(job) <= settings->max_bytes;
 }
 
 /* ---- Fates ---- */

@@ -55,8 +55,8 @@ static void look(memory_instance *instance, const kivi_read_item *item, memory_c
     answer->status = KIVI_OK;
     if (item->then != KIVI_THEN_NOTHING)
         answer->status = then_do(instance, item, record, clock, gone);
-    if ((item->want & KIVI_WANT_EXPIRY) && record->expires)
-        answer->ttl_ms = record->expires - kvi_clock_now(clock);
+    if (item->want & KIVI_WANT_EXPIRY)
+        answer->ttl_ms = kvi_space_ttl(record, clock);
 }
 
 static bool changes_something(const kivi_read_vector *vector)

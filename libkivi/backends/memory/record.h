@@ -14,9 +14,9 @@
 typedef struct memory_record {
     atomic_uint refs;
     uint32_t key_size, value_size;
-    uint32_t slot;    /* place in the heap of expiries, from 1; 0: not in it. Under the lock */
-    int64_t expires;  /* ms since 1970, 0: never. Under the lock */
-    uint64_t version; /* of the space's counter */
+    uint32_t slot;   /* place in the heap of expiries, from 1; 0: not in it. Under the lock */
+    int64_t expires; /* the last ms, since 1970, in which it lives; 0: never ends. Under the lock */
+    uint64_t version;           /* of the space's counter */
     struct memory_record *next; /* list of records to let go after the lock */
     uint8_t bytes[];            /* key, then value */
 } memory_record;

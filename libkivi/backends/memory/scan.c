@@ -168,8 +168,8 @@ static kivi_status give_pair(memory_page *page, const memory_record *record)
 
     if (!(page->range->flags & KIVI_SCAN_KEYS))
         value = record_value(record);
-    if ((page->range->flags & KIVI_SCAN_WANT_EXPIRY) && record->expires)
-        ttl_ms = record->expires - kvi_clock_now(&page->clock);
+    if (page->range->flags & KIVI_SCAN_WANT_EXPIRY)
+        ttl_ms = kvi_space_ttl(record, &page->clock);
     return page->sink->pair(page->sink, record_key(record), value, ttl_ms);
 }
 

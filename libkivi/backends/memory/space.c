@@ -100,9 +100,23 @@ int64_t kvi_clock_now(memory_clock *clock)
     return clock->now;
 }
 
+/*
+ * The clock drops what is below a millisecond, so the last one still counts as life: of a TTL that began
+ * late within a millisecond some is left when the clock shows its end.
+ */
 bool kvi_space_expired(const memory_record *record, memory_clock *clock)
 {
-    return record->expires && kvi_clock_now(clock) >= record->expires;
+    return record->expires && kvi_clock_now(clock) > record->expires;
+}
+
+int64_t kvi_space_ttl(const memory_record *record, memory_clock *clock)
+{
+    int64_t left;
+
+    if (!record->expires)
+        return KIVI_TTL_NONE;
+    left = record->expires - kvi_clock_now(clock);
+    return left > 0 ? left : 1;
 }
 
 memory_record *kvi_space_live(const memory_space *space, kivi_slice key, memory_clock *clock)

@@ -34,6 +34,8 @@ void kvi_space_close(memory_space *space);
 
 int64_t kvi_clock_now(memory_clock *clock);
 bool kvi_space_expired(const memory_record *record, memory_clock *clock);
+/* Time left to a record that has not expired: at least 1 ms, KIVI_TTL_NONE when it never ends. */
+int64_t kvi_space_ttl(const memory_record *record, memory_clock *clock);
 /* The record of a key that has not expired, NULL when there is none. */
 memory_record *kvi_space_live(const memory_space *space, kivi_slice key, memory_clock *clock);
 

@@ -47,8 +47,8 @@ int64_t kvi_memory_expiry(const memory_instance *instance, int64_t ttl_ms, memor
 
     if (ttl_ms <= 0)
         return 0;
-    end = kvi_clock_now(clock) + ttl_ms;
-    return (end + resolution - 1) / resolution * resolution;
+    end = kvi_clock_now(clock) + ttl_ms + 1; /* the first ms without it */
+    return (end + resolution - 1) / resolution * resolution - 1;
 }
 
 /* ---- Before the lock ---- */

@@ -68,7 +68,10 @@ KIVI_API void kivi_reader_start(kivi_reader *reader, kivi_slice bytes);
  * damaged bytes, or over a limit. Once failed it stays failed until the next start. Since 0.1.
  */
 KIVI_API kivi_status kivi_reader_next(kivi_reader *reader, kivi_token *token);
-/** Passes over the rest of the container whose ARRAY or MAP was just read, its END included. INVALID: none is open. Since 0.1. */
+/**
+ * Passes over the rest of the container whose ARRAY or MAP was just read, its END included. INVALID: none is
+ * open. Since 0.1.
+ */
 KIVI_API kivi_status kivi_reader_skip(kivi_reader *reader);
 /** Byte offset in the value where the next token begins, or where reading failed. Since 0.1. */
 KIVI_API size_t kivi_reader_offset(const kivi_reader *reader);
@@ -81,7 +84,8 @@ KIVI_API void kivi_reader_free(kivi_reader *reader);
  * A streaming writer. Reused for any number of values; one thread at a time; never blocks. Its first
  * failure stays until the next start and is told by every later call: check kivi_writer_finish() alone.
  * Failures: NO_MEMORY; INVALID for calls that make no value (a pair missing, more elements than said,
- * text that is not UTF-8, more than 10,000 nested containers); UNREPRESENTABLE for what the codec cannot hold (raw holds one STR or BIN).
+ * text that is not UTF-8, more than 10,000 nested containers); UNREPRESENTABLE for what the codec
+ * cannot hold (raw holds one STR or BIN).
  */
 typedef struct kivi_writer kivi_writer;
 
@@ -110,8 +114,9 @@ KIVI_API kivi_status kivi_writer_finish(kivi_writer *writer, kivi_error **error)
 KIVI_API void kivi_writer_free(kivi_writer *writer);
 
 /**
- * Rewrites a value of one codec in another, token by token, into `out` (replaced; `value` lies elsewhere). CORRUPT: `value` is none of
- * `from`; UNREPRESENTABLE: `to` cannot hold it, or a map names a key twice (the message has the path). Since 0.1.
+ * Rewrites a value of one codec in another, token by token, into `out` (replaced; `value` lies elsewhere).
+ * CORRUPT: `value` is none of `from`; UNREPRESENTABLE: `to` cannot hold it, or a map names a key twice (the
+ * message has the path). Since 0.1.
  */
 KIVI_API kivi_status kivi_value_convert(const char *from, kivi_slice value, const char *to,
                                         kivi_buffer *out, kivi_error **error);
