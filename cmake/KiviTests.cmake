@@ -9,6 +9,10 @@ if(KIVI_SANITIZE MATCHES "thread")
         ${PROJECT_SOURCE_DIR}/tests/standin/main.c)
     target_include_directories(kivi_criterion PUBLIC ${PROJECT_SOURCE_DIR}/tests/standin)
     target_link_libraries(kivi_criterion PUBLIC kivi_flags)
+    # In the program itself, so that plugins use it as well.
+    target_sources(kivi_criterion INTERFACE ${PROJECT_SOURCE_DIR}/tests/standin/clocklock.c)
+    target_link_options(kivi_criterion INTERFACE
+        -Wl,--export-dynamic-symbol=pthread_mutex_clocklock)
 elseif(NOT KIVI_FUZZ)
     find_path(KIVI_CRITERION_INCLUDE criterion/criterion.h REQUIRED)
     find_library(KIVI_CRITERION_LIBRARY criterion REQUIRED)

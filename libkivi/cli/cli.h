@@ -149,8 +149,11 @@ int cli_fail_key(kivi_status status, kivi_error *error, kivi_slice key);
 /* Tells the first failed item of a batch. */
 int cli_fail_result(kivi_status status, kivi_error *error, const kivi_result *result,
                     const kivi_slice *keys);
-/* The answer for a key that is not there, told. */
+/* A condition of a key that did not hold, told. */
+int cli_unmet(kivi_slice key, const char *why);
 int cli_missing(kivi_slice key);
+/* A key as it stands in a message, a long one cut; lives in `memory`. */
+const char *cli_key_shown(kivi_slice key, kivi_buffer *memory);
 /* What a failed conversion of a value was about, told; `about` may be NULL. */
 int cli_fail_value(const cli_values *values, const char *about);
 /* Memory, or the end of the program. */
@@ -179,8 +182,8 @@ bool cli_next_line(kivi_slice *text, kivi_slice *line);
 
 /* ---- pair.c ---- */
 
-/* Appends a pair as {"key":..., "value":..., "expires":...}; the value only if asked for, the expiry if there is
- * one. `now` is when its time left was read. Answers an exit code; why is in `values`. */
+/* Appends a pair as {"key":..., "value":..., "expires":...}; the value only if asked for, the
+ * expiry if there is one. `now` is when its time left was read. Answers an exit code; why is in `values`. */
 int cli_pair_json(cli_values *values, const kivi_pair *pair, bool with_value, int64_t now,
                   kivi_buffer *line);
 /* The same as KEY, VALUE and EXPIRY with tabs between. */

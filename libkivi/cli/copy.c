@@ -50,7 +50,11 @@ static int read_settings(copying *copy)
 static int open_stores(copying *copy)
 {
     char **words = copy->cli->args.words;
-    int code = cli_open(copy->cli, words[0], &copy->source);
+    int code;
+
+    if (strcmp(words[0], words[1]) == 0)
+        return cli_fail(CLI_USAGE, "source and target are the same");
+    code = cli_open(copy->cli, words[0], &copy->source);
 
     return code ? code : cli_open(copy->cli, words[1], &copy->target);
 }

@@ -1,5 +1,6 @@
 /* The export verb: all pairs under a prefix as JSON, on standard output. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "progress.h"
@@ -104,7 +105,8 @@ int cli_export(cli_context *cli)
         code = cli_key_word(cli, args->words[0], &state.range.prefix);
     if (code)
         return code;
-    cli_progress_begin("exported", cli_has(args, OPT_QUIET));
+    /* A bar would be lost among lines on the same terminal. */
+    cli_progress_begin("exported", cli_has(args, OPT_QUIET) || isatty(STDOUT_FILENO));
     if (state.object)
         putchar('{');
     code = export_pages(&state);

@@ -30,17 +30,18 @@ static size_t count_outcomes(cli_import *import, const kivi_result *result)
 
 static bool fail_batch(cli_import *import, kivi_status status, kivi_error *error, const kivi_op *op)
 {
-    kivi_buffer about = KIVI_BUFFER_INIT;
+    kivi_buffer memory = KIVI_BUFFER_INIT;
     int code = cli_interrupted() ? CLI_INTERRUPTED : cli_exit_of(status);
 
     import->store_failed = true;
     if (op) {
-        cli_key_text(kivi_bytes(op->key.data, op->key.size > 60 ? 60 : op->key.size), &about);
-        cli_need(kivi_buffer_append(&about, kivi_str(": ")));
+        cli_value_problem(&import->cli->values, code, "%s: %s", cli_key_shown(op->key, &memory),
+                          error ? kivi_error_message(error) : kivi_status_name(status));
+        kivi_error_free(error);
+    } else {
+        cli_value_problem_error(&import->cli->values, code, "", error);
     }
-    cli_need(kivi_buffer_append(&about, kivi_bytes("", 1)));
-    cli_value_problem_error(&import->cli->values, code, (const char *)about.data, error);
-    kivi_buffer_free(&about);
+    kivi_buffer_free(&memory);
     return false;
 }
 
@@ -57,7 +58,7 @@ static bool flush(cli_import *import)
     if (!batch->count)
         return true;
     import->bytes += batch->arena.size;
-    if (cli_has(&import->cli->args, OPT_DRY_RUN)) {
+    if (import->dry && !cli_has(&import->cli->args, OPT_ADD_ONLY)) {
         import->stored += batch->count;
     } else {
         cli_batch_seal(batch);
@@ -98,7 +99,7 @@ bool cli_import_add(cli_import *import, size_t begin, size_t node, int64_t ttl)
     bool good = false;
     size_t value;
 
-    op->kind = KIVI_OP_SET;
+    op->kind = import->dry ? KIVI_OP_CHECK : KIVI_OP_SET;
     op->condition = cli_has(&import->cli->args, OPT_ADD_ONLY) ? KIVI_IF_ABSENT : KIVI_IF_ALWAYS;
     op->ttl_ms = ttl;
     op->key = cli_batch_span(batch, begin);
@@ -130,6 +131,7 @@ static int read_settings(cli_import *import)
 
     import->name = strcmp(args->words[0], "-") == 0 ? "standard input" : args->words[0];
     import->key_field = args->text[OPT_KEY];
+    import->dry = cli_has(args, OPT_DRY_RUN);
     import->ttl = KIVI_TTL_NONE;
     import->batch_max = BATCH_DEFAULT;
     import->capabilities.struct_size = sizeof import->capabilities;
@@ -165,14 +167,14 @@ static bool read_pairs(cli_import *import)
     return cli_import_document(import, cli_has(args, OPT_AT) ? args->text[OPT_AT] : "");
 }
 
-static void print_summary(const cli_import *import, bool dry)
+static void print_summary(const cli_import *import)
 {
     char text[128], skipped[CLI_NUMBER_MAX];
 
     if (cli_has(&import->cli->args, OPT_JSON)) {
         printf("{\"imported\":%llu,\"skipped\":%llu,\"bytes\":%llu,\"dry_run\":%s}\n",
                (unsigned long long)import->stored, (unsigned long long)import->skipped,
-               (unsigned long long)import->bytes, dry ? "true" : "false");
+               (unsigned long long)import->bytes, import->dry ? "true" : "false");
         return;
     }
     if (cli_has(&import->cli->args, OPT_QUIET))
@@ -187,13 +189,12 @@ static void print_summary(const cli_import *import, bool dry)
 static int run(cli_import *import)
 {
     cli_values *values = &import->cli->values;
-    bool dry = cli_has(&import->cli->args, OPT_DRY_RUN);
     char number[CLI_NUMBER_MAX], problem[sizeof values->problem];
     bool good;
     int code;
 
-    cli_progress_begin(dry ? "would import" : "imported", cli_has(&import->cli->args, OPT_QUIET) ||
-                                                              cli_has(&import->cli->args, OPT_JSON));
+    cli_progress_begin(import->dry ? "would import" : "imported",
+                       cli_has(&import->cli->args, OPT_QUIET) || cli_has(&import->cli->args, OPT_JSON));
     good = read_pairs(import);
     /* What stood before the place that is wrong is stored, so that the answer says where to go on. */
     if (!good && !import->store_failed && values->code != CLI_INTERRUPTED) {
@@ -209,8 +210,9 @@ static int run(cli_import *import)
     cli_progress_clear();
     if (!good)
         return cli_fail(values->code, "%s (%s %s before)", values->problem,
-                        cli_number(import->stored, number), dry ? "were good" : "pairs imported");
-    print_summary(import, dry);
+                        cli_number(import->stored, number),
+                        import->dry ? "were good" : "pairs imported");
+    print_summary(import);
     return CLI_DONE;
 }
 

@@ -16,6 +16,7 @@ typedef struct cli_import {
     const char *key_field; /* of --key, or NULL */
     int64_t ttl;           /* of --ttl */
     uint64_t batch_max;
+    bool dry;                       /* nothing is written */
     kivi_capabilities capabilities; /* of the store */
     bool store_failed;              /* the store refused a batch: nothing more is sent */
     uint64_t stored, skipped, bytes;
@@ -31,7 +32,8 @@ bool cli_import_document(cli_import *import, const char *pointer);
 /* Whether a text is lines with a value each, rather than one document. */
 bool cli_import_is_lines(cli_import *import);
 
-/* import.c: adds the pair of a key that begins at `begin` of the batch's arena and the tree's value at `node`. */
+/* import.c: adds the pair of the tree's value at `node` and the key that begins at `begin` of the
+ * batch's arena. */
 bool cli_import_add(cli_import *import, size_t begin, size_t node, int64_t ttl);
 
 #endif

@@ -19,7 +19,8 @@ static void end_here(void)
     _exit(CLI_INTERRUPTED);
 }
 
-/* The first signal asks the call in progress to end, so that the verb can say what was done; the second ends the process. */
+/* The first signal asks the call in progress to end, so that the verb can say what was done; the
+ * second ends the process. */
 static void on_signal(int number)
 {
     (void)number;

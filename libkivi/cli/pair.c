@@ -62,11 +62,9 @@ int cli_pair_text(cli_values *values, const kivi_pair *pair, bool with_value, bo
 
 int cli_fail_pair(const cli_values *values, kivi_slice key)
 {
-    kivi_buffer text = KIVI_BUFFER_INIT;
+    kivi_buffer memory = KIVI_BUFFER_INIT;
 
-    cli_key_text(key, &text);
-    cli_fail(values->code, "%.*s: %s", (int)(text.size > 400 ? 400 : text.size),
-             (const char *)text.data, values->problem);
-    kivi_buffer_free(&text);
+    cli_fail_value(values, cli_key_shown(key, &memory));
+    kivi_buffer_free(&memory);
     return values->code;
 }

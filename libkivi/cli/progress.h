@@ -8,7 +8,7 @@
 
 /* Begins; `doing` is the participle shown ("imported"). Quiet: shows nothing. */
 void cli_progress_begin(const char *doing, bool quiet);
-/* Shows how many pairs are done; `position` of `total` (0: not known) is for the bar. Cheap to call often. */
+/* Shows how many pairs are done; `position` of `total` (0: not known) is for the bar. Call it often. */
 void cli_progress_show(uint64_t pairs, uint64_t position, uint64_t total);
 /* Whether there is a bar, which is better with a total. */
 bool cli_progress_is_bar(void);

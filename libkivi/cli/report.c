@@ -58,36 +58,39 @@ int cli_fail_call(kivi_status status, kivi_error *error, const char *about)
     return code;
 }
 
-#define KEY_SHOWN 200
+#define KEY_SHOWN 100
 
-/* Long keys are cut in messages: the beginning tells which it is. */
-static void key_for_message(kivi_slice key, kivi_buffer *out)
+const char *cli_key_shown(kivi_slice key, kivi_buffer *memory)
 {
     bool cut = key.size > KEY_SHOWN;
 
-    cli_key_text(kivi_bytes(key.data, cut ? KEY_SHOWN : key.size), out);
-    cli_need(kivi_buffer_append(out, cut ? kivi_bytes("...", 4) : kivi_bytes("", 1)));
+    cli_buffer_clear(memory);
+    cli_key_text(kivi_bytes(key.data, cut ? KEY_SHOWN : key.size), memory);
+    cli_need(kivi_buffer_append(memory, cut ? kivi_bytes("...", 4) : kivi_bytes("", 1)));
+    return (const char *)memory->data;
 }
 
 int cli_fail_key(kivi_status status, kivi_error *error, kivi_slice key)
 {
-    kivi_buffer text = KIVI_BUFFER_INIT;
-    int code;
+    kivi_buffer memory = KIVI_BUFFER_INIT;
+    int code = cli_fail_call(status, error, cli_key_shown(key, &memory));
 
-    key_for_message(key, &text);
-    code = cli_fail_call(status, error, (const char *)text.data);
-    kivi_buffer_free(&text);
+    kivi_buffer_free(&memory);
     return code;
+}
+
+int cli_unmet(kivi_slice key, const char *why)
+{
+    kivi_buffer memory = KIVI_BUFFER_INIT;
+
+    cli_fail(CLI_UNMET, "%s: %s", cli_key_shown(key, &memory), why);
+    kivi_buffer_free(&memory);
+    return CLI_UNMET;
 }
 
 int cli_missing(kivi_slice key)
 {
-    kivi_buffer text = KIVI_BUFFER_INIT;
-
-    key_for_message(key, &text);
-    cli_fail(CLI_UNMET, "%s: no such key", (const char *)text.data);
-    kivi_buffer_free(&text);
-    return CLI_UNMET;
+    return cli_unmet(key, "no such key");
 }
 
 int cli_fail_result(kivi_status status, kivi_error *error, const kivi_result *result,

@@ -75,7 +75,7 @@ static int read_range(const cli_context *cli, uint32_t flags, scan *to)
     return CLI_DONE;
 }
 
-/* A page of its own is as long as asked for; those of a whole scan are short enough to begin printing soon. */
+/* A page of its own is as long as asked for; those of a whole scan are short, to begin printing soon. */
 static uint64_t page_limit(const scan *of)
 {
     if (of->left == UINT64_MAX || (!of->single_page && of->left > PAGE_PAIRS))

@@ -52,7 +52,8 @@ bool cli_value_problem(cli_values *values, int code, const char *format, ...) KI
 /* The same from a reader's or a call's error, which is freed. */
 bool cli_value_problem_error(cli_values *values, int code, const char *about, kivi_error *error);
 
-/* json_in.c: writes a value read as JSON, forms and all, with the store's writer. NULL or what is wrong. */
+/* json_in.c: writes a value read as JSON, forms and all, with the store's writer. NULL, or what is
+ * wrong with it. */
 const char *cli_json_in(const cli_tree *json, size_t node, kivi_writer *out, kivi_buffer *scratch);
 /* json_out.c: writes a stored value's tree as JSON with forms. */
 void cli_json_out(const cli_tree *tree, size_t node, kivi_writer *json, kivi_buffer *scratch);
@@ -79,7 +80,8 @@ bool cli_float_read(kivi_slice text, double *value);
 /* ---- key_text.c: keys as text ---- */
 
 bool cli_is_utf8(kivi_slice bytes);
-/* Appends a key as it is shown: plain printable UTF-8 as it is, other bytes as \xNN, a backslash doubled. */
+/* Appends a key as it is shown: plain printable UTF-8 as it is, other bytes as \xNN,
+ * a backslash doubled. */
 void cli_key_text(kivi_slice key, kivi_buffer *out);
 /* Undoes that in place; false for an escape that is none. */
 bool cli_key_unescape(char *text, size_t *size);

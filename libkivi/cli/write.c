@@ -47,16 +47,6 @@ static int read_ttl(const cli_args *args, int64_t *ttl)
     return CLI_DONE;
 }
 
-static int unmet(kivi_slice key, const char *why)
-{
-    kivi_buffer text = KIVI_BUFFER_INIT;
-
-    cli_key_text(key, &text);
-    cli_fail(CLI_UNMET, "%.*s: %s", (int)text.size, (const char *)text.data, why);
-    kivi_buffer_free(&text);
-    return CLI_UNMET;
-}
-
 typedef kivi_status (*write_fn)(kivi_store *, const kivi_call *, kivi_slice, kivi_slice, int64_t,
                                 kivi_error **);
 
@@ -77,7 +67,7 @@ static int write_one(cli_context *cli, write_fn write_pair, const char *why)
     if (!code) {
         status = write_pair(cli->store, &cli->call, key, kivi_buffer_slice(&value), ttl, &error);
         if (status == KIVI_CONDITION)
-            code = unmet(key, why);
+            code = cli_unmet(key, why);
         else if (status)
             code = cli_fail_key(status, error, key);
     }
@@ -187,7 +177,7 @@ int cli_cas(cli_context *cli)
         status = kivi_store_compare_and_set(cli->store, &cli->call, key, kivi_buffer_slice(&expected),
                                             kivi_buffer_slice(&value), ttl, &error);
         if (status == KIVI_CONDITION)
-            code = unmet(key, "the key does not hold the old value");
+            code = cli_unmet(key, "the key does not hold the old value");
         else if (status)
             code = cli_fail_key(status, error, key);
     }
@@ -210,7 +200,7 @@ int cli_compare_and_delete(cli_context *cli)
         status = kivi_store_compare_and_delete(cli->store, &cli->call, key,
                                                kivi_buffer_slice(&expected), &error);
         if (status == KIVI_CONDITION)
-            code = unmet(key, "the key does not hold that value");
+            code = cli_unmet(key, "the key does not hold that value");
         else if (status)
             code = cli_fail_key(status, error, key);
     }

@@ -106,7 +106,8 @@ static bool reads_back(const shortest *number, double value)
     double read;
     int size = snprintf(text, sizeof(text), "%.*se%d", number->size, number->digits,
                         number->exponent - number->size + 1);
-    return !read_slowly(kivi_bytes(text, (size_t)size), &read) && read == value;
+    return size > 0 && (size_t)size < sizeof(text) &&
+           !read_slowly(kivi_bytes(text, (size_t)size), &read) && read == value;
 }
 
 /* The nearest decimal of so many digits. What snprintf puts between them depends on the locale. */

@@ -22,18 +22,21 @@ static bool check_version(const kivi_backend *backend, char problem[KVI_PROBLEM_
         return refuse(problem, "it was made for plugin ABI %u, libkivi %s has %d: install the one made for it",
                       (unsigned)backend->abi, kivi_version(), KIVI_BACKEND_ABI);
     if (backend->struct_size < sizeof(kivi_backend))
-        return refuse(problem, "its table is cut short (%u bytes of %zu)", (unsigned)backend->struct_size,
-                      sizeof(kivi_backend));
+        return refuse(problem, "its table is cut short (%u bytes of %zu)",
+                      (unsigned)backend->struct_size, sizeof(kivi_backend));
     return true;
 }
 
 static bool check_functions(const kivi_backend *backend, char problem[KVI_PROBLEM_SIZE])
 {
-    if (!backend->open || !backend->close || !backend->abandon || !backend->read || !backend->write ||
-        !backend->scan)
-        return refuse(problem, "backend %s lacks one of open, close, abandon, read, write and scan", backend->name);
-    if (!backend->session_open != !backend->session_close || !backend->session_open != !backend->session_abandon)
-        return refuse(problem, "backend %s has only some of session_open, session_close and session_abandon",
+    if (!backend->open || !backend->close || !backend->abandon || !backend->read ||
+        !backend->write || !backend->scan)
+        return refuse(problem, "backend %s lacks one of open, close, abandon, read, write and scan",
+                      backend->name);
+    if (!backend->session_open != !backend->session_close ||
+        !backend->session_open != !backend->session_abandon)
+        return refuse(problem,
+                      "backend %s has only some of session_open, session_close and session_abandon",
                       backend->name);
     return true;
 }
@@ -54,13 +57,16 @@ static bool check_option(const kivi_backend *backend, size_t index, char problem
 {
     const kivi_option_info *info = kvi_backend_option(backend, index);
     if (info->struct_size < sizeof(*info) || !info->name || !*info->name || !info->help)
-        return refuse(problem, "option %zu of backend %s has no size, name or help", index, backend->name);
+        return refuse(problem, "option %zu of backend %s has no size, name or help", index,
+                      backend->name);
     if (info->type == KIVI_OPTION_CHOICE && !info->choices)
         return refuse(problem, "option \"%s\" of backend %s has no choices", info->name, backend->name);
     if (kvi_option_find(backend, info->name) != info)
-        return refuse(problem, "option \"%s\" of backend %s is there twice, or is one that every store has",
+        return refuse(problem,
+                      "option \"%s\" of backend %s is there twice, or is one that every store has",
                       info->name, backend->name);
-    return check_text(info, info->default_text, problem) && check_text(info, info->recommended_text, problem);
+    return check_text(info, info->default_text, problem) &&
+           check_text(info, info->recommended_text, problem);
 }
 
 static bool check_options(const kivi_backend *backend, char problem[KVI_PROBLEM_SIZE])

@@ -203,8 +203,25 @@ static bool is_any_emulated(const writing *all)
     return false;
 }
 
+/* An atomic batch cannot be cut. */
+static kivi_status check_atomic_size(writing *all)
+{
+    uint64_t room = all->ctx->store->instance.max_bytes, size = 0;
+    if (!all->atomic || room == 0)
+        return KIVI_OK;
+    for (size_t i = 0; i < all->count; i++)
+        size += all->items[i].key.size + all->items[i].value.size + all->items[i].expected.size;
+    if (size <= room)
+        return KIVI_OK;
+    return kvi_context_fail(all->ctx, KIVI_TOO_LARGE, "apply: an atomic batch of %llu bytes; this store takes %llu",
+                            (unsigned long long)size, (unsigned long long)room);
+}
+
 static kivi_status send(writing *all)
 {
+    kivi_status status = check_atomic_size(all);
+    if (status)
+        return status;
     if (is_sorted_and_unique(all) && !is_any_emulated(all)) {
         run_items(all, all->items, all->count);
         return KIVI_OK;

@@ -44,6 +44,7 @@ static kivi_status count_natively(kvi_context *ctx, kivi_slice prefix, uint64_t 
     if (!store->backend->count || !kvi_reads_are_shared(store) || store->escapes)
         return KIVI_UNSUPPORTED;
     kivi_status status = kvi_prefix_append(ctx, prefix, &stored);
+    ctx->reached = true;
     if (!status)
         status = store->backend->count(store->instance.handle, kivi_buffer_slice(&stored), &ctx->wait, count,
                                        &ctx->error);

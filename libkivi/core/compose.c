@@ -115,17 +115,6 @@ kivi_status kivi_store_compare_and_delete(kivi_store *store, const kivi_call *ca
 
 /* ---- increment ---- */
 
-static kivi_status increment_failure(kvi_context *ctx, kivi_status status)
-{
-    if (ctx->error)
-        return status;
-    if (status == KIVI_WRONG_TYPE)
-        return kvi_context_fail(ctx, status, "increment: the key holds no integer");
-    if (status == KIVI_OVERFLOW)
-        return kvi_context_fail(ctx, status, "increment: the sum is beyond 64 bits; the value is unchanged");
-    return status;
-}
-
 static kivi_status add_once(composed *all, int64_t by, int64_t ttl_ms, int64_t *value)
 {
     const kvi_codec *codec = all->ctx.store->codec;
@@ -170,12 +159,12 @@ kivi_status kvi_increment(kvi_context *ctx, kivi_slice stored, int64_t by, int64
         *ctx = all.ctx;
         kivi_buffer_free(&all.value);
         kivi_buffer_free(&all.version);
-        return increment_failure(ctx, status);
+        return status;
     }
     kivi_write_item item = {.key = stored, .kind = KIVI_OP_INCREMENT, .by = by, .ttl_ms = ttl_ms};
     kivi_status status = kvi_write_one(ctx, &item);
     *value = item.integer;
-    return increment_failure(ctx, status);
+    return status;
 }
 
 kivi_status kivi_store_increment(kivi_store *store, const kivi_call *call, kivi_slice key, int64_t by,
@@ -285,7 +274,11 @@ static kivi_status update(composed *all, int64_t ttl_ms, kivi_update_fn compute,
         bool missing = status == KIVI_NOT_FOUND;
         kivi_slice current = kivi_buffer_slice(&all->value);
         next->size = 0;
+        uint64_t left_ns = kvi_leave_to_caller();
         status = compute(missing ? NULL : &current, next, &action, user);
+        if (status)
+            return status;
+        status = kvi_back_from_caller(&all->ctx, left_ns);
         if (status)
             return status;
         status = write_update(all, missing, action, kivi_buffer_slice(next), ttl_ms);

@@ -60,8 +60,8 @@ static kivi_config *allocate(const kivi_backend *backend, const char *scheme)
     config->backend = backend;
     config->count = count;
     for (size_t i = 0; i < count; i++)
-        config->entries[i].info =
-            i < core_count ? &core[i] : kvi_backend_option(backend, i - core_count);
+        config->entries[i].info = i < core_count ? &core[i]
+                                                 : kvi_backend_option(backend, i - core_count);
     config->scheme = strdup(scheme);
     if (config->scheme)
         return config;
@@ -82,8 +82,7 @@ static kivi_status put_defaults(kivi_config *config, kivi_error **error)
     return KIVI_OK;
 }
 
-static kivi_status put_part(kivi_config *config, const char *name, const char *text,
-                            kivi_error **error)
+static kivi_status put_part(kivi_config *config, const char *name, const char *text, kivi_error **error)
 {
     if (!text)
         return KIVI_OK;
@@ -119,11 +118,11 @@ static kivi_status unknown_option(const kivi_config *config, const char *name, k
 {
     const kivi_option_info *nearest = kvi_option_nearest(config->backend, name);
     if (nearest)
-        return kvi_fail(error, KIVI_INVALID, "no option \"%.*s\" for %s: did you mean \"%s\"?", SHOWN,
-                        name, config->scheme, nearest->name);
+        return kvi_fail(error, KIVI_INVALID, "no option \"%.*s\" for %s: did you mean \"%s\"?",
+                        SHOWN, name, config->scheme, nearest->name);
     return kvi_fail(error, KIVI_INVALID,
-                    "no option \"%.*s\" for %s: `kivi options %s` lists those there are", SHOWN, name,
-                    config->scheme, config->scheme);
+                    "no option \"%.*s\" for %s: `kivi options %s` lists those there are", SHOWN,
+                    name, config->scheme, config->scheme);
 }
 
 /* Everything that a set says; with `once`, nothing that was said before may be said again. */
@@ -161,8 +160,8 @@ static kivi_status check_required(const kivi_config *config, kivi_error **error)
     return KIVI_OK;
 }
 
-kivi_status kvi_config_new(const kivi_backend *backend, const kvi_url *url, const kivi_options *options,
-                           kivi_config **config, kivi_error **error)
+kivi_status kvi_config_new(const kivi_backend *backend, const kvi_url *url,
+                           const kivi_options *options, kivi_config **config, kivi_error **error)
 {
     *config = NULL;
     kivi_config *made = allocate(backend, url->scheme);

@@ -64,7 +64,7 @@ kivi_error *kvi_wait_error(const kvi_context *ctx, kivi_status status)
         return kvi_error_new(status, 0, KIVI_RETRY_IF_IDEMPOTENT,
                              "%s: cut off in flight; it may or may not have been applied", ctx->verb);
     default:
-        return kvi_error_new(status, 0, KIVI_RETRY_NO, "%s: %s", ctx->verb, kivi_status_name(status));
+        return kvi_item_error(status);
     }
 }
 
@@ -85,13 +85,17 @@ static bool is_timed(const kivi_store *store, uint64_t count)
     return store->on_event || !store->instance.capabilities.local || count % KVI_SAMPLE == 0;
 }
 
-/* Counts the call in the thread's shard; every so many are timed. */
-static void count_call(kvi_context *ctx, kivi_store *store)
+/* The thread's counter of such calls; every so many calls are timed. */
+static _Atomic uint64_t *counter_of(kvi_context *ctx)
 {
-    kvi_shard *shard = kvi_shard_of(store);
-    _Atomic uint64_t *counter = ctx->single_read ? &shard->single_reads : &shard->calls;
-    uint64_t before = atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-    ctx->started_ns = KVI_UNLIKELY(is_timed(store, before)) ? kvi_monotonic_ns() : 0;
+    kvi_shard *shard = kvi_shard_of(ctx->store);
+    return ctx->single_read ? &shard->single_reads : &shard->calls;
+}
+
+static void begin_timing(kvi_context *ctx)
+{
+    uint64_t before = atomic_load_explicit(counter_of(ctx), memory_order_relaxed);
+    ctx->started_ns = KVI_UNLIKELY(is_timed(ctx->store, before)) ? kvi_monotonic_ns() : 0;
 }
 
 static kivi_status pass_gate(kvi_context *ctx, uint32_t gate)
@@ -125,7 +129,7 @@ kivi_status kvi_begin_counted(kvi_context *ctx, kivi_store *store, const kivi_ca
         .single_read = single_read,
         .caller_error = error,
     };
-    count_call(ctx, store);
+    begin_timing(ctx);
     if (KVI_UNLIKELY(call != NULL)) {
         kivi_status status = read_call(ctx, call);
         if (status)
@@ -186,6 +190,8 @@ static void end_failed(kvi_context *ctx, kivi_status status)
 
 kivi_status kvi_end(kvi_context *ctx, kivi_status status)
 {
+    if (KVI_LIKELY(ctx->reached))
+        atomic_fetch_add_explicit(counter_of(ctx), 1, memory_order_relaxed);
     if (KVI_UNLIKELY(!kvi_is_answer(status))) {
         end_failed(ctx, status);
     } else if (KVI_UNLIKELY(ctx->error != NULL)) {
@@ -199,6 +205,34 @@ kivi_status kvi_end(kvi_context *ctx, kivi_status status)
     else if (ctx->error)
         kivi_error_free(ctx->error);
     return status;
+}
+
+uint64_t kvi_leave_to_caller(void)
+{
+    return kvi_monotonic_ns();
+}
+
+kivi_status kvi_back_from_caller(kvi_context *ctx, uint64_t left_ns)
+{
+    if (ctx->limited && ctx->deadline_ns != UINT64_MAX)
+        ctx->deadline_ns += kvi_monotonic_ns() - left_ns;
+    return kvi_check(ctx);
+}
+
+kivi_error *kvi_item_error(kivi_status status)
+{
+    switch (status) {
+    case KIVI_WRONG_TYPE:
+        return kvi_error_new(status, 0, KIVI_RETRY_NO, "the key holds a value of another type");
+    case KIVI_OVERFLOW:
+        return kvi_error_new(status, 0, KIVI_RETRY_NO, "the sum is beyond 64 bits; the value is unchanged");
+    case KIVI_ABORTED:
+        return kvi_error_new(status, 0, KIVI_RETRY_NO, "another operation of the atomic batch did not hold");
+    case KIVI_NO_MEMORY:
+        return kvi_error_new(status, 0, KIVI_RETRY_YES, "no memory");
+    default:
+        return kvi_error_new(status, 0, KIVI_RETRY_NO, "failed with %s", kivi_status_name(status));
+    }
 }
 
 kivi_status kvi_pause(kvi_context *ctx, uint64_t ns)

@@ -341,8 +341,7 @@ static kivi_status run(copying *copy, kivi_error **error)
 }
 
 /* What the caller gets also of a copy that failed. */
-static kivi_status hand_over(copying *copy, kivi_status status, kivi_copy_progress *summary,
-                             kivi_buffer *resume, kivi_error **error)
+static void hand_over(copying *copy, kivi_copy_progress *summary, kivi_buffer *resume)
 {
     copy->progress.elapsed_ns = kvi_monotonic_ns() - copy->started_ns;
     copy->progress.cursor = kivi_bytes(NULL, 0);
@@ -352,10 +351,8 @@ static kivi_status hand_over(copying *copy, kivi_status status, kivi_copy_progre
         copy->cursor = (kivi_buffer)KIVI_BUFFER_INIT;
         copy->progress.cursor = kivi_buffer_slice(resume);
     }
-    if (summary && kvi_struct_write(summary, &copy->progress, sizeof(copy->progress),
-                                    "kivi_copy_progress", status ? NULL : error))
-        status = status ? status : KIVI_INVALID;
-    return status;
+    if (summary)
+        kvi_struct_write(summary, &copy->progress, sizeof(copy->progress), "kivi_copy_progress", NULL);
 }
 
 kivi_status kivi_store_copy(kivi_store *source, kivi_store *target, const kivi_call *call,
@@ -371,6 +368,12 @@ kivi_status kivi_store_copy(kivi_store *source, kivi_store *target, const kivi_c
     copy.started_ns = kvi_monotonic_ns();
     if (source == target)
         return kvi_fail(error, KIVI_INVALID, "a store cannot be copied into itself");
+    if (summary) {
+        status = kvi_struct_write(summary, &copy.progress, sizeof(copy.progress),
+                                  "kivi_copy_progress", error);
+        if (status)
+            return status;
+    }
     if (call) {
         status = kvi_struct_read(&own_call, sizeof(own_call), call, "kivi_call", error);
         if (status)
@@ -382,7 +385,7 @@ kivi_status kivi_store_copy(kivi_store *source, kivi_store *target, const kivi_c
     status = read_options(&copy, options, error);
     if (!status)
         status = run(&copy, error);
-    status = hand_over(&copy, status, summary, resume, error);
+    hand_over(&copy, summary, resume);
     free(copy.ops);
     kivi_buffer_free(&copy.cursor);
     kivi_buffer_free(&copy.converted);

@@ -79,8 +79,8 @@ static kivi_status describe_capabilities(kivi_store *store, kivi_writer *out, ki
 #define BUCKETS (sizeof(((kivi_stats *)0)->latency) / sizeof(uint64_t))
 
 /*
- * The latency below which `share` of the samples lie. A bucket holds those of 2^i to 2^(i+1) - 1 ns; within it they
- * are taken to lie evenly.
+ * The latency below which `share` of the samples lie. A bucket holds those of 2^i to 2^(i+1) - 1 ns;
+ * within it they are taken to lie evenly.
  */
 static uint64_t percentile(const uint64_t *buckets, uint64_t samples, double share)
 {

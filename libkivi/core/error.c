@@ -14,8 +14,10 @@ struct kivi_error {
 };
 
 /* What kvi_fail() says of trying again, and what is said when there is no memory to say more. */
-#define BARE(name, retry) \
-    {KIVI_##name, KIVI_RETRY_##retry, 0, "", #name ", and no memory to say more"}
+#define BARE(name, retry)                                                           \
+    {                                                                               \
+        KIVI_##name, KIVI_RETRY_##retry, 0, "", #name ", and no memory to say more" \
+    }
 static const kivi_error bare_errors[] = {
     {KIVI_NO_MEMORY, KIVI_RETRY_NO, 0, "", "memory could not be had"},
     BARE(INVALID, NO),
@@ -82,7 +84,8 @@ static kivi_error *allocate(kivi_status status, size_t size, char **message)
     return error;
 }
 
-KIVI_PRINTF(2, 0) static kivi_error *format_error(kivi_status status, const char *format, va_list given)
+KIVI_PRINTF(2, 0)
+static kivi_error *format_error(kivi_status status, const char *format, va_list given)
 {
     va_list again;
     char *message;

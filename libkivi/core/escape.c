@@ -293,19 +293,31 @@ kivi_status kvi_escape_encode(const kivi_escape *escape, kivi_slice key, kivi_bu
     return KIVI_OK;
 }
 
+bool kvi_escape_fits(const kivi_escape *escape, kivi_slice key)
+{
+    subject of = subject_of(escape, key, true);
+    for (size_t i = 0; i < of.size; i++) {
+        bool plain_percent = of.key[i] == '%' && !has_bit(escape->bytes, '%');
+        if ((plain_percent ? (i ? AS_IT_IS : judge_first(&of)) : judge(&of, i)) != AS_IT_IS)
+            return false;
+    }
+    return true;
+}
+
 /* Whether the key in `decoded` is stored as these bytes and no others. */
 static bool is_encoding_of(const kivi_escape *escape, kivi_slice stored, kivi_slice decoded)
 {
     subject of = subject_of(escape, decoded, true);
-    const uint8_t *at = stored.data, *end = at + stored.size;
+    const uint8_t *bytes = stored.data;
+    size_t at = 0;
     for (size_t i = 0; i < of.size; i++) {
-        uint8_t bytes[3];
-        size_t size = write_byte(of.key[i], judge(&of, i), bytes);
-        if ((size_t)(end - at) < size || memcmp(at, bytes, size))
+        uint8_t wanted[3];
+        size_t size = write_byte(of.key[i], judge(&of, i), wanted);
+        if (stored.size - at < size || memcmp(bytes + at, wanted, size))
             return false;
         at += size;
     }
-    return at == end;
+    return at == stored.size;
 }
 
 kivi_status kvi_escape_decode(const kivi_escape *escape, kivi_slice stored, kivi_buffer *out)

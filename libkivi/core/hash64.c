@@ -43,8 +43,8 @@ static uint64_t hash_stripes(const uint8_t **at, size_t size)
     for (size_t left = size; left >= STRIPE; left -= STRIPE)
         for (unsigned i = 0; i < 4; i++, *at += 8)
             lanes[i] = round_of(lanes[i], load(*at, 8));
-    uint64_t hash =
-        rotate(lanes[0], 1) + rotate(lanes[1], 7) + rotate(lanes[2], 12) + rotate(lanes[3], 18);
+    uint64_t hash = rotate(lanes[0], 1) + rotate(lanes[1], 7) + rotate(lanes[2], 12) +
+                    rotate(lanes[3], 18);
     for (unsigned i = 0; i < 4; i++)
         hash = merge(hash, lanes[i]);
     return hash;

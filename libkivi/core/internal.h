@@ -113,6 +113,8 @@ void kvi_store_report(void *reporter, kivi_event_type type, kivi_status status, 
 bool kvi_escape_is_trivial(const kivi_escape *escape);
 /* Appends the stored form of key to `out` (after a namespace that is already there). */
 kivi_status kvi_escape_encode(const kivi_escape *escape, kivi_slice key, kivi_buffer *out);
+/* Whether the store can hold these very bytes, be they an escape or not. */
+bool kvi_escape_fits(const kivi_escape *escape, kivi_slice key);
 /* Replaces `out` by the key of a stored name; KIVI_CORRUPT when it is not the encoding of its decoding (a stranger's). */
 kivi_status kvi_escape_decode(const kivi_escape *escape, kivi_slice stored, kivi_buffer *out);
 /* Appends the longest stored prefix common to the encodings of all continuations of `prefix`. */

@@ -35,10 +35,16 @@ static kivi_status check_stored(kvi_context *ctx, kivi_slice stored)
     if (KVI_UNLIKELY(stored.size > store->max_stored_key))
         return kvi_context_fail(ctx, KIVI_TOO_LARGE, "key of %zu stored bytes; this store takes %llu",
                                 stored.size, (unsigned long long)store->max_stored_key);
-    if (KVI_UNLIKELY(store->portable) && portable_size(stored) > PORTABLE_KEY)
-        return kvi_context_fail(ctx, KIVI_TOO_LARGE, "key of %llu portable bytes; portable=true allows %d",
-                                (unsigned long long)portable_size(stored), PORTABLE_KEY);
     return KIVI_OK;
+}
+
+static kivi_status check_portable(kvi_context *ctx, kivi_slice key)
+{
+    uint64_t size = portable_size(key) + portable_size(kivi_buffer_slice(&ctx->store->space));
+    if (size <= PORTABLE_KEY)
+        return KIVI_OK;
+    return kvi_context_fail(ctx, KIVI_TOO_LARGE, "key of %llu portable bytes; portable=true allows %d",
+                            (unsigned long long)size, PORTABLE_KEY);
 }
 
 static kivi_status fail_key(kvi_context *ctx, kivi_status status)
@@ -59,14 +65,8 @@ static kivi_status append_escaped(kvi_context *ctx, kivi_slice key, kivi_buffer 
         return fail_key(ctx, status);
     kivi_slice stored = kivi_bytes(out->data + begin, out->size - begin);
     /* With escape=off the table still says what does not fit. */
-    if (store->forbids && !store->escapes) {
-        kivi_buffer checked = KIVI_BUFFER_INIT;
-        status = kvi_escape_encode(&store->instance.escape, key, &checked);
-        bool fits = !status && checked.size == key.size;
-        kivi_buffer_free(&checked);
-        if (!fits)
-            return fail_key(ctx, status ? status : KIVI_INVALID);
-    }
+    if (store->forbids && !store->escapes && !kvi_escape_fits(&store->instance.escape, key))
+        return fail_key(ctx, KIVI_INVALID);
     return check_stored(ctx, stored);
 }
 
@@ -77,7 +77,7 @@ static kivi_status check_given(kvi_context *ctx, kivi_slice key)
     if (KVI_UNLIKELY(key.size > ctx->store->max_stored_key))
         return kvi_context_fail(ctx, KIVI_TOO_LARGE, "key of %zu bytes; this store takes %llu", key.size,
                                 (unsigned long long)ctx->store->max_stored_key);
-    return KIVI_OK;
+    return KVI_UNLIKELY(ctx->store->portable) ? check_portable(ctx, key) : KIVI_OK;
 }
 
 kivi_status kvi_key_append(kvi_context *ctx, kivi_slice key, kivi_buffer *out)

@@ -74,8 +74,8 @@ static kivi_status add_known(const kivi_backend *backend, void *plugin, kivi_err
     return KIVI_OK;
 }
 
-static kivi_status ask_plugin(kivi_plugin_fn plugin, kivi_status failure, const kivi_backend **backend,
-                              kivi_error **error)
+static kivi_status ask_plugin(kivi_plugin_fn plugin, kivi_status failure,
+                              const kivi_backend **backend, kivi_error **error)
 {
     char problem[KVI_PROBLEM_SIZE];
     *backend = plugin(KIVI_BACKEND_ABI, &kvi_host_table);
@@ -89,7 +89,8 @@ static kivi_status load_builtin(kivi_error **error)
 {
     for (; kvi_builtin_plugins[builtin_count]; builtin_count++) {
         const kivi_backend *backend;
-        kivi_status status = ask_plugin(kvi_builtin_plugins[builtin_count], KIVI_INTERNAL, &backend, error);
+        kivi_status status = ask_plugin(kvi_builtin_plugins[builtin_count], KIVI_INTERNAL, &backend,
+                                        error);
         if (!status)
             status = add_known(backend, NULL, error);
         if (status)
@@ -108,7 +109,8 @@ static kivi_status check_new(const kivi_backend *backend, kivi_error **error)
             return kvi_fail(error, KIVI_NO_MEMORY, "no memory for backend %s", backend->name);
         const kivi_backend *other = find_known(scheme);
         if (other)
-            return kvi_fail(error, KIVI_INVALID, "backend %s: the scheme \"%s\" is served already, by backend %s",
+            return kvi_fail(error, KIVI_INVALID,
+                            "backend %s: the scheme \"%s\" is served already, by backend %s",
                             backend->name, scheme, other->name);
     }
     return KIVI_OK;
@@ -177,12 +179,12 @@ static const kivi_backend *find_plugin(const void *plugin)
 
 static kivi_status lacks_scheme(const kvi_manifest *manifest, const char *scheme, kivi_error **error)
 {
-    return kvi_fail(error, KIVI_UNSUPPORTED, "%s: the plugin %s has no such scheme, though %s names it", scheme,
-                    manifest->file, manifest->path);
+    return kvi_fail(error, KIVI_UNSUPPORTED, "%s: the plugin %s has no such scheme, though %s names it",
+                    scheme, manifest->file, manifest->path);
 }
 
-static kivi_status load_plugin(const kvi_manifest *manifest, const char *scheme, const kivi_backend **backend,
-                               kivi_error **error)
+static kivi_status load_plugin(const kvi_manifest *manifest, const char *scheme,
+                               const kivi_backend **backend, kivi_error **error)
 {
     void *plugin;
     kivi_plugin_fn function;
@@ -277,9 +279,10 @@ static kivi_status unknown_scheme(const char *scheme, kivi_error **error)
     for (size_t i = 0; fits && i < list.count; i++)
         fits = (i == 0 || !kivi_buffer_append(&text, kivi_str(", "))) &&
                !kivi_buffer_append(&text, kivi_str(list.words[i]));
-    kivi_status status = kvi_fail(error, KIVI_INVALID,
-                                  "unknown scheme \"%.64s\": known are %.*s; other plugins are looked for in %s", scheme,
-                                  fits ? (int)text.size : 0, fits ? (const char *)text.data : "", fits ? path : "");
+    kivi_status status = kvi_fail(
+        error, KIVI_INVALID,
+        "unknown scheme \"%.64s\": known are %.*s; other plugins are looked for in %s", scheme,
+        fits ? (int)text.size : 0, fits ? (const char *)text.data : "", fits ? path : "");
     kivi_buffer_free(&text);
     free(list.words);
     free(path);
@@ -299,8 +302,8 @@ static kivi_status find_or_load(const char *scheme, const kivi_backend **backend
         return load_plugin(manifest, scheme, backend, error);
     manifest = find_bad_manifest(scheme);
     if (manifest)
-        return kvi_fail(error, KIVI_UNSUPPORTED, "%s: its manifest %s is of no use: %s", scheme, manifest->path,
-                        manifest->problem);
+        return kvi_fail(error, KIVI_UNSUPPORTED, "%s: its manifest %s is of no use: %s", scheme,
+                        manifest->path, manifest->problem);
     return unknown_scheme(scheme, error);
 }
 

@@ -6,8 +6,8 @@
 
 /* A plugin as its manifest tells of it. Texts are interned: never NULL, but for `problem`, and never freed. */
 typedef struct kvi_manifest {
-    const char *path;    /* of the manifest */
-    const char *stem;    /* its file name without ".plugin" */
+    const char *path; /* of the manifest */
+    const char *stem; /* its file name without ".plugin" */
     const char *name;
     const char *schemes; /* words */
     const char *file;    /* the plugin, with its directory */

@@ -149,11 +149,13 @@ static bool are_schemes(const char *words)
 static kivi_status check_manifest(kvi_manifest *manifest)
 {
     if (!*manifest->name || !*manifest->schemes || !*manifest->file)
-        return set_problem(manifest, intern_format("it does not say \"%s\"", !*manifest->name      ? "name"
-                                                                             : !*manifest->schemes ? "schemes"
-                                                                                                   : "file"));
+        return set_problem(manifest,
+                           intern_format("it does not say \"%s\"", !*manifest->name      ? "name"
+                                                                   : !*manifest->schemes ? "schemes"
+                                                                                         : "file"));
     if (!are_schemes(manifest->schemes))
-        return set_problem(manifest, intern_format("its schemes are not words of a-z, 0-9, + - and ."));
+        return set_problem(manifest,
+                           intern_format("its schemes are not words of a-z, 0-9, + - and ."));
     return KIVI_OK;
 }
 

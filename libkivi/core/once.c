@@ -112,7 +112,11 @@ static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t tt
     if (status != KIVI_NOT_FOUND)
         return status;
     value->size = 0;
+    uint64_t left_ns = kvi_leave_to_caller();
     status = compute(value, user);
+    if (status)
+        return status;
+    status = kvi_back_from_caller(ctx, left_ns);
     if (status)
         return status;
     status = kvi_value_check(ctx, kivi_buffer_slice(value));

@@ -4,9 +4,9 @@
 #define NAME_MAX_LIKE 64 /* a longer name is like no option */
 #define YEAR_MS (INT64_C(365) * 24 * 3600 * 1000)
 
-#define OPTION(name, type, text, choices, min, max, help)                                 \
-    {                                                                                     \
-        sizeof(kivi_option_info), 0, name, type, text, NULL, choices, min, max, help      \
+#define OPTION(name, type, text, choices, min, max, help)                            \
+    {                                                                                \
+        sizeof(kivi_option_info), 0, name, type, text, NULL, choices, min, max, help \
     }
 
 /*
@@ -32,8 +32,7 @@ static const kivi_option_info core_options[] = {
            "strong: reads see every acknowledged write, where the store can; eventual: cheaper"),
     OPTION("in_place", KIVI_OPTION_BOOL, "true", NULL, 0, 0,
            "let readers look at values where they lie; false: copy first (data beyond memory)"),
-    OPTION("event_keys", KIVI_OPTION_BOOL, "false", NULL, 0, 0,
-           "show keys to the event hook"),
+    OPTION("event_keys", KIVI_OPTION_BOOL, "false", NULL, 0, 0, "show keys to the event hook"),
     OPTION("escape", KIVI_OPTION_CHOICE, "on", "on off", 0, 0,
            "off: key names verbatim, those the store cannot hold are refused"),
     OPTION("sweep", KIVI_OPTION_INT, "16", NULL, 0, 65536,

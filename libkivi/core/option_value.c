@@ -50,8 +50,8 @@ static kivi_status check_range(const kivi_option_info *info, const char *text, i
     return KIVI_OK;
 }
 
-static kivi_status read_bool(const kivi_option_info *info, const char *text, kvi_option_value *value,
-                             kivi_error **error)
+static kivi_status read_bool(const kivi_option_info *info, const char *text,
+                             kvi_option_value *value, kivi_error **error)
 {
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -85,8 +85,8 @@ static kivi_status read_int(const kivi_option_info *info, const char *text, kvi_
     return check_range(info, text, value->number, error);
 }
 
-static kivi_status read_size(const kivi_option_info *info, const char *text, kvi_option_value *value,
-                             kivi_error **error)
+static kivi_status read_size(const kivi_option_info *info, const char *text,
+                             kvi_option_value *value, kivi_error **error)
 {
     static const char *const units[] = {"", "KiB", "MiB", "GiB", "TiB"};
     const char *end;
@@ -125,8 +125,8 @@ static bool read_decimal(const char *text, const char **end, double *number)
     return digits > 0 && sum < 1e300;
 }
 
-static kivi_status read_float(const kivi_option_info *info, const char *text, kvi_option_value *value,
-                              kivi_error **error)
+static kivi_status read_float(const kivi_option_info *info, const char *text,
+                              kvi_option_value *value, kivi_error **error)
 {
     const char *end;
     if (!read_decimal(text, &end, &value->real) || *end)
@@ -189,8 +189,8 @@ kivi_status kvi_option_read(const kivi_option_info *info, const char *text, kvi_
 {
     *value = (kvi_option_value){0, 0};
     if (given == KVI_GIVEN_BARE && info->type != KIVI_OPTION_BOOL)
-        return kvi_fail(error, KIVI_INVALID, "option \"%s\" needs a value: write %s=...", info->name,
-                        info->name);
+        return kvi_fail(error, KIVI_INVALID, "option \"%s\" needs a value: write %s=...",
+                        info->name, info->name);
     switch (info->type) {
     case KIVI_OPTION_STRING:
         return KIVI_OK;

@@ -93,8 +93,7 @@ static kivi_status set(kivi_options *options, const char *name, const char *text
     return KIVI_OK;
 }
 
-kivi_status kivi_options_set(kivi_options *options, const char *name, const char *text,
-                             kivi_error **error)
+kivi_status kivi_options_set(kivi_options *options, const char *name, const char *text, kivi_error **error)
 {
     if (text)
         return set(options, name, text, KVI_GIVEN_TEXT, error);
@@ -107,16 +106,14 @@ kivi_status kivi_options_set(kivi_options *options, const char *name, const char
     return KIVI_OK;
 }
 
-kivi_status kivi_options_set_int(kivi_options *options, const char *name, int64_t value,
-                                 kivi_error **error)
+kivi_status kivi_options_set_int(kivi_options *options, const char *name, int64_t value, kivi_error **error)
 {
     char text[24];
     snprintf(text, sizeof(text), "%" PRId64, value);
     return set(options, name, text, KVI_GIVEN_NUMBER, error);
 }
 
-kivi_status kivi_options_set_bool(kivi_options *options, const char *name, bool value,
-                                  kivi_error **error)
+kivi_status kivi_options_set_bool(kivi_options *options, const char *name, bool value, kivi_error **error)
 {
     return set(options, name, value ? "true" : "false", KVI_GIVEN_TEXT, error);
 }

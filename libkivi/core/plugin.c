@@ -16,9 +16,10 @@ static kivi_plugin_fn function_of(void *plugin)
 
 static kivi_status fail_missing(const kvi_manifest *manifest, const char *scheme, kivi_error **error)
 {
-    return kvi_fail(error, KIVI_UNSUPPORTED,
-                    "%s: the plugin file %s cannot be read (%s), though %s names it: install it again", scheme,
-                    manifest->file, strerror(errno), manifest->path);
+    return kvi_fail(
+        error, KIVI_UNSUPPORTED,
+        "%s: the plugin file %s cannot be read (%s), though %s names it: install it again", scheme,
+        manifest->file, strerror(errno), manifest->path);
 }
 
 /*
@@ -31,11 +32,13 @@ static kivi_status fail_open(const kvi_manifest *manifest, const char *scheme, c
     const char *colon = strchr(reason, ':');
     bool has_package = *manifest->package;
     if (colon && colon > reason && !memchr(reason, '/', (size_t)(colon - reason)))
-        return kvi_fail(error, KIVI_UNSUPPORTED, "%s: its client library %.*s is not installed%s%s", scheme,
-                        (int)(colon - reason), reason, has_package ? ": install the package " : "",
-                        manifest->package);
-    return kvi_fail(error, KIVI_UNSUPPORTED, "%s: the plugin %s cannot be loaded: %s%s%s", scheme, manifest->file,
-                    reason, has_package ? "; its client library comes with the package " : "", manifest->package);
+        return kvi_fail(error, KIVI_UNSUPPORTED, "%s: its client library %.*s is not installed%s%s",
+                        scheme, (int)(colon - reason), reason,
+                        has_package ? ": install the package " : "", manifest->package);
+    return kvi_fail(error, KIVI_UNSUPPORTED, "%s: the plugin %s cannot be loaded: %s%s%s", scheme,
+                    manifest->file, reason,
+                    has_package ? "; its client library comes with the package " : "",
+                    manifest->package);
 }
 
 kivi_status kvi_plugin_open(const kvi_manifest *manifest, const char *scheme, void **plugin,

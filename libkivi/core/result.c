@@ -32,6 +32,8 @@ kivi_result *kvi_result_new(kivi_store *store, size_t count)
 
 void kvi_result_set(kivi_result *result, size_t index, kivi_status status, kivi_error *error)
 {
+    if (!error && !kvi_is_answer(status))
+        error = kvi_item_error(status); /* no failed item is without one */
     result->items[index].status = status;
     result->items[index].error = error;
     if (error)
@@ -71,7 +73,7 @@ kivi_status kvi_result_verdict(kvi_context *ctx, const kivi_result *result)
 
 size_t kivi_result_count(const kivi_result *result)
 {
-    return result->count;
+    return result ? result->count : 0;
 }
 
 kivi_status kivi_result_status(const kivi_result *result, size_t index)

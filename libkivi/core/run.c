@@ -247,6 +247,7 @@ static size_t fitting(const kivi_store *store, const kvi_work *work, size_t begi
 void kvi_run_reads(kvi_context *ctx, kivi_read_vector *vector)
 {
     kvi_work work = {.kind = KVI_READ, .reads = vector};
+    ctx->reached = true;
     kvi_shard *shard = kvi_shard_of(ctx->store);
     if (!ctx->single_read)
         atomic_fetch_add_explicit(&shard->reads, vector->count, memory_order_relaxed);
@@ -263,6 +264,7 @@ void kvi_run_reads(kvi_context *ctx, kivi_read_vector *vector)
 void kvi_run_writes(kvi_context *ctx, kivi_write_vector *vector)
 {
     kvi_work work = {.kind = KVI_WRITE, .writes = vector};
+    ctx->reached = true;
     kvi_shard *shard = kvi_shard_of(ctx->store);
     atomic_fetch_add_explicit(&shard->writes, vector->count, memory_order_relaxed);
     kvi_writes_setup(ctx->store, vector);
@@ -281,6 +283,7 @@ kivi_status kvi_run_scan(kvi_context *ctx, const kivi_scan_range *range, kivi_sc
                          void (*reset)(void *owner))
 {
     kvi_work work = {.kind = KVI_SCAN, .range = range, .sink = sink};
+    ctx->reached = true;
     for (uint32_t number = 1;; number++) {
         kivi_error_free(ctx->error);
         ctx->error = NULL;
@@ -311,6 +314,7 @@ kivi_status kvi_read_one(kvi_context *ctx, kivi_read_item *item,
     kivi_store *store = ctx->store;
     kivi_read_vector vector = KVI_READ_VECTOR(item, 1, deliver, owner);
     item->status = KIVI_PENDING;
+    ctx->reached = true;
     if (KVI_LIKELY(kvi_reads_are_shared(store) && item->then == KIVI_THEN_NOTHING)) {
         kivi_status status = store->backend->read(store->instance.handle, NULL, &vector, &ctx->wait, &ctx->error);
         if (KVI_LIKELY(status == KIVI_OK && item->status != KIVI_PENDING && item->status != KIVI_UNAVAILABLE)) {

@@ -72,6 +72,7 @@ typedef struct kvi_context {
     kivi_slice key;       /* for the hook; empty: none or several */
     uint64_t items;       /* keys concerned */
     bool single_read;     /* counted in shard.single_reads */
+    bool reached;         /* the call got as far as the store: it counts */
     bool limited;         /* deadline_ns is computed */
     bool alone;           /* may not share a vector any more */
     kivi_status ended;    /* why it may not go on; stays, as the caller may say it once only */
@@ -116,6 +117,14 @@ static inline uint64_t kvi_deadline(kvi_context *ctx)
 {
     return ctx->wait.deadline(&ctx->wait);
 }
+/* A failed item's error where the backend gave none. */
+kivi_error *kvi_item_error(kivi_status status);
+/*
+ * Around a function of the caller's in the middle of a call: its time does not count against the deadline.
+ * KIVI_OK, or why the call may not go on (closed meanwhile).
+ */
+uint64_t kvi_leave_to_caller(void);
+kivi_status kvi_back_from_caller(kvi_context *ctx, uint64_t left_ns);
 /* Sleeps up to `ns`, asking the caller in between: KIVI_OK, or why the call must end. */
 kivi_status kvi_pause(kvi_context *ctx, uint64_t ns);
 /* Jittered pause before an attempt (0: none; 1: at once), in ns: 10 ms doubling to 1 s. */

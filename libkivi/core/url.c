@@ -37,9 +37,12 @@ static kivi_status decode_parts(const kvi_url_parts *parts, kvi_url *url, kivi_e
         const char *name;
         char **text;
     } all[] = {
-        {parts->scheme, "scheme", &url->scheme}, {parts->user, "user", &url->user},
-        {parts->password, "password", &url->password}, {parts->host, "host", &url->host},
-        {parts->port, "port", &url->port}, {parts->path, "path", &url->path},
+        {parts->scheme, "scheme", &url->scheme},
+        {parts->user, "user", &url->user},
+        {parts->password, "password", &url->password},
+        {parts->host, "host", &url->host},
+        {parts->port, "port", &url->port},
+        {parts->path, "path", &url->path},
     };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         kivi_status status = kvi_url_decode(all[i].part, all[i].name, all[i].text, error);
@@ -50,8 +53,7 @@ static kivi_status decode_parts(const kvi_url_parts *parts, kvi_url *url, kivi_e
     return KIVI_OK;
 }
 
-static kivi_status put_pair(kivi_options *options, const char *name, const char *value,
-                            kivi_error **error)
+static kivi_status put_pair(kivi_options *options, const char *name, const char *value, kivi_error **error)
 {
     if (!*name)
         return kvi_fail(error, KIVI_INVALID, "the URL holds an option without a name");
@@ -148,8 +150,7 @@ static void put_value(writer *to, kivi_slice value, bool hidden)
         put(to, value.data, value.size);
 }
 
-static kivi_status put_query(writer *to, kivi_slice query, const kivi_backend *backend,
-                             kivi_error **error)
+static kivi_status put_query(writer *to, kivi_slice query, const kivi_backend *backend, kivi_error **error)
 {
     kivi_slice name, value;
     const char *mark = "?";

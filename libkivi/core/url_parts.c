@@ -39,11 +39,13 @@ static kivi_status cut_scheme(const char *text, kvi_url_parts *parts, kivi_error
 {
     size_t size = 0;
     if (is_letter(text[0]))
-        while (is_letter(text[size]) || is_digit(text[size]) || (text[size] && strchr("+-.", text[size])))
+        while (is_letter(text[size]) || is_digit(text[size]) ||
+               (text[size] && strchr("+-.", text[size])))
             size++;
     if (!size || text[size] != ':')
-        return kvi_fail(error, KIVI_INVALID,
-                        "no URL of a store: it begins with a scheme and a colon, such as lmdb:PATH");
+        return kvi_fail(
+            error, KIVI_INVALID,
+            "no URL of a store: it begins with a scheme and a colon, such as lmdb:PATH");
     parts->scheme = kivi_bytes(text, size);
     return KIVI_OK;
 }
@@ -132,17 +134,15 @@ static kivi_status cut_hierarchy(kivi_slice rest, kvi_url_parts *parts, kivi_err
     kivi_slice authority = kivi_bytes(data, slash ? (size_t)(slash - data) : rest.size);
     if (slash)
         parts->path = kivi_bytes(slash, rest.size - authority.size);
-    bool plain = !has(authority, '@');
+    /* The beginning of user:password, its '/' or '?' not encoded, can look like all of an authority. */
+    bool doubtful = has(authority, ':') || has(authority, '@');
+    if (doubtful && (has(parts->path, '@') || has(parts->query, '@')))
+        return kvi_fail(
+            error, KIVI_INVALID,
+            "the URL holds an '@' behind its host: write %%40 for it, or %%2F and %%3F for "
+            "the / and ? of a password");
     cut_userinfo(&authority, parts);
-    kivi_status status = cut_host(authority, parts, error);
-    if (status)
-        return status;
-    /* What looks like host:port may be the beginning of user:password, its '/' or '?' not encoded. */
-    if (plain && parts->port.data && (has(parts->path, '@') || has(parts->query, '@')))
-        return kvi_fail(error, KIVI_INVALID,
-                        "the URL holds an '@' behind its host: write %%40 for it, or %%2F and %%3F for "
-                        "the / and ? of a password");
-    return KIVI_OK;
+    return cut_host(authority, parts, error);
 }
 
 kivi_status kvi_url_cut(const char *text, kvi_url_parts *parts, kivi_error **error)

@@ -64,6 +64,19 @@ def case_copy_shows_a_bar(kivi):
     equal(kivi.good(target, "count").text, "600\n")
 
 
+def case_export_beside_a_file(kivi):
+    """A bar where the pairs go to a file, none where they go to the same terminal."""
+    url = kivi.store()
+    kivi.good(url, "import", big_file(kivi, 40000), "--quiet")
+    with open(kivi.path("export"), "w+b") as file:
+        code, text = Terminal(kivi, url, "export", stdout=file).finish()
+        equal((code, file.seek(0)), (0, 0))
+        equal(len(file.readlines()), 40000)
+    true(text == "" or "exported" in text, f"{text!r}")
+    code, text = Terminal(kivi, url, "export").finish()
+    equal((code, "exported" in text, len(text.splitlines())), (0, False, 40000))
+
+
 def case_quiet_shows_none(kivi):
     source, target = kivi.store(), kivi.store()
     kivi.good(source, "import", big_file(kivi, 300), "--quiet")

@@ -147,6 +147,8 @@ def case_import_options(kivi):
     kivi.good(url, "set", "a", '"old"')
     done = kivi.good(url, "import", "-", "--dry-run", "--json", input='{"a":1,"b":2}')
     equal((done.value["imported"], done.value["dry_run"]), (2, True))
+    done = kivi.good(url, "import", "-", "--dry-run", "--add-only", "--json", input='{"a":1,"b":2}')
+    equal((done.value["imported"], done.value["skipped"]), (1, 1))
     true(kivi.good(url, "import", "-", "--dry-run", input='{"a":1}').text.startswith("would import 1 pair in "), "dry run")
     equal(pairs(kivi, url), {"a": "old"})
     done = kivi.good(url, "import", "-", "--add-only", "--ttl", "100", "--json", input='{"a":1,"b":2}')
@@ -286,6 +288,7 @@ def case_copies_that_are_wrong(kivi):
     fill(kivi, source, 3)
     kivi.bad(None, 2, "usage", "copy", source)
     kivi.bad(None, 2, "nosuch", "copy", source, "nosuch:x")
+    kivi.bad(None, 2, "same", "copy", source, source)
     kivi.bad(None, 2, "cursor", "copy", source, kivi.store(), "--resume", "cursor:")
     kivi.bad(None, 2, "", "copy", source, kivi.store(), "--resume", "cursor:AAAA")
     kivi.bad(None, 2, "not written by", "copy", source, kivi.store(), "--resume", kivi.file("nonsense"))
@@ -317,3 +320,10 @@ def case_import_that_is_interrupted(kivi):
     interrupt(process)
     result = kivi.finish(process)
     equal((result.code, result.error), (130, "kivi: interrupted\n"))
+
+
+def case_import_that_the_store_refuses(kivi):
+    lines = "".join(f'{{"key":"k{i}","value":{i}}}\n' for i in range(10))
+    kivi.bad("memory:?fail_keys=k7&fail_status=denied", 3, ["k7: ", "not allowed", "9 pairs imported before"],
+             "import", "-", input=lines)
+    kivi.bad("memory:?fail_rate=1&fail_status=io", 3, ["error", "0 pairs imported before"], "import", "-", input=lines)

@@ -190,6 +190,33 @@ CASE(atomic, with_expiry)
     EXPECT_HOLDS(c, text(s, "v"));
 }
 
+/* To touch a missing key is answered, not refused: it stops nothing. */
+CASE(atomic, touch_of_a_missing_key)
+{
+    if (lacks_atomic(s, 3) || lacks_ttl(s))
+        return;
+    kivi_slice a = key(s, "a"), missing = key(s, "missing"), z = key(s, "z");
+    kivi_op ops[] = {op_of(KIVI_OP_SET, 0, a, text(s, "v"), none),
+                     op_of(KIVI_OP_TOUCH, 0, missing, none, none),
+                     op_of(KIVI_OP_SET, 0, z, text(s, "v"), none)};
+    ops[1].ttl_ms = 600000;
+    kivi_result *result = NULL;
+    OK(kivi_store_apply(s->store, NULL, ops, 3, KIVI_APPLY_ATOMIC, &result, E));
+    EXPECT_ITEM(0, KIVI_OK);
+    EXPECT_ITEM(1, KIVI_NOT_FOUND);
+    EXPECT_ITEM(2, KIVI_OK);
+    kivi_result_free(result);
+    EXPECT_HOLDS(a, text(s, "v"));
+    EXPECT_MISSING(missing);
+    EXPECT_HOLDS(z, text(s, "v"));
+    /* With a condition it is refused like any other. */
+    ops[1].condition = KIVI_IF_PRESENT;
+    ops[0].value = ops[2].value = text(s, "w");
+    ANSWERS(KIVI_CONDITION, kivi_store_apply(s->store, NULL, ops, 3, KIVI_APPLY_ATOMIC, NULL, E));
+    EXPECT_HOLDS(a, text(s, "v"));
+    EXPECT_HOLDS(z, text(s, "v"));
+}
+
 /* ---- threads ---- */
 
 typedef struct accounts {

@@ -184,19 +184,19 @@ CASE(batch, increments_in_order)
     if (lacks_increment(s))
         return;
     kivi_slice k = key(s, "k"), other = key(s, "other");
-    kivi_op ops[] = {op_of(KIVI_OP_INCREMENT, 0, k, kivi_str("")),
-                     op_of(KIVI_OP_INCREMENT, 0, k, kivi_str("")),
-                     op_of(KIVI_OP_SET, 0, k, number(s, 100)),
-                     op_of(KIVI_OP_INCREMENT, 0, k, kivi_str("")),
-                     op_of(KIVI_OP_INCREMENT, 0, other, kivi_str("")),
-                     op_of(KIVI_OP_DELETE, 0, k, kivi_str("")),
-                     op_of(KIVI_OP_INCREMENT, 0, k, kivi_str(""))};
-    static const int64_t by[] = {5, -7, 0, 11, 3, 0, 40}, sums[] = {5, -2, 0, 111, 3, 0, 40};
-    for (size_t i = 0; i < 7; i++)
+    /* by 0 sets the key to 100, or deletes it */
+    static const int64_t by[] = {5, 6, 1, -7, -1, 0, 11, 3, 0, 40},
+                         sums[] = {5, 11, 12, 5, 4, 0, 111, 3, 0, 40};
+    kivi_op ops[10];
+    for (size_t i = 0; i < 10; i++) {
+        ops[i] = op_of(KIVI_OP_INCREMENT, 0, i == 7 ? other : k, kivi_str(""));
         ops[i].by = by[i];
+    }
+    ops[5] = op_of(KIVI_OP_SET, 0, k, number(s, 100));
+    ops[8] = op_of(KIVI_OP_DELETE, 0, k, kivi_str(""));
     kivi_result *result = NULL;
-    OK(kivi_store_apply(s->store, NULL, ops, 7, 0, &result, E));
-    for (size_t i = 0; i < 7; i++) {
+    OK(kivi_store_apply(s->store, NULL, ops, 10, 0, &result, E));
+    for (size_t i = 0; i < 10; i++) {
         EXPECT_ITEM(i, KIVI_OK);
         EXPECT_NUMBER(kivi_result_integer(result, i), sums[i]);
     }

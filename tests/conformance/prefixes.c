@@ -231,7 +231,10 @@ CASE(namespaces, count_in_limits)
         kivi_slice fits = filled(s, 'n', with.max_key_plain),
                    over = filled(s, 'n', with.max_key_plain + 1);
         OK(kivi_store_set(space, NULL, fits, value, KIVI_TTL_NONE, E));
-        ANSWERS(KIVI_TOO_LARGE, kivi_store_set(space, NULL, over, value, KIVI_TTL_NONE, E));
+        kivi_store *plain = s->store;
+        s->store = space;
+        REFUSED(KIVI_TOO_LARGE, kivi_store_set(s->store, NULL, over, value, KIVI_TTL_NONE, E));
+        s->store = plain;
         OK(kivi_store_delete(space, NULL, fits, NULL, E));
     }
     kivi_store_unref(space);

@@ -155,9 +155,6 @@ static void make_deed(sequence *q, step *what, deed *d)
         d->kind = KIVI_OP_SET;
     if (s->can.conditions != KIVI_ABSENT)
         d->condition = (int32_t)below(q, 6) % 5;
-    /* In an atomic batch a key that is to be touched must be there by condition. */
-    if (d->kind == KIVI_OP_TOUCH && atomic && d->condition != KIVI_IF_VERSION)
-        d->condition = KIVI_IF_PRESENT;
     if (d->kind == KIVI_OP_CHECK && d->condition == KIVI_IF_ALWAYS)
         d->condition = KIVI_IF_PRESENT;
     if (d->kind == KIVI_OP_INCREMENT)

@@ -228,10 +228,17 @@ bool lacks_scan(subject *s)
     kivi_scan *scan = NULL;
     uint64_t count = 0;
     REFUSED(KIVI_UNSUPPORTED, kivi_store_page(s->store, NULL, NULL, &page, E));
-    REFUSED(KIVI_UNSUPPORTED, kivi_store_scan(s->store, NULL, &scan, E));
+    /* A scan reads nothing before its first pair, and may wait so long with its refusal. */
+    if (kivi_store_scan(s->store, NULL, &scan, E) == KIVI_OK) {
+        kivi_pair pair = KIVI_PAIR_INIT;
+        REFUSED(KIVI_UNSUPPORTED, kivi_scan_next(scan, NULL, &pair, E));
+        kivi_scan_free(scan);
+    } else {
+        REFUSED(KIVI_UNSUPPORTED, kivi_store_scan(s->store, NULL, &scan, E));
+    }
     REFUSED(KIVI_UNSUPPORTED, kivi_store_count(s->store, NULL, all(s), &count, E));
     REFUSED(KIVI_UNSUPPORTED, kivi_store_clear(s->store, NULL, all(s), 0, NULL, E));
-    EXPECT(page == NULL && scan == NULL);
+    EXPECT(page == NULL);
     return true;
 }
 

@@ -59,7 +59,8 @@ static inline const char *host_text(const kivi_config *config, const char *name)
     for (size_t i = 0; i < lmdb->option_count; i++)
         if (strcmp(lmdb->options[i].name, name) == 0)
             return lmdb->options[i].default_text;
-    return NULL;
+    /* The core's own. */
+    return strcmp(name, "sweep") == 0 ? "16" : NULL;
 }
 
 static inline int64_t host_int(const kivi_config *config, const char *name)

@@ -436,8 +436,10 @@ Test(copy, what_is_refused)
     } larger = {KIVI_COPY_OPTIONS_INIT, 1};
     kivi_copy_options options = KIVI_COPY_OPTIONS_INIT;
     kivi_call call = KIVI_CALL_INIT;
+    kivi_copy_progress unset = {0};
 
     cr_assert_eq(kivi_store_copy(source, source, NULL, NULL, NULL, NULL, NULL), KIVI_INVALID);
+    cr_assert_eq(kivi_store_copy(source, target, NULL, NULL, &unset, NULL, NULL), KIVI_INVALID);
     options.flags = 1 << 20;
     cr_assert_eq(kivi_store_copy(source, target, NULL, &options, NULL, NULL, NULL), KIVI_UNSUPPORTED);
     larger.known.struct_size = sizeof larger;

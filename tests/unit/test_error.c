@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <wchar.h>
 
-
 Test(error, holds_all_that_it_was_given)
 {
     kivi_error *error = kvi_error_new(KIVI_IO, 28, KIVI_RETRY_IF_IDEMPOTENT, "disk %s is full", "sda");
@@ -52,9 +51,12 @@ Test(error, fail_knows_what_can_be_tried_again)
         kivi_status status;
         kivi_retryable retryable;
     } rows[] = {
-        {KIVI_INVALID, KIVI_RETRY_NO},      {KIVI_TIMEOUT, KIVI_RETRY_YES},
-        {KIVI_UNAVAILABLE, KIVI_RETRY_YES}, {KIVI_UNCERTAIN, KIVI_RETRY_IF_IDEMPOTENT},
-        {KIVI_BUSY, KIVI_RETRY_YES},        {KIVI_INTERNAL, KIVI_RETRY_NO},
+        {KIVI_INVALID, KIVI_RETRY_NO},
+        {KIVI_TIMEOUT, KIVI_RETRY_YES},
+        {KIVI_UNAVAILABLE, KIVI_RETRY_YES},
+        {KIVI_UNCERTAIN, KIVI_RETRY_IF_IDEMPOTENT},
+        {KIVI_BUSY, KIVI_RETRY_YES},
+        {KIVI_INTERNAL, KIVI_RETRY_NO},
         {999, KIVI_RETRY_NO},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -68,7 +70,8 @@ Test(error, fail_knows_what_can_be_tried_again)
 
 Test(error, message_is_one_line_of_utf8)
 {
-    kivi_error *error = kvi_error_new(KIVI_INVALID, 0, KIVI_RETRY_NO, "key \"a\nb\x7f\xff\xc3\xa9\xe2\x82\"");
+    kivi_error *error = kvi_error_new(KIVI_INVALID, 0, KIVI_RETRY_NO,
+                                      "key \"a\nb\x7f\xff\xc3\xa9\xe2\x82\"");
     cr_expect_str_eq(kivi_error_message(error), "key \"a?b??\xc3\xa9??\"");
     kivi_error_free(error);
 }

@@ -8,7 +8,7 @@
 
 #define LONGEST 5
 /* All bytes that go on with a sequence. */
-#define TAILS \
+#define TAILS                                                          \
     "\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f" \
     "\x90\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b\x9c\x9d\x9e\x9f" \
     "\xa0\xa1\xa2\xa3\xa4\xa5\xa6\xa7\xa8\xa9\xaa\xab\xac\xad\xae\xaf" \
@@ -44,7 +44,8 @@ static const store stores[] = {
 
 static kivi_escape escape_of(const store *of)
 {
-    kivi_escape escape = {.struct_size = sizeof(escape), .rules = of->rules, .reserved_prefix = of->reserved};
+    kivi_escape escape = {
+        .struct_size = sizeof(escape), .rules = of->rules, .reserved_prefix = of->reserved};
     for (const char *at = of->table; *at; at++)
         escape.bytes[(uint8_t)*at / 8] |= (uint8_t)(1 << (uint8_t)*at % 8);
     return escape;
@@ -85,7 +86,7 @@ static void visit_all(walk *at, size_t size, size_t more, visit_fn *visit)
 {
     if (size)
         visit(at, kivi_bytes(at->key, size));
-    for (const char *next = at->of->alphabet; more && *next; next++) {
+    for (const char *next = at->of->alphabet; more && size < LONGEST && *next; next++) {
         at->key[size] = (uint8_t)*next;
         visit_all(at, size + 1, more - 1, visit);
     }
@@ -127,8 +128,8 @@ static bool can_hold(const store *of, kivi_slice stored)
             return false;
     if (of->rules & KIVI_ESCAPE_UTF8 && !kvi_utf8_is_valid(stored))
         return false;
-    if (of->rules & KIVI_ESCAPE_PATH && (bytes[0] == '/' || memmem(bytes, stored.size, "//", 2) ||
-                                         is_segment_of_dots(stored)))
+    if (of->rules & KIVI_ESCAPE_PATH &&
+        (bytes[0] == '/' || memmem(bytes, stored.size, "//", 2) || is_segment_of_dots(stored)))
         return false;
     if (of->rules & KIVI_ESCAPE_OUTER_SPACE && (bytes[0] == ' ' || bytes[stored.size - 1] == ' '))
         return false;
@@ -154,8 +155,8 @@ static void check_there_and_back(walk *at, kivi_slice key)
         cr_assert_fail("%s: %s is stored as %s", at->of->name, show(key), show(stored));
     kivi_status status = kvi_escape_decode(&at->escape, stored, &at->back);
     if (status || !equal(kivi_buffer_slice(&at->back), key))
-        cr_assert_fail("%s: %s is stored as %s, read as %s (%d)", at->of->name, show(key), show(stored),
-                       show(kivi_buffer_slice(&at->back)), status);
+        cr_assert_fail("%s: %s is stored as %s, read as %s (%d)", at->of->name, show(key),
+                       show(stored), show(kivi_buffer_slice(&at->back)), status);
     if (stored.size > key.size * kvi_escape_factor(&at->escape))
         cr_assert_fail("%s: %s is longer than said", at->of->name, show(key));
 }
@@ -194,7 +195,8 @@ static void check_unneeded(walk *at, kivi_slice key)
             return;
     encode_fresh(at, key);
     if (!equal(kivi_buffer_slice(&at->stored), key))
-        cr_assert_fail("%s: %s is changed to %s", at->of->name, show(key), show(kivi_buffer_slice(&at->stored)));
+        cr_assert_fail("%s: %s is changed to %s", at->of->name, show(key),
+                       show(kivi_buffer_slice(&at->stored)));
 }
 
 Test(escape, keys_that_fit_are_stored_as_they_are)
@@ -211,7 +213,8 @@ static void narrow_common(walk *at, kivi_slice key)
         return;
     }
     size_t same = 0;
-    while (same < at->common.size && same < at->stored.size && at->common.data[same] == at->stored.data[same])
+    while (same < at->common.size && same < at->stored.size &&
+           at->common.data[same] == at->stored.data[same])
         same++;
     at->common.size = same;
 }
@@ -225,8 +228,9 @@ static void check_prefix(walk *at, kivi_slice prefix)
     at->back.size = 0;
     cr_assert_eq(kvi_escape_prefix(&at->escape, kivi_bytes(kept, prefix.size), &at->back), KIVI_OK);
     if (!equal(kivi_buffer_slice(&at->back), kivi_buffer_slice(&at->common)))
-        cr_assert_fail("%s: keys under %s share %s, not %s", at->of->name, show(kivi_bytes(kept, prefix.size)),
-                       show(kivi_buffer_slice(&at->common)), show(kivi_buffer_slice(&at->back)));
+        cr_assert_fail("%s: keys under %s share %s, not %s", at->of->name,
+                       show(kivi_bytes(kept, prefix.size)), show(kivi_buffer_slice(&at->common)),
+                       show(kivi_buffer_slice(&at->back)));
 }
 
 /* What all continuations share, no more and no less. */
@@ -242,8 +246,8 @@ static void expect_stored(const store *of, kivi_slice key, const char *wanted)
     kivi_escape escape = escape_of(of);
     kivi_buffer stored = KIVI_BUFFER_INIT;
     cr_assert_eq(kvi_escape_encode(&escape, key, &stored), KIVI_OK);
-    cr_expect(equal(kivi_buffer_slice(&stored), kivi_str(wanted)), "%s: %s is stored as %s, not %s", of->name,
-              show(key), show(kivi_buffer_slice(&stored)), wanted);
+    cr_expect(equal(kivi_buffer_slice(&stored), kivi_str(wanted)), "%s: %s is stored as %s, not %s",
+              of->name, show(key), show(kivi_buffer_slice(&stored)), wanted);
     kivi_buffer_free(&stored);
 }
 

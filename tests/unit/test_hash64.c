@@ -42,7 +42,8 @@ Test(hash64, does_not_care_where_bytes_lie)
         uint64_t wanted = kvi_hash64(kivi_bytes(bytes, size));
         for (size_t shift = 1; shift < 8; shift++) {
             fill(bytes + shift, size);
-            cr_assert_eq(kvi_hash64(kivi_bytes(bytes + shift, size)), wanted, "%zu bytes at %zu", size, shift);
+            cr_assert_eq(kvi_hash64(kivi_bytes(bytes + shift, size)), wanted, "%zu bytes at %zu",
+                         size, shift);
         }
     }
 }

@@ -80,7 +80,7 @@ Test(lmdb_expiry, an_expired_key_is_gone_for_everybody)
     kivi_instance store = fast("s");
     kivi_write_item item;
     kivi_scan_range range = {.limit = 10};
-    scanned page;
+    scanned page = {.enough = 0};
 
     put(&store, "a", "1", 0);
     put(&store, "b", "2", 1000);
@@ -398,7 +398,7 @@ Test(lmdb_expiry, keys_named_like_the_mark_in_our_own_file)
     kivi_instance store = fast("s");
     uint8_t name[510] = "kivi";
     kivi_scan_range range = {.limit = 100};
-    scanned page;
+    scanned page = {.enough = 0};
     taken into;
 
     for (size_t size = 4; size <= sizeof(name); size += size < 8 ? 1 : 502) {

@@ -311,7 +311,7 @@ static void die_reading(const kivi_instance *store)
 static void read_and_die(const char *name)
 {
     kivi_instance store = open_store(path_of(name), WITH("max_readers=5"));
-    nest top = {.store = &store, .deeper = 4, .at_bottom = die_reading};
+    nest top = {.store = &store, .deeper = 3, .at_bottom = die_reading};
 
     read_nested(&top, 1000);
 }

@@ -21,7 +21,7 @@ Test(lmdb_scan, keys_come_in_byte_order_with_their_values)
 {
     kivi_instance store = with_keys("zmaZ9~");
     kivi_scan_range range = {.limit = 100};
-    scanned page;
+    scanned page = {.enough = 0};
 
     cr_assert_eq(scan_page(&store, &range, &page), KIVI_OK);
     cr_assert_str_eq(page.keys, "9 Z a m z ~ ");
@@ -38,7 +38,7 @@ Test(lmdb_scan, pages_follow_each_other_and_the_last_has_no_cursor)
 {
     kivi_instance store = with_keys("abcdef");
     kivi_scan_range range = {.limit = 2};
-    scanned page;
+    scanned page = {.enough = 0};
     static const char *const pages[] = {"a b ", "c d ", "e f "};
 
     for (unsigned i = 0; i < 3; i++) {
@@ -55,7 +55,7 @@ Test(lmdb_scan, a_cursor_outlives_its_key_and_its_process)
     kivi_instance store = with_keys("abcdef");
     kivi_scan_range range = {.limit = 2};
     kivi_write_item gone = write_item(KIVI_OP_DELETE, "b", NULL);
-    scanned page;
+    scanned page = {.enough = 0};
 
     cr_assert_eq(scan_page(&store, &range, &page), KIVI_OK);
     cr_assert_eq(write_one(&store, &gone), KIVI_OK);
@@ -73,7 +73,7 @@ Test(lmdb_scan, prefix_and_after)
     kivi_instance store = open_store(path_of("s"), WITH("sync=false"));
     static const char *const keys[] = {"a", "ab", "abc", "abd", "ac", "b"};
     kivi_scan_range range = {.limit = 100, .prefix = {"ab", 2}};
-    scanned page;
+    scanned page = {.enough = 0};
 
     for (size_t i = 0; i < 6; i++)
         put(&store, keys[i], "v", 0);
@@ -118,7 +118,7 @@ Test(lmdb_scan, forged_cursors_are_refused)
     kivi_instance store = with_keys("abc");
     kivi_scan_range range = {.limit = 100};
     static const uint8_t long_one[600] = {1};
-    scanned page;
+    scanned page = {.enough = 0};
 
     range.cursor = kivi_bytes("\x07" "abc", 4);
     cr_assert_eq(scan_page(&store, &range, &page), KIVI_INVALID);
@@ -133,7 +133,7 @@ Test(lmdb_scan, expiries_come_when_asked_for)
 {
     kivi_instance store = open_store(path_of("s"), WITH("sync=false"));
     kivi_scan_range range = {.limit = 1, .prefix = {"k", 1}};
-    scanned page;
+    scanned page = {.enough = 0};
 
     atomic_store(&fake_clock, 1700000000000);
     put(&store, "k1", "v", 500);
@@ -155,7 +155,7 @@ Test(lmdb_scan, mixtures_of_expiries)
     kivi_instance store = open_store(path_of("s"), WITH("sync=false", "sweep=0"));
     unsigned seed = 12345, alive = 0;
     kivi_scan_range range = {.limit = 37};
-    scanned page;
+    scanned page = {.enough = 0};
     uint64_t seen = 0;
 
     atomic_store(&fake_clock, 1700000000000);
@@ -187,7 +187,7 @@ Test(lmdb_scan, databases_of_another_program_are_no_keys)
     MDB_txn *txn;
     MDB_dbi main_dbi, dbi;
     MDB_val key = {1, (void *)"k"}, value = {1, (void *)"v"};
-    scanned page;
+    scanned page = {.enough = 0};
     taken into;
 
     cr_assert_eq(mdb_env_create(&env), 0);

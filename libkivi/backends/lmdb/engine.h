@@ -244,6 +244,12 @@ typedef struct kvi_lmdb_record {
 #define KVI_LMDB_RECORD_SIZE 16
 bool kvi_lmdb_record_read(const MDB_val *data, kvi_lmdb_record *record);
 void kvi_lmdb_record_write(uint8_t bytes[KVI_LMDB_RECORD_SIZE], int64_t expiry_ms, kivi_slice value);
+/* Time left of an expiry that counts; in its last millisecond it is 1, never 0. */
+static inline int64_t kvi_lmdb_ttl_left(int64_t expiry_ms, int64_t now)
+{
+    return expiry_ms > now ? expiry_ms - now : 1;
+}
+
 /* How a value stands: 0 it never expires, -1 it is gone, else when it expires. `now` 0: the clock is read if need be. */
 int64_t kvi_lmdb_expiry_judge(const kvi_lmdb_record *record, const MDB_val *value, bool exactly,
                               int64_t *now);
@@ -306,6 +312,9 @@ int64_t kvi_lmdb_now(kvi_lmdb_pass *pass);
 
 /* Looks at some expiries further on and removes what is over. */
 int kvi_lmdb_sweep(kvi_lmdb_pass *pass);
+
+/* What LMDB calls when it finds itself in a state that cannot be. */
+void kvi_lmdb_assertion(MDB_env *mdb, const char *text);
 
 /* ---- the verbs: read.c, take.c, write.c, scan.c ---- */
 

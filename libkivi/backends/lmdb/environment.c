@@ -35,6 +35,7 @@ static int try_open(kvi_lmdb_env *env, uint64_t map_size, unsigned flags)
         env->mdb = NULL;
         return rc;
     }
+    mdb_env_set_assert(env->mdb, kvi_lmdb_assertion);
     rc = mdb_env_set_mapsize(env->mdb, map_size);
     if (rc == 0)
         rc = mdb_env_set_maxreaders(env->mdb, env->settings.max_readers);
@@ -306,7 +307,8 @@ static kivi_status slots_make(kvi_lmdb_env *env, kivi_error **error)
         return kvi_lmdb_fail(error, ENOMEM, env->names.data, "cannot open");
     memset((void *)env->slots, 0, count * sizeof(*env->slots));
     env->slot_count = count;
-    for (env->kept = 1; env->kept * 2 <= count && env->kept < KVI_LMDB_KEPT;)
+    /* A quarter at most: other processes need places, too. */
+    for (env->kept = 1; env->kept * 8 <= count && env->kept < KVI_LMDB_KEPT;)
         env->kept *= 2;
     return KIVI_OK;
 }

@@ -28,7 +28,7 @@ int64_t kvi_lmdb_expiry_judge(const kvi_lmdb_record *record, const MDB_val *valu
 
     if (!*now)
         *now = kvi_lmdb_host->clock_ms();
-    over = record->expiry_ms <= *now;
+    over = record->expiry_ms < *now; /* whole ms: the last one still counts, never early */
     if (!over && !exactly)
         return 0;
     if (kvi_lmdb_host->hash64(kivi_bytes(value->mv_data, value->mv_size)) != record->hash)

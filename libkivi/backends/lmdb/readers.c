@@ -87,7 +87,8 @@ static kvi_lmdb_slot *slot_find(kvi_lmdb_env *env, bool begun)
     unsigned first = hint(env);
 
     for (unsigned i = 0; i < env->slot_count; i++) {
-        kvi_lmdb_slot *slot = &env->slots[(first + i) % env->slot_count];
+        /* First all that are kept, so that few others are begun. */
+        kvi_lmdb_slot *slot = &env->slots[i < env->kept ? (first + i) & (env->kept - 1) : i];
         if (atomic_load_explicit(&slot->taken, memory_order_relaxed) || !slot_take(slot))
             continue;
         if (!begun || slot->txn)

@@ -1,4 +1,6 @@
 /* Scans and counts: a walk over the keys in byte order, beside one over their expiries. */
+#include <setjmp.h>
+
 #include <kivi/scan.h>
 
 #include "engine.h"
@@ -209,7 +211,7 @@ static kivi_status give_pair(walk *at, uint32_t flags, kivi_scan_sink *sink)
     if (flags & KIVI_SCAN_KEYS)
         value = kivi_bytes(NULL, 0);
     if (at->want_expiry && at->expiry_ms > 0)
-        ttl_ms = at->expiry_ms - at->now;
+        ttl_ms = kvi_lmdb_ttl_left(at->expiry_ms, at->now);
     return sink->pair(sink, at->name, value, ttl_ms);
 }
 
@@ -251,24 +253,69 @@ static kivi_status page(walk *at, const kivi_scan_range *range, kivi_slice behin
                               : kvi_lmdb_fail(error, rc, at->env->names.data, "cannot scan");
 }
 
+/* What a walk does, between its begin and its end. */
+typedef struct walk_task {
+    kivi_status (*run)(walk *at, struct walk_task *task, kivi_error **error);
+    const kivi_scan_range *range;
+    kivi_scan_sink *sink;
+    kivi_slice behind;
+    uint64_t count;
+} walk_task;
+
+static _Thread_local jmp_buf *way_out;
+
+void kvi_lmdb_assertion(MDB_env *mdb, const char *text)
+{
+    (void)mdb;
+    (void)text;
+    /* Without a way out LMDB ends the process: a write transaction that was left so could not be ended. */
+    if (way_out)
+        longjmp(*way_out, 1);
+}
+
+/* LMDB's cursors do not report a damaged page, they assert; nothing but the cursor is lost with that. */
+static __attribute__((noinline)) kivi_status walk_guarded(walk *at, walk_task *task, kivi_error **error)
+{
+    jmp_buf here, *outer = way_out;
+    kivi_status status;
+
+    if (setjmp(here)) {
+        way_out = outer;
+        return kvi_lmdb_fail(error, MDB_CORRUPTED, at->env->names.data, "cannot scan");
+    }
+    way_out = &here;
+    status = task->run(at, task, error);
+    way_out = outer;
+    return status;
+}
+
+static kivi_status walk_run(walk *at, walk_task *task, kivi_error **error)
+{
+    kivi_status status = walk_begin(at, error);
+
+    if (status == KIVI_OK)
+        status = walk_guarded(at, task, error);
+    walk_end(at);
+    return status;
+}
+
+static kivi_status run_page(walk *at, walk_task *task, kivi_error **error)
+{
+    return page(at, task->range, task->behind, task->sink, error);
+}
+
 kivi_status kvi_lmdb_scan(void *instance, void *session, const kivi_scan_range *range,
                           kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error)
 {
     kvi_lmdb_store *store = instance;
     walk at = {.env = store->env, .prefix = range->prefix, .wait = wait};
-    kivi_slice behind;
+    walk_task task = {.run = run_page, .range = range, .sink = sink};
     kivi_status status;
 
     (void)session;
     at.want_expiry = range->flags & KIVI_SCAN_WANT_EXPIRY;
-    status = where(range, store->env->names.data, &behind, error);
-    if (status != KIVI_OK)
-        return status;
-    status = walk_begin(&at, error);
-    if (status == KIVI_OK)
-        status = page(&at, range, behind, sink, error);
-    walk_end(&at);
-    return status;
+    status = where(range, store->env->names.data, &task.behind, error);
+    return status != KIVI_OK ? status : walk_run(&at, &task, error);
 }
 
 /* All keys of a file that holds nothing but ours: LMDB knows. */
@@ -283,24 +330,30 @@ static bool count_whole(walk *at, uint64_t *count)
     return true;
 }
 
+static kivi_status run_count(walk *at, walk_task *task, kivi_error **error)
+{
+    kivi_status status = KIVI_OK;
+    int rc;
+
+    if (count_whole(at, &task->count))
+        return KIVI_OK;
+    for (rc = walk_first(at, kivi_bytes(NULL, 0), &status); rc == 0 && status == KIVI_OK;
+         rc = walk_next(at, &status))
+        task->count++;
+    if (status != KIVI_OK)
+        return kvi_lmdb_gave_up(error, status, at->env->names.data, "counting");
+    return rc == MDB_NOTFOUND ? KIVI_OK
+                              : kvi_lmdb_fail(error, rc, at->env->names.data, "cannot count");
+}
+
 kivi_status kvi_lmdb_count(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,
                            kivi_error **error)
 {
     kvi_lmdb_store *store = instance;
     walk at = {.env = store->env, .prefix = prefix, .wait = wait};
-    kivi_status status = walk_begin(&at, error);
-    int rc;
+    walk_task task = {.run = run_count};
+    kivi_status status = walk_run(&at, &task, error);
 
-    *count = 0;
-    if (status == KIVI_OK && !count_whole(&at, count)) {
-        for (rc = walk_first(&at, kivi_bytes(NULL, 0), &status); rc == 0 && status == KIVI_OK;
-             rc = walk_next(&at, &status))
-            ++*count;
-        if (status != KIVI_OK)
-            kvi_lmdb_gave_up(error, status, store->env->names.data, "counting");
-        else if (rc != MDB_NOTFOUND)
-            status = kvi_lmdb_fail(error, rc, store->env->names.data, "cannot count");
-    }
-    walk_end(&at);
+    *count = task.count;
     return status;
 }

@@ -54,7 +54,7 @@ static int sweep(kvi_lmdb_pass *pass, MDB_cursor *cursor)
         memcpy(name, key.mv_data, key.mv_size);
         memcpy(env->sweep_key, name, key.mv_size);
         env->sweep_size = key.mv_size;
-        if (kvi_lmdb_record_read(&data, &record) && record.expiry_ms <= kvi_lmdb_now(pass)) {
+        if (kvi_lmdb_record_read(&data, &record) && record.expiry_ms < kvi_lmdb_now(pass)) {
             rc = sweep_one(pass, cursor, &copy, &record, &gone);
             if (rc != 0)
                 return rc;

@@ -67,7 +67,7 @@ static int take_one(kvi_lmdb_pass *pass, const take_work *work, kivi_read_item *
     rc = take_found(pass, work->vector, item, &key.stored, &found);
     /* What is left after a touch is what was asked for, else what there was before. */
     if (rc == 0 && item->want & KIVI_WANT_EXPIRY && item->then != KIVI_THEN_TOUCH)
-        item->ttl_ms = found.expiry_ms ? found.expiry_ms - kvi_lmdb_now(pass) : KIVI_TTL_NONE;
+        item->ttl_ms = found.expiry_ms ? kvi_lmdb_ttl_left(found.expiry_ms, kvi_lmdb_now(pass)) : KIVI_TTL_NONE;
     return rc;
 }
 

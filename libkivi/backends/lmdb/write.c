@@ -199,28 +199,34 @@ static int abort_others(const kivi_write_vector *vector, const kivi_write_item *
     return 0;
 }
 
+/* A touch of a missing key is no condition: it answers NOT_FOUND and stops nothing. */
+static bool stops_others(const kivi_write_item *item)
+{
+    return item->status != KIVI_PENDING && item->status != KIVI_NOT_FOUND;
+}
+
 static int run_atomic(kvi_lmdb_pass *pass, const vector_work *work)
 {
     kivi_write_vector *vector = work->vector;
 
     /* An item that failed in the last attempt. */
     for (size_t i = 0; i < vector->count; i++)
-        if (item_at(vector, i)->status != KIVI_PENDING)
+        if (stops_others(item_at(vector, i)))
             return abort_others(vector, item_at(vector, i));
     for (size_t i = 0; i < vector->count; i++) {
         kivi_write_item *item = item_at(vector, i);
         int rc = judge_item(pass, work, item);
         if (rc != 0)
             return rc;
-        if (item->status != KIVI_PENDING)
+        if (stops_others(item))
             return abort_others(vector, item);
     }
     for (size_t i = 0; i < vector->count; i++) {
         kivi_write_item *item = item_at(vector, i);
-        int rc = do_item(pass, work, item, true);
+        int rc = item->status == KIVI_NOT_FOUND ? 0 : do_item(pass, work, item, true);
         if (rc != 0)
             return rc;
-        if (item->status != KIVI_OK)
+        if (item->status != KIVI_OK && item->status != KIVI_NOT_FOUND)
             return KVI_LMDB_AGAIN;
     }
     return 0;

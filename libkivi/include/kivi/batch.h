@@ -93,7 +93,8 @@ enum {
  * The general write; every other write is a shorthand of it. Without KIVI_APPLY_ATOMIC operations are
  * judged in order and each stands alone. With it every condition is judged on the state before; a key
  * named twice is INVALID; more than capabilities' `atomic_max` is UNSUPPORTED; if one does not hold the
- * call answers CONDITION, that item says CONDITION, and all others ABORTED. Since 0.1.
+ * call answers CONDITION, that item says CONDITION, and all others ABORTED. A TOUCH of a missing key is no
+ * condition: it answers NOT_FOUND and stops nothing (say KIVI_IF_PRESENT where it should). Since 0.1.
  */
 KIVI_API kivi_status kivi_store_apply(kivi_store *store, const kivi_call *call, const kivi_op *ops,
                                       size_t count, uint32_t flags, kivi_result **result,

@@ -125,6 +125,10 @@ KIVI_API kivi_status kivi_store_expire(kivi_store *store, const kivi_call *call,
 KIVI_API kivi_status kivi_store_persist(kivi_store *store, const kivi_call *call, kivi_slice key,
                                         kivi_error **error);
 
+/*
+ * The time that the functions below take does not count against the call's deadline.
+ */
+
 /** What a kivi_update_fn wants done. */
 typedef enum kivi_update_action {
     KIVI_UPDATE_SET = 0,    /**< write the new value */
