@@ -112,6 +112,8 @@ static kivi_status open_store(kivi_store *store, const char *url, const kvi_url 
     if (status)
         return status;
     store->identity = find_identity(store, url);
+    if (!store->on_event && store->instance.capabilities.local)
+        store->untimed = KVI_SAMPLE - 1;
     store->lanes = kvi_lanes_new(store, count_lanes(store));
     if (store->lanes)
         return KIVI_OK;

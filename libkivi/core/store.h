@@ -40,6 +40,7 @@ struct kivi_store {
     bool portable;
     bool in_place;
     bool event_keys;
+    uint64_t untimed; /* mask of a call's number: calls with none of these bits are timed */
     uint64_t max_stored_key; /* bytes, namespace included */
     int64_t timeout_ms;
     uint64_t io_timeout_ns;
@@ -76,7 +77,7 @@ typedef struct kvi_context {
     bool limited;         /* deadline_ns is computed */
     bool alone;           /* may not share a vector any more */
     kivi_status ended;    /* why it may not go on; stays, as the caller may say it once only */
-    kivi_call call;       /* zeroed when the caller gave none */
+    const kivi_call *call; /* what the caller gave, as far as it is known here; all defaults where it gave none */
     uint64_t deadline_ns; /* UINT64_MAX: none */
     uint64_t started_ns;  /* 0: this call is not timed */
     kivi_error *error;    /* of the failure that the call will answer */
@@ -84,6 +85,7 @@ typedef struct kvi_context {
     /* for the hook, told when no lane is held any more */
     uint64_t vector_items, vector_ns, retries;
     kivi_status vector_status;
+    kivi_call call_copy; /* not touched without a `call` */
 } kvi_context;
 
 /* ---- context.c ---- */

@@ -102,8 +102,8 @@ static const kivi_option_info options[] = {
     FAKE_OPTION("host", STRING, .default_text = "there"),
     FAKE_OPTION("password", STRING, .flags = KIVI_OPTION_SECRET),
 };
-static const kivi_backend fake = {FAKE_BACKEND, .name = "fake", .schemes = "fake also", .options = options,
-                                  .option_count = 3};
+static const kivi_backend fake = {FAKE_BACKEND, .name = "fake", .schemes = "fake also",
+                                  .options = options, .option_count = 3};
 
 static const kivi_backend *fake_plugin(uint32_t abi, const kivi_host *host)
 {
@@ -114,8 +114,8 @@ static const kivi_backend *fake_plugin(uint32_t abi, const kivi_host *host)
 static kivi_status read_url(kivi_error **error)
 {
     kvi_url url;
-    kivi_status status =
-        kvi_url_parse("redis://u:p@h:1/path?a=1&b=2&c=3&d=4&e=5&f=6&g=7&h=8&i=9&bare", &url, error);
+    kivi_status status = kvi_url_parse(
+        "redis://u:p@h:1/path?a=1&b=2&c=3&d=4&e=5&f=6&g=7&h=8&i=9&bare", &url, error);
     kvi_url_clear(&url);
     return status;
 }
@@ -127,7 +127,7 @@ Test(no_memory, urls)
 
 static kivi_status configure(kivi_error **error)
 {
-    kvi_url url = {.scheme = (char *)(uintptr_t)"fake", .path = (char *)(uintptr_t)"p"};
+    kvi_url url = {.scheme = (char *)(uintptr_t) "fake", .path = (char *)(uintptr_t) "p"};
     kivi_config *config;
     long kept = left;
     left = -1;

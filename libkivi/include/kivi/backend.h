@@ -20,6 +20,7 @@
 #include <kivi/error.h>
 #include <kivi/info.h>
 #include <kivi/options.h>
+#include <kivi/scan.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -113,6 +114,12 @@ typedef struct kivi_read_vector {
     void *owner; /**< the core's */
 } kivi_read_vector;
 
+/** The item at a position of a vector. */
+static inline kivi_read_item *kivi_read_item_at(const kivi_read_vector *vector, size_t index)
+{
+    return (kivi_read_item *)(void *)((char *)vector->items + index * vector->item_size);
+}
+
 /* ---- Writing -------------------------------------------------------------------------------------- */
 
 /** One key to write. */
@@ -161,6 +168,12 @@ typedef struct kivi_write_vector {
                              const kivi_slice *old, kivi_slice *bytes);
     void *owner; /**< the core's */
 } kivi_write_vector;
+
+/** The item at a position of a vector. */
+static inline kivi_write_item *kivi_write_item_at(const kivi_write_vector *vector, size_t index)
+{
+    return (kivi_write_item *)(void *)((char *)vector->items + index * vector->item_size);
+}
 
 /* ---- Scanning ------------------------------------------------------------------------------------- */
 

@@ -96,9 +96,9 @@ KIVI_API kivi_status kivi_scheme_describe(size_t index, kivi_scheme_info *info, 
 
 /**
  * Writes a URL as it may be shown: passwords and secret options replaced by ***. INVALID when it is no
- * URL at all, TOO_LARGE when `capacity` (its NUL counted; three times the URL and 64 are always enough) is short:
- * `text` is then "". Loads the backend's plugin, which knows its secrets; without it, all options but those
- * that every store has are hidden. For logs and repr. Since 0.1.
+ * URL at all; TOO_LARGE when `capacity`, NUL included, is short (three times the URL and 64 always do):
+ * `text` is then "". Loads the backend's plugin, which knows its secrets; where that cannot be, all
+ * options but those of every store are hidden. For logs and repr. Since 0.1.
  */
 KIVI_API kivi_status kivi_url_redact(const char *url, char *text, size_t capacity, kivi_error **error);
 
