@@ -149,6 +149,11 @@ static void make_deed(sequence *q, step *what, deed *d)
     d->key = below(q, 4) ? below(q, KEYS) : below(q, 5);
     d->value = below(q, VALUES);
     d->expected = below(q, VALUES);
+    /* An atomic batch must fit the store's limit on bytes as a whole. */
+    while (atomic && q->tables.values[d->value].size + q->tables.values[d->expected].size > 200) {
+        d->value = below(q, VALUES);
+        d->expected = below(q, VALUES);
+    }
     d->by = some_amount(q);
     d->kind = kinds[below(q, atomic || s->can.increment == KIVI_ABSENT ? 5 : 6)];
     if (d->kind == KIVI_OP_TOUCH && s->can.ttl == KIVI_ABSENT)

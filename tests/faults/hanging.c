@@ -3,7 +3,7 @@
 
 TestSuite(hanging, .init = case_begin, .fini = case_end);
 
-enum { TIMEOUT_MS = 250 };
+enum { TIMEOUT_MS = 150 };
 
 static kivi_status look(kivi_slice value, void *user)
 {
@@ -138,7 +138,8 @@ static void call_and_wait(worker *w)
     kivi_status status = w->index % 2 ? kivi_store_get(store, &call, key, &got, E)
                                       : kivi_store_set(store, &call, key, kivi_str("v"), 0, E);
 
-    ANSWERS(KIVI_TIMEOUT, status);
+    /* Who leaves a vector that another caller drives cannot know whether it went out. */
+    ANSWERS(status == KIVI_UNCERTAIN && w->index % 2 == 0 ? KIVI_UNCERTAIN : KIVI_TIMEOUT, status);
     if (w->index < 2)
         tell_excess(w->index ? "a get among forty" : "a set among forty", began, TIMEOUT_MS);
     CHECK(now_ns() - began < (TIMEOUT_MS + 5000) * UINT64_C(1000000));

@@ -1,7 +1,6 @@
 /* What is opened is given back: a thousand times, the same descriptors and the same memory. */
 #include <dirent.h>
 #include <malloc.h>
-#include <sys/wait.h>
 
 #include "common/faults.h"
 
@@ -93,8 +92,8 @@ static void expect_flat(const char *what, amount before, amount after)
            after.heap, before.resident, after.resident, before.maps, after.maps);
     CHECK_NUMBER(after.descriptors, before.descriptors);
     CHECK_NUMBER(after.threads, before.threads);
-    /* Under a byte for each time, and room for what libraries keep. */
-    CHECK_SAYING(after.heap < before.heap + TIMES, "the heap grew");
+    /* The smallest leak is of 32 bytes; the allocator counts what it keeps at hand as in use. */
+    CHECK_SAYING(after.heap < before.heap + 16 * TIMES, "the heap grew");
     CHECK_SAYING(after.maps < before.maps + 20, "maps were left");
     CHECK_SAYING(after.resident < before.resident + 4096, "the process grew");
 }

@@ -250,7 +250,8 @@ static inline void refuse_open(const char *path, kivi_status expected, const cha
     kivi_error *error;
     kivi_status status = try_open(path, &instance, &error, options);
 
-    cr_assert_eq(status, expected, "%d instead of %d: %s", status, expected, error ? error->message : "-");
+    cr_assert_eq(status, expected, "%d instead of %d: %s", status, expected,
+                 error ? error->message : "-");
     cr_assert(error && error->status == expected);
     cr_assert(strstr(error->message, part), "\"%s\" lacks \"%s\"", error->message, part);
     free(error);
@@ -265,8 +266,8 @@ typedef struct taken {
     unsigned deliveries;
 } taken;
 
-static inline kivi_status take_value(kivi_read_vector *vector, kivi_read_item *item, kivi_slice value,
-                                     kivi_slice version)
+static inline kivi_status take_value(kivi_read_vector *vector, kivi_read_item *item,
+                                     kivi_slice value, kivi_slice version)
 {
     taken *self = (taken *)vector;
 
@@ -291,7 +292,8 @@ static inline kivi_status read_one(const kivi_instance *store, kivi_read_item *i
     kivi_error *error = NULL;
     kivi_status status;
 
-    into->vector = (kivi_read_vector){sizeof(kivi_read_vector), sizeof(*item), item, 1, take_value, NULL};
+    into->vector = (kivi_read_vector){
+        sizeof(kivi_read_vector), sizeof(*item), item, 1, take_value, NULL};
     into->deliveries = 0;
     into->size = 0;
     status = lmdb->read(store->handle, NULL, &into->vector, &wait.wait, &error);
@@ -357,8 +359,8 @@ static inline kivi_status add_decimal(kivi_write_vector *vector, kivi_write_item
 static _Thread_local char failure[512];
 static _Thread_local kivi_retryable failure_retryable;
 
-static inline kivi_status write_all(const kivi_instance *store, kivi_write_item *items, size_t count,
-                                    uint32_t flags, uint64_t ms)
+static inline kivi_status write_all(const kivi_instance *store, kivi_write_item *items,
+                                    size_t count, uint32_t flags, uint64_t ms)
 {
     kivi_write_vector vector = {.struct_size = sizeof(vector),
                                 .item_size = sizeof(*items),
@@ -407,8 +409,8 @@ typedef struct scanned {
     char keys[65536]; /* "a b c " */
     size_t used;
     uint64_t count;
-    uint64_t enough;  /* answer END at this pair; 0: never */
-    int64_t ttl_ms;   /* of the last pair */
+    uint64_t enough; /* answer END at this pair; 0: never */
+    int64_t ttl_ms;  /* of the last pair */
     size_t value_size;
     char cursor[4096];
     size_t cursor_size;
@@ -439,7 +441,8 @@ static inline kivi_status scan_cursor(kivi_scan_sink *sink, kivi_slice cursor)
     return KIVI_OK;
 }
 
-static inline kivi_status scan_page(const kivi_instance *store, const kivi_scan_range *range, scanned *into)
+static inline kivi_status scan_page(const kivi_instance *store, const kivi_scan_range *range,
+                                    scanned *into)
 {
     kivi_scan_range copy = *range;
     fixture_wait wait = wait_ms(5000);

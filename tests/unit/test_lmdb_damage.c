@@ -65,8 +65,7 @@ static void expect_failed_write(const kivi_instance *store, kivi_status expected
     cr_assert(strstr(failure, path_of("s")), "%s", failure);
     for (int i = 0; i < 2; i++) {
         cr_assert_eq(items[i].status, KIVI_PENDING);
-        cr_assert_eq(items[i].sent,
-                     expected == KIVI_UNCERTAIN ? KIVI_SENT_WHOLLY : KIVI_SENT_NOTHING);
+        cr_assert_eq(items[i].sent, expected == KIVI_UNCERTAIN ? KIVI_SENT_WHOLLY : KIVI_SENT_NOTHING);
     }
 }
 

@@ -53,8 +53,7 @@ static void raw_end(MDB_txn *txn)
     mdb_env_close(raw_env);
 }
 
-static void raw_put(const char *name, const char *database, const void *key, size_t size,
-                    const char *value)
+static void raw_put(const char *name, const char *database, const void *key, size_t size, const char *value)
 {
     MDB_dbi dbi;
     MDB_txn *txn = raw_begin(name, database, &dbi);

@@ -14,8 +14,8 @@ TestSuite(lmdb_processes, .init = fixture_begin, .fini = fixture_end);
 /* Writes, and stops or dies in the middle of the transaction. */
 static int fatal_signal;
 
-static kivi_status stop_inside(kivi_write_vector *vector, kivi_write_item *item, const kivi_slice *old,
-                               kivi_slice *bytes)
+static kivi_status stop_inside(kivi_write_vector *vector, kivi_write_item *item,
+                               const kivi_slice *old, kivi_slice *bytes)
 {
     kivi_status status = add_decimal(vector, item, old, bytes);
     kill(getpid(), fatal_signal);
@@ -276,7 +276,8 @@ static kivi_status read_nested(nest *from, uint64_t ms)
     kivi_error *error = NULL;
     kivi_status status;
 
-    from->vector = (kivi_read_vector){sizeof(kivi_read_vector), sizeof(item), &item, 1, nest_deliver, NULL};
+    from->vector = (kivi_read_vector){
+        sizeof(kivi_read_vector), sizeof(item), &item, 1, nest_deliver, NULL};
     status = lmdb->read(from->store->handle, NULL, &from->vector, &wait.wait, &error);
     if (status != KIVI_OK)
         cr_assert(strstr(error->message, "max_readers"), "%s", error->message);

@@ -120,7 +120,9 @@ Test(lmdb_scan, forged_cursors_are_refused)
     static const uint8_t long_one[600] = {1};
     scanned page = {.enough = 0};
 
-    range.cursor = kivi_bytes("\x07" "abc", 4);
+    range.cursor = kivi_bytes("\x07"
+                              "abc",
+                              4);
     cr_assert_eq(scan_page(&store, &range, &page), KIVI_INVALID);
     range.cursor = kivi_bytes("\x01", 1);
     cr_assert_eq(scan_page(&store, &range, &page), KIVI_INVALID);
@@ -164,7 +166,12 @@ Test(lmdb_scan, mixtures_of_expiries)
         seed = seed * 1664525 + 1013904223;
         snprintf(key, sizeof(key), "%08x", i * 2654435761u);
         /* Long runs with and without expiries, then single ones. */
-        put(&store, key, "v", i < 300 ? 100 : i < 600 ? 0 : seed >> 30 == 0 ? 0 : seed >> 30 == 1 ? 100 : 900);
+        put(&store, key, "v",
+            i < 300           ? 100
+            : i < 600         ? 0
+            : seed >> 30 == 0 ? 0
+            : seed >> 30 == 1 ? 100
+                              : 900);
         alive += !(i < 300 || (i >= 600 && seed >> 30 == 1));
     }
     atomic_store(&fake_clock, 1700000000500);

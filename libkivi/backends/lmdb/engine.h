@@ -9,12 +9,13 @@
 
 #include <kivi/backend.h>
 
-#define KVI_LMDB_MARK "kivi"   /* the named database of expiries, and the mark that a file is ours */
+#define KVI_LMDB_MARK "kivi" /* the named database of expiries, and the mark that a file is ours */
 #define KVI_LMDB_MARK_SIZE 4
 #define KVI_LMDB_KEY_MAX 511
-#define KVI_LMDB_KEPT 16       /* read transactions kept at hand; more are given back after use */
+#define KVI_LMDB_KEPT 16 /* read transactions kept at hand; more are given back after use */
 #define KVI_LMDB_GATE_NS UINT64_C(100000000)
-#define KVI_LMDB_LOOK_NS UINT64_C(50000000) /* longest wait between two looks at the caller's wait */
+#define KVI_LMDB_LOOK_NS \
+    UINT64_C(50000000) /* longest wait between two looks at the caller's wait */
 
 /* Codes beside LMDB's (below -30000) and errno's (above 0). */
 enum {
@@ -65,18 +66,18 @@ typedef struct kvi_lmdb_env {
     kvi_lmdb_slot *slots;
     unsigned slot_count, kept; /* kept: a power of two, at most slot_count */
     MDB_dbi data;
-    MDB_dbi expiries;  /* 0: there are none yet */
-    atomic_uint gate;  /* 1: no read may begin */
-    atomic_size_t seen; /* transaction id << 1 | whether any expiry exists in it */
+    MDB_dbi expiries;                  /* 0: there are none yet */
+    atomic_uint gate;                  /* 1: no read may begin */
+    atomic_size_t seen;                /* transaction id << 1 | whether any expiry exists in it */
     _Alignas(64) pthread_mutex_t turn; /* the writer of this process */
     struct kvi_lmdb_shared *shared;    /* the writer of all processes */
     int shared_fd;
     pid_t pid;
-    bool broken;   /* LMDB has had a fatal error */
-    bool lost;     /* our places in the lock table are others' now */
-    bool foreign;  /* the file was another program's when it was marked, or is not marked */
-    bool mark_is_foreign; /* a database of that name is there that is not ours */
-    bool unlocked; /* LMDB works without a lock file */
+    bool broken;           /* LMDB has had a fatal error */
+    bool lost;             /* our places in the lock table are others' now */
+    bool foreign;          /* the file was another program's when it was marked, or is not marked */
+    bool mark_is_foreign;  /* a database of that name is there that is not ours */
+    bool unlocked;         /* LMDB works without a lock file */
     bool inherited, whole; /* in a forked child: not ours; and its memory is in order */
     unsigned forking;
     unsigned refs;
@@ -114,8 +115,8 @@ kivi_status kvi_lmdb_gave_up(kivi_error **error, kivi_status status, const char 
 
 /* ---- place.c ---- */
 
-kivi_status kvi_lmdb_names_find(const char *path, const kvi_lmdb_settings *settings, kvi_lmdb_names *names,
-                                kivi_error **error);
+kivi_status kvi_lmdb_names_find(const char *path, const kvi_lmdb_settings *settings,
+                                kvi_lmdb_names *names, kivi_error **error);
 void kvi_lmdb_names_free(kvi_lmdb_names *names);
 /* UNSUPPORTED on a file system that other machines share. */
 kivi_status kvi_lmdb_check_disk(const kvi_lmdb_names *names, kivi_error **error);
@@ -271,7 +272,7 @@ typedef struct kvi_lmdb_pass {
     int64_t now;   /* 0: the clock was not read yet */
     bool expiries; /* some exist */
     bool marked;
-    bool changed;  /* something must be committed */
+    bool changed; /* something must be committed */
     bool replayed;
     uint64_t swept;
 } kvi_lmdb_pass;
@@ -322,8 +323,8 @@ kivi_status kvi_lmdb_read(void *instance, void *session, kivi_read_vector *vecto
                           kivi_error **error);
 kivi_status kvi_lmdb_take(kvi_lmdb_store *store, kivi_read_vector *vector, kivi_wait *wait,
                           kivi_error **error);
-kivi_status kvi_lmdb_write(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
-                           kivi_error **error);
+kivi_status kvi_lmdb_write(void *instance, void *session, kivi_write_vector *vector,
+                           kivi_wait *wait, kivi_error **error);
 kivi_status kvi_lmdb_scan(void *instance, void *session, const kivi_scan_range *range,
                           kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error);
 kivi_status kvi_lmdb_count(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,

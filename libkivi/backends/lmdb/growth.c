@@ -39,8 +39,7 @@ void kvi_lmdb_gate_open(kvi_lmdb_env *env)
 static kivi_status busy(kvi_lmdb_env *env, const char *what, kivi_error **error)
 {
     KVI_LMDB_ERROR(error, KIVI_BUSY, MDB_MAP_FULL, KIVI_RETRY_YES,
-                                      "%s: cannot %s while a read of this process is in progress",
-                                      env->names.data, what);
+                   "%s: cannot %s while a read of this process is in progress", env->names.data, what);
     return KIVI_BUSY;
 }
 
@@ -99,8 +98,7 @@ kivi_status kvi_lmdb_grow(kvi_lmdb_env *env, uint64_t need, kivi_error **error)
     size = next_size(env, need);
     if (!size) {
         KVI_LMDB_ERROR(error, KIVI_NO_MEMORY, ENOMEM, KIVI_RETRY_YES,
-                                      "%s: the map is full, and no address space is left to grow it",
-                                      env->names.data);
+                       "%s: the map is full, and no address space is left to grow it", env->names.data);
         return KIVI_NO_MEMORY;
     }
     if (!kvi_lmdb_gate_close(env))
@@ -134,9 +132,9 @@ kivi_status kvi_lmdb_adopt_mark(kvi_lmdb_env *env, bool create, kivi_error **err
     if (rc != MDB_INCOMPATIBLE)
         return rc == 0 ? KIVI_OK : kvi_lmdb_fail(error, rc, env->names.data, "cannot keep expiries");
     KVI_LMDB_ERROR(error, KIVI_UNSUPPORTED, rc, KIVI_RETRY_NO,
-                                  "%s: no expiries in this file of another program: its key \"%s\" "
-                                  "(or that and 0x00 bytes) is where they would lie",
-                                  env->names.data, KVI_LMDB_MARK);
+                   "%s: no expiries in this file of another program: its key \"%s\" "
+                   "(or that and 0x00 bytes) is where they would lie",
+                   env->names.data, KVI_LMDB_MARK);
     return KIVI_UNSUPPORTED;
 }
 

@@ -41,8 +41,8 @@ typedef struct meta {
 typedef struct inspection {
     int fd;
     uint64_t file_size, page_size, pages; /* pages: whole ones in the file */
-    uint64_t missing;   /* pages that should come after them */
-    uint8_t *free_bits; /* which of those are known to be free */
+    uint64_t missing;                     /* pages that should come after them */
+    uint8_t *free_bits;                   /* which of those are known to be free */
     uint64_t visited;
 } inspection;
 

@@ -37,7 +37,7 @@ static kivi_status folder_make(const char *path, const kvi_lmdb_settings *settin
         mode |= S_IXOTH;
     if (settings->read_only || !settings->create) {
         KVI_LMDB_ERROR(error, KIVI_INVALID, ENOENT, KIVI_RETRY_NO,
-                                      "%s: there is no such directory, and it is not to be made", path);
+                       "%s: there is no such directory, and it is not to be made", path);
         return KIVI_INVALID;
     }
     if (mkdir(path, mode) != 0 && errno != EEXIST)
@@ -98,8 +98,8 @@ out:
     return status;
 }
 
-kivi_status kvi_lmdb_names_find(const char *path, const kvi_lmdb_settings *settings, kvi_lmdb_names *names,
-                                kivi_error **error)
+kivi_status kvi_lmdb_names_find(const char *path, const kvi_lmdb_settings *settings,
+                                kvi_lmdb_names *names, kivi_error **error)
 {
     size_t size = path ? strlen(path) : 0;
     struct stat info;
@@ -108,16 +108,14 @@ kivi_status kvi_lmdb_names_find(const char *path, const kvi_lmdb_settings *setti
 
     memset(names, 0, sizeof(*names));
     if (size == 0) {
-        KVI_LMDB_ERROR(error, KIVI_INVALID, 0, KIVI_RETRY_NO,
-                                      "no path: say lmdb:FILE or lmdb:DIRECTORY/");
+        KVI_LMDB_ERROR(error, KIVI_INVALID, 0, KIVI_RETRY_NO, "no path: say lmdb:FILE or lmdb:DIRECTORY/");
         return KIVI_INVALID;
     }
     there = stat(path, &info) == 0;
     if (!there && errno != ENOENT)
         return kvi_lmdb_fail(error, errno, path, "cannot open");
     if (there && !S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
-        KVI_LMDB_ERROR(error, KIVI_INVALID, 0, KIVI_RETRY_NO,
-                                      "%s: neither a file nor a directory", path);
+        KVI_LMDB_ERROR(error, KIVI_INVALID, 0, KIVI_RETRY_NO, "%s: neither a file nor a directory", path);
         return KIVI_INVALID;
     }
     names->subdir = there ? S_ISDIR(info.st_mode) : path[size - 1] == '/';
@@ -138,7 +136,7 @@ kivi_status kvi_lmdb_names_find(const char *path, const kvi_lmdb_settings *setti
 /* The kind of a FUSE file system, of which only some are remote. */
 static bool fuse_is_remote(const char *folder)
 {
-    static const char *const remote[] = {"sshfs",  "gluster", "ceph",   "s3fs", "rclone", "davfs",
+    static const char *const remote[] = {"sshfs",  "gluster", "ceph",    "s3fs", "rclone", "davfs",
                                          "goofys", "gcsfuse", "curlftp", "nfs",  "smb",    "afp"};
     FILE *mounts = fopen("/proc/self/mountinfo", "re");
     struct stat info;
@@ -168,12 +166,13 @@ kivi_status kvi_lmdb_check_disk(const kvi_lmdb_names *names, kivi_error **error)
     static const struct {
         uint32_t magic;
         const char *name;
-    } remote[] = {{NFS_SUPER_MAGIC, "NFS"},  {SMB_SUPER_MAGIC, "SMB"},   {0xFF534D42, "CIFS"},
-                  {0xFE534D42, "SMB2"},      {V9FS_MAGIC, "9p"},         {AFS_SUPER_MAGIC, "AFS"},
-                  {0x6B414653, "AFS"},       {CODA_SUPER_MAGIC, "Coda"}, {0x564C, "NCP"},
-                  {0x0BD00BD0, "Lustre"},    {0x47504653, "GPFS"},       {0x00C36400, "Ceph"},
-                  {OCFS2_SUPER_MAGIC, "OCFS2"}, {0x01161970, "GFS2"},    {0x20030528, "OrangeFS"},
-                  {0x786F4256, "vboxsf"}};
+    } remote[] = {
+        {NFS_SUPER_MAGIC, "NFS"},     {SMB_SUPER_MAGIC, "SMB"},   {0xFF534D42, "CIFS"},
+        {0xFE534D42, "SMB2"},         {V9FS_MAGIC, "9p"},         {AFS_SUPER_MAGIC, "AFS"},
+        {0x6B414653, "AFS"},          {CODA_SUPER_MAGIC, "Coda"}, {0x564C, "NCP"},
+        {0x0BD00BD0, "Lustre"},       {0x47504653, "GPFS"},       {0x00C36400, "Ceph"},
+        {OCFS2_SUPER_MAGIC, "OCFS2"}, {0x01161970, "GFS2"},       {0x20030528, "OrangeFS"},
+        {0x786F4256, "vboxsf"}};
     struct statfs disk;
     const char *name = NULL;
 
@@ -187,7 +186,6 @@ kivi_status kvi_lmdb_check_disk(const kvi_lmdb_names *names, kivi_error **error)
     if (!name)
         return KIVI_OK;
     KVI_LMDB_ERROR(error, KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO,
-                                  "%s: lies on a network file system (%s), where LMDB loses data",
-                                  names->data, name);
+                   "%s: lies on a network file system (%s), where LMDB loses data", names->data, name);
     return KIVI_UNSUPPORTED;
 }

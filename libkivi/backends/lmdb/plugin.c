@@ -11,12 +11,14 @@
 
 const kivi_host *kvi_lmdb_host;
 
-#define OPTION(name, type, text, least, most, help)                                                \
-    {sizeof(kivi_option_info), 0, name, type, text, NULL, NULL, least, most, help}
+#define OPTION(name, type, text, least, most, help)                                  \
+    {                                                                                \
+        sizeof(kivi_option_info), 0, name, type, text, NULL, NULL, least, most, help \
+    }
 
 static const kivi_option_info options[] = {
-    {sizeof(kivi_option_info), KIVI_OPTION_REQUIRED, "path", KIVI_OPTION_STRING, NULL, NULL, NULL, 0, 0,
-     "a file, or a directory that holds data.mdb and lock.mdb (one that ends in '/' is made)"},
+    {sizeof(kivi_option_info), KIVI_OPTION_REQUIRED, "path", KIVI_OPTION_STRING, NULL, NULL, NULL,
+     0, 0, "a file, or a directory that holds data.mdb and lock.mdb (one that ends in '/' is made)"},
     OPTION("sync", KIVI_OPTION_BOOL, "true", 0, 0,
            "acknowledged means on disk; false: a power cut may damage the file"),
     OPTION("read_only", KIVI_OPTION_BOOL, "false", 0, 0, "only read; writes answer DENIED"),
@@ -41,13 +43,13 @@ static kivi_status read_mode(const kivi_config *config, mode_t *mode, kivi_error
         *mode = (mode_t)value;
         return KIVI_OK;
     }
-    KVI_LMDB_ERROR(error, KIVI_INVALID, 0, KIVI_RETRY_NO,
-                   "mode: octal permissions that let the owner read and write, such as 0600 or 0664");
+    KVI_LMDB_ERROR(
+        error, KIVI_INVALID, 0, KIVI_RETRY_NO,
+        "mode: octal permissions that let the owner read and write, such as 0600 or 0664");
     return KIVI_INVALID;
 }
 
-static kivi_status read_settings(const kivi_config *config, kvi_lmdb_settings *settings,
-                                 kivi_error **error)
+static kivi_status read_settings(const kivi_config *config, kvi_lmdb_settings *settings, kivi_error **error)
 {
     uint64_t page = 4096, map_size = (uint64_t)kvi_lmdb_host->option_int(config, "map_size");
 
@@ -103,8 +105,8 @@ static kivi_status store_open(const kivi_config *config, kivi_wait *wait, kivi_i
         return kvi_lmdb_fail(error, ENOMEM, "lmdb", "cannot open");
     store->sweep = (unsigned)kvi_lmdb_host->option_int(config, "sweep");
     store->reporter = kvi_lmdb_host->reporter(config);
-    status = kvi_lmdb_env_get(kvi_lmdb_host->option_text(config, "path"), &settings, wait, &store->env,
-                              error);
+    status = kvi_lmdb_env_get(kvi_lmdb_host->option_text(config, "path"), &settings, wait,
+                              &store->env, error);
     if (status != KIVI_OK) {
         free(store);
         return status;

@@ -86,8 +86,7 @@ static kvi_lmdb_env *find(const struct stat *data, const struct stat *lock)
 static bool is_inherited(const struct stat *info)
 {
     for (const kvi_lmdb_env *env = inherited_envs; env; env = env->next)
-        if (env->device == info->st_dev &&
-            (env->inode == info->st_ino || env->lock_inode == info->st_ino))
+        if (env->device == info->st_dev && (env->inode == info->st_ino || env->lock_inode == info->st_ino))
             return true;
     return false;
 }
@@ -119,21 +118,23 @@ static kivi_status find_open(const kvi_lmdb_names *names, const kvi_lmdb_setting
         return why ? refuse(error, names->data, why) : KIVI_OK;
     }
     if (find(NULL, has_lock ? &lock : NULL))
-        return refuse(error, names->data,
-                      "the file was replaced or removed while this process has it open; close it first");
+        return refuse(
+            error, names->data,
+            "the file was replaced or removed while this process has it open; close it first");
     if (has_data && !is_inherited(&data) &&
         kvi_lmdb_is_mapped(names->data, data.st_dev, data.st_ino, NULL))
         return refuse(error, names->data,
                       "something else in this process has the file open; LMDB cannot stand that");
     if (has_lock && !is_inherited(&lock) &&
         kvi_lmdb_is_mapped(names->lock, lock.st_dev, lock.st_ino, NULL))
-        return refuse(error, names->lock,
-                      "something else in this process has the lock file open; LMDB cannot stand that");
+        return refuse(
+            error, names->lock,
+            "something else in this process has the lock file open; LMDB cannot stand that");
     return KIVI_OK;
 }
 
-static kivi_status open_new(kvi_lmdb_names *names, const kvi_lmdb_settings *settings, kivi_wait *wait,
-                            kvi_lmdb_env **opened, kivi_error **error)
+static kivi_status open_new(kvi_lmdb_names *names, const kvi_lmdb_settings *settings,
+                            kivi_wait *wait, kvi_lmdb_env **opened, kivi_error **error)
 {
     const char *outer = opening;
     kvi_lmdb_env *env;

@@ -5,10 +5,11 @@
 
 #include "engine.h"
 
-#define CURSOR_TAG 1     /* first byte of our cursors: the last key follows */
-#define PAGE_BYTES 4096  /* of LMDB nearly everywhere; elsewhere a part of a page is fetched, or several */
+#define CURSOR_TAG 1 /* first byte of our cursors: the last key follows */
+#define PAGE_BYTES \
+    4096 /* of LMDB nearly everywhere; elsewhere a part of a page is fetched, or several */
 #define LINE_BYTES 64
-#define LOOK_EVERY 1024  /* pairs passed between two looks at the caller's wait */
+#define LOOK_EVERY 1024 /* pairs passed between two looks at the caller's wait */
 
 /* A walk within one read transaction. */
 typedef struct walk {
@@ -26,7 +27,7 @@ typedef struct walk {
     bool record_begun;
     kivi_wait *wait;
     uint64_t passed;
-    uintptr_t page;     /* of the file's map, which it stands on; 0: none yet */
+    uintptr_t page; /* of the file's map, which it stands on; 0: none yet */
 } walk;
 
 /*
@@ -91,15 +92,13 @@ static int judge(walk *at)
 static bool has_prefix(const walk *at)
 {
     return at->name.size >= at->prefix.size &&
-           (at->prefix.size == 0 ||
-            memcmp(at->name.data, at->prefix.data, at->prefix.size) == 0);
+           (at->prefix.size == 0 || memcmp(at->name.data, at->prefix.data, at->prefix.size) == 0);
 }
 
 /* Whether the key lies before all that have the prefix: it does when it is a part of it. */
 static bool is_before(const walk *at)
 {
-    return at->name.size < at->prefix.size &&
-           memcmp(at->name.data, at->prefix.data, at->name.size) == 0;
+    return at->name.size < at->prefix.size && memcmp(at->name.data, at->prefix.data, at->name.size) == 0;
 }
 
 /* Goes on until it stands on a live pair: 0, MDB_NOTFOUND at the end. `*status`: the wait is over. */
@@ -144,8 +143,7 @@ static int walk_first(walk *at, kivi_slice behind, kivi_status *status)
         at->key = prefix;
         if (at->prefix.size > KVI_LMDB_KEY_MAX)
             return MDB_NOTFOUND;
-        rc = mdb_cursor_get(at->pairs, &at->key, &at->value,
-                            at->prefix.size ? MDB_SET_RANGE : MDB_FIRST);
+        rc = mdb_cursor_get(at->pairs, &at->key, &at->value, at->prefix.size ? MDB_SET_RANGE : MDB_FIRST);
         return settle(at, rc, status);
     }
     if (!kvi_lmdb_key_make(behind, at->slot->marked, &from)) {
@@ -225,8 +223,8 @@ static kivi_status give_cursor(kivi_slice last, kivi_scan_sink *sink)
 }
 
 /* Gives the pairs of one page, and the cursor when more follow. */
-static kivi_status page(walk *at, const kivi_scan_range *range, kivi_slice behind, kivi_scan_sink *sink,
-                        kivi_error **error)
+static kivi_status page(walk *at, const kivi_scan_range *range, kivi_slice behind,
+                        kivi_scan_sink *sink, kivi_error **error)
 {
     kivi_status status = KIVI_OK;
     kivi_slice last = {NULL, 0};
@@ -249,8 +247,7 @@ static kivi_status page(walk *at, const kivi_scan_range *range, kivi_slice behin
     }
     if (status != KIVI_OK)
         return kvi_lmdb_gave_up(error, status, at->env->names.data, "scanning");
-    return rc == MDB_NOTFOUND ? KIVI_OK
-                              : kvi_lmdb_fail(error, rc, at->env->names.data, "cannot scan");
+    return rc == MDB_NOTFOUND ? KIVI_OK : kvi_lmdb_fail(error, rc, at->env->names.data, "cannot scan");
 }
 
 /* What a walk does, between its begin and its end. */
@@ -342,8 +339,7 @@ static kivi_status run_count(walk *at, walk_task *task, kivi_error **error)
         task->count++;
     if (status != KIVI_OK)
         return kvi_lmdb_gave_up(error, status, at->env->names.data, "counting");
-    return rc == MDB_NOTFOUND ? KIVI_OK
-                              : kvi_lmdb_fail(error, rc, at->env->names.data, "cannot count");
+    return rc == MDB_NOTFOUND ? KIVI_OK : kvi_lmdb_fail(error, rc, at->env->names.data, "cannot count");
 }
 
 kivi_status kvi_lmdb_count(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,

@@ -11,16 +11,15 @@ static kivi_read_item *item_at(const kivi_read_vector *vector, size_t index)
     return (kivi_read_item *)((char *)vector->items + index * vector->item_size);
 }
 
-static void item_fail(const kvi_lmdb_pass *pass, kivi_read_item *item, kivi_status status,
-                      const char *why)
+static void item_fail(const kvi_lmdb_pass *pass, kivi_read_item *item, kivi_status status, const char *why)
 {
     item->status = status;
     item->error = kvi_lmdb_host->error(status, 0, KIVI_RETRY_NO, "%s: %s", pass->env->names.data, why);
 }
 
 /* Delivers, and does what comes then. A delivery that is refused leaves the key as it is. */
-static int take_found(kvi_lmdb_pass *pass, kivi_read_vector *vector, kivi_read_item *item, MDB_val *key,
-                      const kvi_lmdb_found *found)
+static int take_found(kvi_lmdb_pass *pass, kivi_read_vector *vector, kivi_read_item *item,
+                      MDB_val *key, const kvi_lmdb_found *found)
 {
     kivi_slice value = kivi_bytes(found->value.mv_data, found->value.mv_size);
     int64_t ttl_ms = item->ttl_ms;
@@ -67,7 +66,8 @@ static int take_one(kvi_lmdb_pass *pass, const take_work *work, kivi_read_item *
     rc = take_found(pass, work->vector, item, &key.stored, &found);
     /* What is left after a touch is what was asked for, else what there was before. */
     if (rc == 0 && item->want & KIVI_WANT_EXPIRY && item->then != KIVI_THEN_TOUCH)
-        item->ttl_ms = found.expiry_ms ? kvi_lmdb_ttl_left(found.expiry_ms, kvi_lmdb_now(pass)) : KIVI_TTL_NONE;
+        item->ttl_ms = found.expiry_ms ? kvi_lmdb_ttl_left(found.expiry_ms, kvi_lmdb_now(pass))
+                                       : KIVI_TTL_NONE;
     return rc;
 }
 

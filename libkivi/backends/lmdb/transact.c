@@ -68,9 +68,10 @@ static int attempt(kvi_lmdb_pass *pass, kvi_lmdb_work *work, bool *uncertain)
 
 static kivi_status tell_uncertain(const kvi_lmdb_env *env, int rc, kivi_error **error)
 {
-    KVI_LMDB_ERROR(error, KIVI_UNCERTAIN, rc, KIVI_RETRY_IF_IDEMPOTENT,
-                   "%s: the last step of a commit failed: readers do not see it, but it may be on disk",
-                   env->names.data);
+    KVI_LMDB_ERROR(
+        error, KIVI_UNCERTAIN, rc, KIVI_RETRY_IF_IDEMPOTENT,
+        "%s: the last step of a commit failed: readers do not see it, but it may be on disk",
+        env->names.data);
     return KIVI_UNCERTAIN;
 }
 

@@ -77,8 +77,7 @@ static kivi_status judge(const kivi_write_item *item, const kvi_lmdb_found *foun
 }
 
 /* When the value that an item leaves behind expires. */
-static int64_t expiry_after(kvi_lmdb_pass *pass, const kivi_write_item *item,
-                            const kvi_lmdb_found *found)
+static int64_t expiry_after(kvi_lmdb_pass *pass, const kivi_write_item *item, const kvi_lmdb_found *found)
 {
     bool keeps = item->ttl_ms == KIVI_TTL_KEEP || item->kind == KIVI_OP_INCREMENT;
 
@@ -87,8 +86,8 @@ static int64_t expiry_after(kvi_lmdb_pass *pass, const kivi_write_item *item,
     return item->ttl_ms > 0 ? kvi_lmdb_now(pass) + item->ttl_ms : 0;
 }
 
-static int increment(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item *item, MDB_val *key,
-                     const kvi_lmdb_found *found)
+static int increment(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item *item,
+                     MDB_val *key, const kvi_lmdb_found *found)
 {
     kivi_slice old = kivi_bytes(found->value.mv_data, found->value.mv_size), bytes;
     int64_t expiry_ms = expiry_after(pass, item, found);
@@ -98,8 +97,8 @@ static int increment(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_
 }
 
 /* Does what an item says; `found` is empty for a blind one. */
-static int apply(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item *item, MDB_val *key,
-                 const kvi_lmdb_found *found)
+static int apply(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item *item,
+                 MDB_val *key, const kvi_lmdb_found *found)
 {
     kivi_slice value = kivi_bytes(found->value.mv_data, found->value.mv_size);
     bool existed;
@@ -262,8 +261,8 @@ static void undo(kvi_lmdb_work *base, bool uncertain)
     }
 }
 
-kivi_status kvi_lmdb_write(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
-                           kivi_error **error)
+kivi_status kvi_lmdb_write(void *instance, void *session, kivi_write_vector *vector,
+                           kivi_wait *wait, kivi_error **error)
 {
     vector_work work = {.work = {.run = run, .undo = undo}, .vector = vector};
 

@@ -24,7 +24,7 @@
 struct kvi_lmdb_shared {
     char magic[8];
     uint32_t version;
-    uint32_t word;          /* bytes of a pointer, in the processes that can use it */
+    uint32_t word; /* bytes of a pointer, in the processes that can use it */
     uint32_t mutex_size;
     uint32_t reserved;
     uint64_t pid_namespace; /* inode number: process ids mean the same to all users */
@@ -126,8 +126,7 @@ static bool is_held(int fd)
 }
 
 /* Holds the file: `*alone` exclusively, else shared with others who made it. */
-static kivi_status hold_either(kvi_lmdb_env *env, int fd, bool *alone, kivi_wait *wait,
-                               kivi_error **error)
+static kivi_status hold_either(kvi_lmdb_env *env, int fd, bool *alone, kivi_wait *wait, kivi_error **error)
 {
     for (;;) {
         int rc = hold(fd, F_WRLCK);
@@ -275,8 +274,7 @@ static int take(kvi_lmdb_env *env, bool all, uint64_t until)
 
 static kivi_status gave_up(kvi_lmdb_env *env, kivi_status status, kivi_error **error)
 {
-    int64_t holder =
-        env->shared ? atomic_load_explicit(&env->shared->holder, memory_order_relaxed) : 0;
+    int64_t holder = env->shared ? atomic_load_explicit(&env->shared->holder, memory_order_relaxed) : 0;
     char text[64];
 
     if (holder == env->pid || holder == 0)

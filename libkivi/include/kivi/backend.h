@@ -11,7 +11,12 @@
  *   that cannot be stepped. It asks kivi_wait_check() at least every 50 ms and on EINTR where it waits, and
  *   returns at once when that is not KIVI_OK.
  * - stepped (no flag): nothing ever blocks. A verb begins, answers KIVI_PENDING, and step() goes on when
- *   the descriptor it named is ready; items are completed one by one as replies arrive.
+ *   the descriptor it named is ready; items are completed one by one as replies arrive. Connecting is a
+ *   part of the first verb. Whoever waits drives: each function of a session may come from another
+ *   thread, never two at once.
+ *
+ * An `error` of a function below is never NULL and points to NULL; a function that answers a failure puts
+ * an error there, else leaves it alone. OK, NOT_FOUND, CONDITION, END and PENDING have none.
  */
 #ifndef KIVI_BACKEND_H
 #define KIVI_BACKEND_H
@@ -35,13 +40,15 @@ typedef struct kivi_config kivi_config; /**< the options of the store being open
 /* ---- Waiting -------------------------------------------------------------------------------------- */
 
 /**
- * How long a verb may take and whether it should still go on. Valid during the verb only. Nothing in it is
+ * How long a verb may take and whether it should still go on. Valid while the function that was given it
+ * runs, and on its thread: a stepped verb does not keep it, its waiting is the core's. Nothing in it is
  * computed before it is asked for: a verb that does not wait reads no clock.
  */
 typedef struct kivi_wait {
     uint32_t struct_size;
     uint32_t flags;
-    /** CLOCK_MONOTONIC time in ns at which the verb must have ended; UINT64_MAX: none. */
+    /** CLOCK_MONOTONIC time in ns at which the verb must have ended; UINT64_MAX: none. Somewhat beyond the
+     *  leading caller's own deadline where the vector serves others as well. */
     uint64_t (*deadline)(struct kivi_wait *wait);
     /** KIVI_OK: go on. Else the status (TIMEOUT, INTERRUPTED, CLOSED) with which to end at once. May run code of
      *  the caller's language: ask it with no lock held that another call could need. */
@@ -58,11 +65,14 @@ static inline kivi_status kivi_wait_check(kivi_wait *wait)
     return wait->check(wait);
 }
 
-/** What a pending session waits for. The core fills in struct_size and -1, 0, -1 before it asks. */
+/**
+ * What a pending session waits for. The core fills in struct_size and -1, 0, -1 before it asks. A session on
+ * which nothing gets ready for the store's `io_timeout` is closed, also one that waits for time alone.
+ */
 typedef struct kivi_poll {
     uint32_t struct_size;
-    int32_t fd;         /**< a descriptor for poll(2), -1: only the time counts */
-    uint32_t events;    /**< POLLIN, POLLOUT */
+    int32_t fd; /**< a descriptor for poll(2), an epoll one where there are several; -1: only the time counts */
+    uint32_t events; /**< POLLIN, POLLOUT */
     uint32_t reserved;
     int64_t timeout_ns; /**< step again after so long whatever happens; negative: no such time */
 } kivi_poll;
@@ -72,43 +82,57 @@ typedef struct kivi_poll {
 enum {
     KIVI_WANT_VALUE = 1 << 0,  /**< deliver the value */
     KIVI_WANT_EXPIRY = 1 << 1, /**< answer ttl_ms */
-    KIVI_WANT_VERSION = 1 << 2 /**< deliver the version, if it is something else than the stored bytes */
+    KIVI_WANT_VERSION = 1 << 2 /**< deliver the version, or the value where the stored bytes are the version */
 };
 
-typedef enum kivi_then { KIVI_THEN_NOTHING = 0, KIVI_THEN_DELETE = 1, KIVI_THEN_TOUCH = 2 } kivi_then;
+typedef enum kivi_then {
+    KIVI_THEN_NOTHING = 0,
+    KIVI_THEN_DELETE = 1,
+    KIVI_THEN_TOUCH = 2
+} kivi_then;
 
 /**
  * How much of an item has left this process. Decides between TIMEOUT and UNCERTAIN, and who may retry.
- * A stepped backend keeps it up to date. From SENT_WHOLLY on it reads nothing more through the slices of
- * the item: their owner may be gone. A blocking backend may leave NOTHING in items of a vector that had no
- * effect; anything else of a write that did not complete is answered as KIVI_UNCERTAIN.
+ * A stepped backend keeps it up to date; all items of an atomic vector have the same. From SENT_WHOLLY on, and
+ * once an item has its status, nothing more is read through the slices of the item: their owner may be gone.
+ * A blocking backend may leave NOTHING in items of a vector that had no effect; anything else of a write that was
+ * cut off is answered as KIVI_UNCERTAIN, unless the error says KIVI_RETRY_YES or LATER (nothing was applied).
  */
-typedef enum kivi_sent { KIVI_SENT_NOTHING = 0, KIVI_SENT_PARTLY = 1, KIVI_SENT_WHOLLY = 2 } kivi_sent;
+typedef enum kivi_sent {
+    KIVI_SENT_NOTHING = 0,
+    KIVI_SENT_PARTLY = 1,
+    KIVI_SENT_WHOLLY = 2
+} kivi_sent;
 
 /** One key to read. With `want` 0 only its presence is asked. */
 typedef struct kivi_read_item {
     kivi_slice key;
     uint32_t want;
-    int32_t then;    /**< kivi_then, in one step with the reading */
-    int64_t ttl_ms;  /**< THEN_TOUCH: new TTL, KIVI_TTL_NONE persists. Answer of WANT_EXPIRY: ms left, or KIVI_TTL_NONE */
+    int32_t then; /**< kivi_then, in one step with the reading */
+    /** THEN_TOUCH: new TTL, KIVI_TTL_NONE persists. Answer of WANT_EXPIRY: ms left (at least 1), or KIVI_TTL_NONE. */
+    int64_t ttl_ms;
     /* answers */
-    kivi_status status; /**< KIVI_PENDING until complete: OK, NOT_FOUND, or a failure of this item */
-    int32_t sent;       /**< kivi_sent */
-    kivi_error *error;  /**< set by a failed item, from kivi_host.error; the core frees it */
-    void *tag;          /**< the core's */
+    kivi_status status; /**< KIVI_PENDING until complete: OK, NOT_FOUND, or a failure of this item. Set last */
+    int32_t sent; /**< kivi_sent */
+    /** Set by a failed item, from kivi_host.error; the core frees it. Without one the core finds words of its own,
+     *  and takes the failure for final. */
+    kivi_error *error;
+    void *tag; /**< the core's */
 } kivi_read_item;
 
 /**
- * Keys to read: each once, sorted by bytes. Step by `item_size`. A backend delivers a value (while it lies
- * in the client library's memory) before it sets the item's status; a deliver that does not answer
- * KIVI_OK ends the item with that status.
+ * Keys to read: each once, sorted by bytes. Step by `item_size` (kivi_read_item_at). Vector and items stay until
+ * the verb has answered or its session is closed. A backend delivers a value, once, while it lies in the client
+ * library's memory, and then sets the item's status; a deliver that does not answer KIVI_OK ends the item with
+ * that status. What expired is NOT_FOUND. deliver only copies, but for KIVI_BACKEND_IN_PLACE.
  */
 typedef struct kivi_read_vector {
     uint32_t struct_size;
     uint32_t item_size;
     kivi_read_item *items;
     size_t count;
-    /** Hands over a value and version (empty: the version is the stored bytes). Not called with only presence or expiry asked. */
+    /** Hands over a value and version (empty: the version is the stored bytes) of an item with WANT_VALUE or WANT_VERSION,
+     *  on the thread of the verb or step. */
     kivi_status (*deliver)(struct kivi_read_vector *vector, kivi_read_item *item, kivi_slice value,
                            kivi_slice version);
     void *owner; /**< the core's */
@@ -122,34 +146,43 @@ static inline kivi_read_item *kivi_read_item_at(const kivi_read_vector *vector, 
 
 /* ---- Writing -------------------------------------------------------------------------------------- */
 
-/** One key to write. */
+/**
+ * One key to write. The condition is judged first (CONDITION: nothing is written, a TOUCH or DELETE of a missing
+ * key with KIVI_IF_PRESENT as well); then a TOUCH of a missing key is NOT_FOUND, a DELETE of one is OK. An
+ * expired key is a missing one. EQUAL and VERSION of a missing key do not hold.
+ */
 typedef struct kivi_write_item {
     kivi_slice key;
-    int32_t kind;      /**< kivi_op_kind */
+    int32_t kind; /**< kivi_op_kind; INCREMENT only with KIVI_BACKEND_INCREMENTS, then ALWAYS and never atomic */
     int32_t condition; /**< kivi_condition */
     kivi_slice value;
     kivi_slice expected;
-    int64_t ttl_ms; /**< above 0, KIVI_TTL_NONE or KIVI_TTL_KEEP; INCREMENT: only when it creates the key */
+    /** SET: above 0, KIVI_TTL_NONE or KIVI_TTL_KEEP; TOUCH: above 0 or NONE; INCREMENT: the same, for a key that it creates. */
+    int64_t ttl_ms;
     int64_t by;     /**< INCREMENT: the sum of all that are combined in this item */
     uint32_t flags; /**< KIVI_OP_WANT_EXISTED */
     /* answers */
     int32_t sent;       /**< kivi_sent */
-    kivi_status status; /**< KIVI_PENDING until complete: OK, NOT_FOUND (TOUCH), CONDITION, ABORTED, or a failure */
-    int32_t existed;    /**< WANT_EXISTED: 0 or 1 */
+    kivi_status status; /**< KIVI_PENDING until complete: OK, NOT_FOUND (TOUCH), CONDITION, ABORTED, or a failure. Set last */
+    int32_t existed;    /**< WANT_EXISTED: whether the key was there, 0 or 1; else not looked at */
     int64_t integer;    /**< INCREMENT: the sum now stored */
-    kivi_error *error;  /**< set by a failed item; the core frees it */
+    kivi_error *error;  /**< as of a kivi_read_item */
     void *tag;          /**< the core's */
 } kivi_write_item;
 
 enum {
-    KIVI_VECTOR_ATOMIC = 1 << 0 /**< all or nothing; conditions judged on the state before */
+    /** All or nothing, conditions judged on the state before. One that does not hold: it says CONDITION, all others
+     *  ABORTED, the verb OK. The core never cuts such a vector (`atomic_max` and `max_bytes` bound it): either every
+     *  item has its answer or none, no leftovers. */
+    KIVI_VECTOR_ATOMIC = 1 << 0
 };
 
 /**
  * Keys to write: each once, sorted by bytes. An item that fails does so alone; a backend whose vector is
  * one statement or transaction that was refused whole for the sake of some item answers the verb with that
  * failure, KIVI_RETRY_YES and every status still KIVI_PENDING: the core halves the vector until the culprit
- * is alone. For a refusal that no halving can mend (disk full, KIVI_IO; busy, KIVI_BUSY; see the verbs) it does not.
+ * is alone. It does not for a refusal that no halving can mend: KIVI_IO, KIVI_NO_MEMORY and what is
+ * transient (BUSY, UNAVAILABLE, TIMEOUT, INTERRUPTED). Vector and items stay as those of a read do.
  */
 typedef struct kivi_write_vector {
     uint32_t struct_size;
@@ -177,21 +210,24 @@ static inline kivi_write_item *kivi_write_item_at(const kivi_write_vector *vecto
 
 /* ---- Scanning ------------------------------------------------------------------------------------- */
 
-/** One page of a scan over stored keys. */
+/** One page of a scan over stored keys. Expired pairs do not count and are not given. */
 typedef struct kivi_scan_range {
     uint32_t struct_size;
-    uint32_t flags;     /**< KIVI_SCAN_KEYS, KIVI_SCAN_WANT_EXPIRY */
-    kivi_slice prefix;  /**< stored bytes that keys begin with */
-    kivi_slice after;   /**< only keys beyond it; given only to backends whose order is bytes */
-    kivi_slice cursor;  /**< the backend's own bytes from the page before; empty: the beginning */
-    uint64_t limit;     /**< pairs, at least 1 */
+    uint32_t flags;    /**< KIVI_SCAN_KEYS, KIVI_SCAN_WANT_EXPIRY */
+    kivi_slice prefix; /**< stored bytes that keys begin with */
+    kivi_slice after; /**< only keys beyond it; given only to backends whose order is bytes, and without a cursor */
+    /** The backend's own bytes from the page before, perhaps in another process; empty: the beginning. KIVI_INVALID where
+     *  they are none of its own. */
+    kivi_slice cursor;
+    uint64_t limit; /**< at most so many pairs, at least 1; a page may have fewer, or none */
 } kivi_scan_range;
 
-/** Where a page goes. Both calls copy what they are given. */
+/** Where a page goes. Both calls only copy what they are given: a lock may be held. */
 typedef struct kivi_scan_sink {
     uint32_t struct_size;
     uint32_t reserved;
-    /** One pair; `ttl_ms` KIVI_TTL_NONE when it never expires. KIVI_END: enough, give the cursor behind this pair and return OK. Other failures end the verb. */
+    /** One pair; `value` empty with KIVI_SCAN_KEYS, `ttl_ms` KIVI_TTL_NONE when it never expires or was not asked for.
+     *  KIVI_END: enough, give the cursor behind this pair (none, where it was the last) and return OK. Failures end the verb. */
     kivi_status (*pair)(struct kivi_scan_sink *sink, kivi_slice key, kivi_slice value, int64_t ttl_ms);
     /** Where the next page begins; not called when the scan is complete. At most 4 KiB. */
     kivi_status (*cursor)(struct kivi_scan_sink *sink, kivi_slice cursor);
@@ -203,14 +239,14 @@ typedef struct kivi_scan_sink {
 /** Which keys a store cannot hold as they are; the core escapes them. Zeroed: all fit. */
 typedef struct kivi_escape {
     uint32_t struct_size;
-    uint32_t rules;             /**< KIVI_ESCAPE_* */
-    uint8_t bytes[32];          /**< a bit for each byte value that is always escaped: bytes[b / 8] >> (b % 8) & 1 */
+    uint32_t rules; /**< KIVI_ESCAPE_* */
+    uint8_t bytes[32]; /**< a bit for each byte value that is always escaped: bytes[b / 8] >> (b % 8) & 1 */
     const char *reserved_prefix; /**< keys that begin so get their first byte escaped; NULL: none */
 } kivi_escape;
 
 enum {
-    KIVI_ESCAPE_UTF8 = 1 << 0,          /**< what is outside well-formed UTF-8 is escaped */
-    KIVI_ESCAPE_PATH = 1 << 1,          /**< a leading '/', '/' after '/', and the dots of segments "." and ".." */
+    KIVI_ESCAPE_UTF8 = 1 << 0, /**< what is outside well-formed UTF-8 is escaped */
+    KIVI_ESCAPE_PATH = 1 << 1, /**< a leading '/', '/' after '/', and the dots of segments "." and ".." */
     KIVI_ESCAPE_OUTER_SPACE = 1 << 2,   /**< a leading and a trailing space */
     KIVI_ESCAPE_TRAILING_SPACE = 1 << 3 /**< a trailing space */
 };
@@ -222,82 +258,100 @@ typedef enum kivi_layout {
 } kivi_layout;
 
 enum {
-    KIVI_BACKEND_BLOCKING = 1 << 0,       /**< verbs block; else they are stepped */
-    KIVI_BACKEND_SHARED_READS = 1 << 1,   /**< read and scan with a null session, from many threads at once (blocking only) */
-    KIVI_BACKEND_IN_PLACE = 1 << 2,       /**< delivered values may be looked at for long, by code that calls the store */
-    KIVI_BACKEND_INCREMENTS = 1 << 3,     /**< write does KIVI_OP_INCREMENT; else the core emulates it by conditions */
-    KIVI_BACKEND_TAKES = 1 << 4,          /**< read does THEN_DELETE and THEN_TOUCH; else the core emulates them by versions */
-    KIVI_BACKEND_GROUP_COMMIT = 1 << 5,   /**< a write vector is dear whatever its size: the leader may wait for others to join */
-    KIVI_BACKEND_FORK_REFUSED = 1 << 6,   /**< a child answers KIVI_FORKED: the engine cannot be had twice */
-    KIVI_BACKEND_FORK_PRIVATE = 1 << 7    /**< a child goes on with its own copy of the instance and its sessions are closed as usual */
+    KIVI_BACKEND_BLOCKING = 1 << 0, /**< verbs block; else they are stepped */
+    /** read and scan with a null session, from many threads at once; a read with a `then` has a session (blocking only) */
+    KIVI_BACKEND_SHARED_READS = 1 << 1,
+    /** with SHARED_READS: delivered values may be looked at for long, by code that calls the store: no lock is held then */
+    KIVI_BACKEND_IN_PLACE = 1 << 2,
+    KIVI_BACKEND_INCREMENTS = 1 << 3, /**< write does KIVI_OP_INCREMENT; else the core emulates it by conditions */
+    KIVI_BACKEND_TAKES = 1 << 4, /**< read does THEN_DELETE and THEN_TOUCH; else the core emulates them by versions */
+    KIVI_BACKEND_GROUP_COMMIT = 1 << 5, /**< a write vector is dear whatever its size: the leader may wait for others to join */
+    KIVI_BACKEND_FORK_REFUSED = 1 << 6, /**< a child answers KIVI_FORKED: the engine cannot be had twice */
+    KIVI_BACKEND_FORK_PRIVATE = 1 << 7 /**< a child goes on with its copy of the instance (no abandon); sessions are abandoned */
 };
 
-/** What open answers. */
+/** What open answers; zeroed but for the struct_size of itself and what it holds. */
 typedef struct kivi_instance {
     uint32_t struct_size;
-    uint32_t flags;       /**< KIVI_BACKEND_* */
-    void *handle;         /**< given to every function below; two opens may answer the same, counted, engine */
-    int32_t layout;       /**< kivi_layout */
-    uint32_t max_lanes;   /**< sessions the engine can use at once; 0: any. 1 for single-writer engines */
-    uint64_t max_items;   /**< items of a vector; 0: any */
-    uint64_t max_bytes;   /**< bytes of keys and values of a vector; 0: any */
+    uint32_t flags; /**< KIVI_BACKEND_* */
+    void *handle; /**< given to every function below; two opens may answer the same, counted, engine */
+    int32_t layout; /**< kivi_layout */
+    /** Sessions the engine can use at once; 0: any. 1 for single-writer engines. (Where the user does not set `lanes`, 1 if
+     *  the capabilities say `local`, else 8.) */
+    uint32_t max_lanes;
+    uint64_t max_items; /**< items of a vector, not less than atomic_max; 0: any */
+    uint64_t max_bytes; /**< bytes of keys, values and expected bytes of a vector; one larger item comes alone; 0: any */
     uint64_t max_stored_key; /**< bytes of a stored key */
     kivi_escape escape;
-    kivi_capabilities capabilities; /**< max_key, max_key_plain and max_ttl may be 0: the core fills them in */
+    /** The core fills in max_key and max_key_plain, max_ttl_ms where it is 0, and takes `order` away where escapes disturb it. */
+    kivi_capabilities capabilities;
 } kivi_instance;
 
 /** The backend's table. Functions marked (optional) may be NULL. */
 typedef struct kivi_backend {
     uint32_t struct_size;
-    uint32_t abi;          /**< KIVI_BACKEND_ABI */
-    const char *name;      /**< "lmdb" */
-    const char *schemes;   /**< separated by spaces: "redis rediss redis+unix" */
-    const char *summary;   /**< one line for `kivi stores` */
+    uint32_t abi;        /**< KIVI_BACKEND_ABI */
+    const char *name;    /**< "lmdb" */
+    const char *schemes; /**< separated by spaces: "redis rediss redis+unix" */
+    const char *summary; /**< one line for `kivi stores` */
     const kivi_option_info *options; /**< own options; "path", "host", "port", "user", "password" take a URL's parts */
     size_t option_count;
 
-    /** Opens or shares the engine. May block within `wait` (blocking backends); stepped ones only read options. */
+    /** Opens or shares the engine. May block within `wait` (blocking backends); stepped ones only read options. A failed
+     *  open leaves nothing behind. In a forked child it is called again, after abandon. */
     kivi_status (*open)(const kivi_config *config, kivi_wait *wait, kivi_instance *instance,
                         kivi_error **error);
     void (*close)(void *instance);
-    /** In a forked child, instead of close: free memory and descriptors, say nothing on any wire, take no lock of the parent's. */
+    /** In a forked child, instead of close, at its first call or last unref: free memory and descriptors, say nothing on
+     *  any wire, take no lock of the parent's. */
     void (*abandon)(void *instance);
 
-    /** A session: one lane's connection or writer; NULL functions: the session is the instance itself. Never blocks. */
+    /** A session: one lane's connection or writer; all three NULL: the session is the instance itself. Never blocks: a
+     *  connection is made by the first verb. A failure counts as one of the verb it was opened for. */
     kivi_status (*session_open)(void *instance, void **session, kivi_error **error);
-    void (*session_close)(void *instance, void *session); /**< also with a verb in flight */
-    /** In a forked child, instead of session_close. `in_verb`: a thread of the parent was inside, the session's memory
+    void (*session_close)(void *instance, void *session); /**< also with a verb in flight: its vector is not touched any more */
+    /** In a forked child, instead of session_close. `in_verb`: a thread of the parent had the session's lane, its memory
      *  may be half changed: close its descriptors and leave the memory. */
     void (*session_abandon)(void *instance, void *session, bool in_verb);
-    /** Blocking backends that touch a network: makes the verb of the session return within 50 ms; any thread. (optional) */
+    /** Blocking backends that touch a network: makes the verb of the session return within 50 ms; the session is not used
+     *  again. Called when the store is closed, by any thread, with a lock of the core held; a verb may just have ended.
+     *  Deadlines and interrupts of calls come by kivi_wait_check() alone. (optional) */
     void (*interrupt)(void *instance, void *session);
 
     /**
      * The verbs. OK: through the vector; items tell their own failures, and items still KIVI_PENDING are leftovers
-     * that the core asks again. KIVI_PENDING: step() goes on. A failure: the status and error of every item still
-     * KIVI_PENDING; the core then closes the session and opens a new one, unless the error says KIVI_RETRY_YES and
-     * is not UNAVAILABLE, TIMEOUT or INTERRUPTED: nothing was applied and the session is in order.
-     * UNAVAILABLE with KIVI_RETRY_YES: a session broke; the core sends reads, and writes of which nothing was sent, again
-     * within the call. UNAVAILABLE with KIVI_RETRY_LATER: every address refused; the call fails at once.
+     * that the core asks again (at once after progress, else with backoff). KIVI_PENDING: step() goes on. A failure: the
+     * status and error of every item still KIVI_PENDING; the core then closes the session and opens a new one, unless the
+     * error says KIVI_RETRY_YES and is not UNAVAILABLE, TIMEOUT or INTERRUPTED: nothing was applied and the session is in
+     * order. Failures of items never close it.
+     * UNAVAILABLE, of the verb or of an item with an error, and KIVI_RETRY_YES: a session broke; the core sends reads, and
+     * writes of which nothing was sent, again within the call; KIVI_RETRY_IF_IDEMPOTENT: reads only. UNAVAILABLE with
+     * KIVI_RETRY_LATER: every address refused; the call fails at once, as it does with KIVI_DENIED.
      * An error goes to `*error` of the verb or to the item's `error`, never to both.
      */
     kivi_status (*read)(void *instance, void *session, kivi_read_vector *vector, kivi_wait *wait,
                         kivi_error **error);
     kivi_status (*write)(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
                          kivi_error **error);
-    /** `range` and `sink` stay valid until the verb is done. UNSUPPORTED where there is no scan. */
-    kivi_status (*scan)(void *instance, void *session, const kivi_scan_range *range, kivi_scan_sink *sink,
-                        kivi_wait *wait, kivi_error **error);
-    /** Goes on with the pending verb: as the verb answers, and with KIVI_PENDING fills `poll`. `revents` from poll(2), 0 the first time. Stepped only. */
-    kivi_status (*step)(void *instance, void *session, uint32_t revents, kivi_poll *poll, kivi_error **error);
+    /** `range` and `sink` stay until the verb has answered or its session is closed. Not called where capabilities say that
+     *  there is no scan. Asked again, it begins the page anew. */
+    kivi_status (*scan)(void *instance, void *session, const kivi_scan_range *range,
+                        kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error);
+    /** Goes on with the pending verb: as the verb answers, and with KIVI_PENDING fills `poll`. `revents` is poll(2)'s, or 0
+     *  where nothing is known to be ready: right after the verb, when `timeout_ns` is over, when another caller takes the
+     *  session on, and every 50 ms. Stepped only. */
+    kivi_status (*step)(void *instance, void *session, uint32_t revents, kivi_poll *poll,
+                        kivi_error **error);
 
-    /** Counts keys under a stored prefix better than a scan would; UNSUPPORTED: walk. Blocking with shared reads only. (optional) */
+    /** Counts keys under a stored prefix better than a scan would; UNSUPPORTED: walk. Shared reads only, and not asked where
+     *  keys may be escaped. (optional) */
     kivi_status (*count)(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,
                          kivi_error **error);
     /** One line for health checks, without secrets; does not block. (optional) */
     void (*detail)(void *instance, char *text, size_t capacity);
 
-    /** Around fork, in every process that forks with the instance open: make its memory whole for the child. (optional) */
+    /** Around fork, in every process that forks with the instance open: make its memory whole for the child. Called once
+     *  for each handle, however many stores share it, with locks of the core held. (optional, all three) */
     void (*fork_prepare)(void *instance);
     void (*fork_parent)(void *instance);
     void (*fork_child)(void *instance);
@@ -309,14 +363,17 @@ struct kivi_host {
     uint32_t abi; /**< KIVI_BACKEND_ABI */
     /** A new error; the backend's name is added by the core. Never NULL: out of memory it is a static one. */
     kivi_error *(*error)(kivi_status status, int64_t native_code, kivi_retryable retryable,
-                         const char *format, ...) KIVI_PRINTF(4, 5);
-    /** Options by name, already checked; those not set have their defaults. text: NULL where there is none. Valid during open. */
+                         const char *format, ...)KIVI_PRINTF(4, 5);
+    /** Options by name, the backend's own and every store's (`sweep`, `consistency`), already checked; those not set have
+     *  their defaults. text: NULL where there is none. Valid during open. */
     const char *(*option_text)(const kivi_config *config, const char *name);
-    int64_t (*option_int)(const kivi_config *config, const char *name); /**< also SIZE, DURATION in ms, BOOL as 0 or 1 */
+    int64_t (*option_int)(const kivi_config *config,
+                          const char *name); /**< also SIZE, DURATION in ms, BOOL as 0 or 1 */
     double (*option_float)(const kivi_config *config, const char *name);
     /** Opaque, unique to the store being opened; for report(), as long as the store's instance is open. */
     void *(*reporter)(const kivi_config *config);
-    /** Tells the store of something it cannot see: SWEEP (expired entries removed), RECONNECT. Any thread, no lock held. */
+    /** Tells the store of something it cannot see: SWEEP (`items` expired entries were removed), RECONNECT. It counts, and the
+     *  hook hears of it when the call in progress ends. Any thread. */
     void (*report)(void *reporter, kivi_event_type type, kivi_status status, uint64_t items);
     uint64_t (*monotonic_ns)(void); /**< CLOCK_MONOTONIC */
     int64_t (*clock_ms)(void);      /**< ms since 1970-01-01 UTC; not before the last answer */
