@@ -179,7 +179,8 @@ static void end_timed(kvi_context *ctx, kivi_status status)
 {
     uint64_t duration = kvi_monotonic_ns() - ctx->started_ns;
     unsigned bucket = duration ? 63u - (unsigned)__builtin_clzll(duration) : 0;
-    atomic_fetch_add_explicit(&ctx->store->latency[bucket < 40 ? bucket : 39], 1, memory_order_relaxed);
+    if (ctx->reached)
+        atomic_fetch_add_explicit(&ctx->store->latency[bucket < 40 ? bucket : 39], 1, memory_order_relaxed);
     if (ctx->store->on_event)
         tell_events(ctx, status, duration);
 }

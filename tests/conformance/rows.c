@@ -34,7 +34,7 @@ static const row local_rows[] = {
     MEMORY("-partial-stepped", "?partial_rate=0.3&shape=stepped&steps=2&seed=5"),
     MEMORY("-resolution", "?ttl_resolution=100ms"),
     MEMORY("-reserved", "?reserved_prefix=kivi"),
-    MEMORY("-small", "?max_key=600&max_value=100000&max_bytes=5000"),
+    MEMORY("-small", "?max_key=600&max_value=100000&max_bytes=40000"),
     MEMORY("-grouped", "?shape=blocking&group_commit=true&commit_time=1ms"),
     MEMORY("-json", "?codec=json"),
     MEMORY("-namespace", "?namespace=spaced"),

@@ -1,6 +1,5 @@
 /* Files that are damaged: a typed error or an answer, never a crash and never a call without end. */
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,14 +74,12 @@ static void write_image(const void *bytes, size_t size)
 
 /* ---- what is done with a damaged file, in a process of its own ---- */
 
-enum { OPENED = 1, FAILED = 2 }; /* what the child tells */
-
 typedef struct outcome {
     unsigned opened, failures;
     char message[200]; /* of the first failure */
 } outcome;
 
-/* Statuses that tell a caller what is the matter. */
+/* Answers, or CORRUPT, which tells a caller what is the matter. */
 static void note(outcome *seen, const char *call, kivi_status status, kivi_error *error)
 {
     const char *message = error ? kivi_error_message(error) : "(no error)";
@@ -93,15 +90,9 @@ static void note(outcome *seen, const char *call, kivi_status status, kivi_error
     case KIVI_END:
         break;
     case KIVI_CORRUPT:
-    case KIVI_IO:
-    case KIVI_INVALID:
-    case KIVI_UNSUPPORTED:
-    case KIVI_WRONG_TYPE:
-        CHECK_SAYING(strstr(message, "damaged"), "%s: %s: %s", call,
-                     kivi_status_name(status), message);
+        CHECK_SAYING(strstr(message, "/damaged"), "%s: the file is not named: %s", call, message);
         if (seen->failures++ == 0)
-            snprintf(seen->message, sizeof(seen->message), "%s: %s: %s", call, kivi_status_name(status),
-                     message);
+            snprintf(seen->message, sizeof(seen->message), "%s: %s", call, message);
         break;
     default:
         CHECK_SAYING(false, "%s: %s: %s", call, kivi_status_name(status), message);
@@ -175,121 +166,263 @@ static void use_damaged(int in, int out, void *user)
     if (store) {
         seen->opened = 1;
         read_damaged(store, seen);
-        if (!*options)
+        if (!strstr(options, "read_only"))
             write_damaged(store, seen);
         kivi_store_unref(store);
     }
     tell(out, seen, sizeof(*seen));
 }
 
-static unsigned crashes, hangs;
-
-static outcome expect_survival(const char *options, const char *what, unsigned long long where)
+/* The child ends by itself and well: no signal, no endless call. */
+static outcome use_in_child(const char *options, const char *what, size_t where)
 {
-    outcome seen = {0};
+    outcome seen;
     child c = child_start(use_damaged, (void *)options);
-    bool told = can_hear(c.from, SECONDS * 1000);
     int status;
 
-    if (told && read(c.from, &seen, sizeof(seen)) != (ssize_t)sizeof(seen))
+    CHECK_SAYING(can_hear(c.from, SECONDS * 1000), "%s at %zu%s: a call hangs", what, where, options);
+    if (read(c.from, &seen, sizeof(seen)) != (ssize_t)sizeof(seen))
         seen = (outcome){0};
-    status = child_wait(&c, told ? 10 : 0);
-    if (status == -1) {hangs++; printf("%s at %llu: hangs\n", what, where);}
-    else if (WIFSIGNALED(status)) {crashes++; printf("%s at %llu: a child died of signal %d\n", what, where,
-                 WTERMSIG(status));}
-    else if (status) {crashes++; printf("%s at %llu: status %d\n", what, where, status);}
+    status = child_wait(&c, SECONDS);
+    CHECK_SAYING(status != -1, "%s at %zu%s: the close hangs", what, where, options);
+    CHECK_SAYING(!WIFSIGNALED(status), "%s at %zu%s: signal %d", what, where, options, WTERMSIG(status));
+    CHECK_SAYING(status == 0, "%s at %zu%s: status %d", what, where, options, WEXITSTATUS(status));
     return seen;
 }
 
-static outcome damaged(const image *file, size_t size, const char *what, unsigned long long where)
+static outcome use_both_ways(const void *bytes, size_t size, const char *options, const char *what,
+                             size_t where)
 {
-    outcome seen;
+    text read_only;
 
-    write_image(file->bytes, size);
-    seen = expect_survival("", what, where);
-    write_image(file->bytes, size);
-    expect_survival("&read_only=true", what, where);
-    return seen;
+    print(&read_only, "%s&read_only=true", options);
+    write_image(bytes, size);
+    use_in_child(read_only.bytes, what, where);
+    write_image(bytes, size);
+    return use_in_child(options, what, where);
+}
+
+/* Refused at open, by whatever options. */
+static void expect_refused(const void *bytes, size_t size, const char *what, size_t where)
+{
+    outcome seen = use_both_ways(bytes, size, "", what, where);
+
+    CHECK_SAYING(!seen.opened && seen.failures == 1, "%s at %zu: it was opened", what, where);
 }
 
 Test(corrupt, no_file_of_lmdb, .timeout = 60)
 {
-    image text_file = {(uint8_t *)strdup("Dear diary,\ntoday I wrote a text file.\n"), 0};
-    image noise = {made_value(1, 1 << 16), 1 << 16}, zeros = {calloc(1, 1 << 16), 1 << 16};
-    outcome seen;
+    static const char diary[] = "Dear diary,\ntoday I wrote a text file.\n";
+    uint8_t *noise = made_value(1, 1 << 16), *zeros = calloc(1, 1 << 16);
 
-    text_file.size = strlen((char *)text_file.bytes);
-    seen = damaged(&text_file, text_file.size, "a text", 0);
-    printf("%s\n", seen.message);
-    seen = damaged(&noise, noise.size, "noise", 0);
-    printf("%s\n", seen.message);
-    seen = damaged(&zeros, zeros.size, "zeros", 0);
-    printf("%s\n", seen.message);
-    for (size_t size = 1; size < 9000; size += 977) {
-        seen = damaged(&zeros, size, "zeros", size);
-        printf("%s\n", seen.message);
+    CHECK(zeros != NULL);
+    expect_refused(diary, sizeof(diary) - 1, "a text", 0);
+    expect_refused(noise, 1 << 16, "noise", 0);
+    expect_refused(zeros, 1 << 16, "zeros", 0);
+    for (size_t size = 1; size < 10000; size += 977) {
+        expect_refused(zeros, size, "zeros", size);
+        expect_refused(noise, size, "noise", size);
     }
-    printf("%u crashes %u hangs\n", crashes, hangs);
+    free(noise);
+    free(zeros);
+}
+
+/* A file of no bytes is one that was just made: it is filled by who may write, and empty for who may not. */
+Test(corrupt, empty, .timeout = 60)
+{
+    kivi_store *store = NULL;
+    kivi_error *error = NULL;
+    kivi_status status;
+    text url;
+
+    write_image("", 0);
+    store = open_store("lmdb:%s/damaged?codec=raw", folder);
+    CHECK_NUMBER(expect_sound(store), 0);
+    put(store, "key", "value");
+    kivi_store_unref(store);
+    store = open_store("lmdb:%s/damaged?codec=raw&read_only=true", folder);
+    expect_holds(store, "key", "value");
+    kivi_store_unref(store);
+    write_image("", 0);
+    print(&url, "lmdb:%s/damaged?read_only=true", folder);
+    status = kivi_store_open(url.bytes, NULL, &store, &error);
+    CHECK_SAYING(status == KIVI_CORRUPT || status == KIVI_INVALID, "%s: %s", kivi_status_name(status),
+                 error ? kivi_error_message(error) : "");
+    CHECK_SAYING(strstr(kivi_error_message(error), "/damaged"), "%s", kivi_error_message(error));
+    printf("an empty file, read only: %s: %s\n", kivi_status_name(status), kivi_error_message(error));
+    kivi_error_free(error);
 }
 
 Test(corrupt, cut, .timeout = 100)
 {
     image file;
-    unsigned opened = 0;
+    unsigned cuts = 0;
 
     make_file("sound");
     file = read_image("sound");
-    printf("file of %zu pages\n", file.size / PAGE);
-    for (size_t size = 1; size < file.size; size += size < 3 * PAGE ? 1300 : 9 * PAGE + 501) {
-        outcome seen = damaged(&file, size, "cut", size);
-        opened += seen.opened;
-        if (size < 40000) printf("%s\n", seen.message);
+    for (size_t size = 1; size < file.size; cuts++) {
+        expect_refused(file.bytes, size, "cut", size);
+        size += size < 3 * PAGE ? 1300 : 9 * PAGE + 501;
     }
-    printf("%u opened\n", opened);
-    printf("%u crashes %u hangs\n", crashes, hangs);
+    printf("cut in %u places, of %zu pages\n", cuts, file.size / PAGE);
+    free(file.bytes);
 }
 
-Test(corrupt, first_pages, .timeout = 300)
+/* ---- damage inside: what only `check` finds before LMDB meets it ---- */
+
+/* A sound file passes, whatever it has been through. */
+static void expect_sound_file(const char *name)
 {
+    kivi_store *store = open_store("lmdb:%s/%s?codec=raw&sync=false&check=true", folder, name);
+
+    expect_sound(store);
+    kivi_store_unref(store);
+}
+
+/* Random writes and deletes of all sizes, checked again and again, also while the file is open and written. */
+Test(corrupt, sound_files_pass_the_check, .timeout = 100)
+{
+    kivi_store *store;
+    uint64_t seed = 7;
+    text key;
+
+    make_file("sound");
+    expect_sound_file("sound");
+    for (unsigned round = 0; round < 40; round++) {
+        store = open_store("lmdb:%s/sound?codec=raw&sync=false", folder);
+        for (unsigned i = 0; i < 400; i++) {
+            size_t size = next_random(&seed) % (i % 9 ? 300 : 30000);
+            uint8_t *made = made_value(i, size);
+            kivi_slice name = print(&key, "%s:%llu", i % 2 ? "key" : "a key with a longer name",
+                                    (unsigned long long)(next_random(&seed) % 3000));
+            if (next_random(&seed) % 3 == 0)
+                OK(kivi_store_delete(store, NULL, name, NULL, E));
+            else
+                OK(kivi_store_set(store, NULL, name, kivi_bytes(made, size),
+                                  i % 5 ? KIVI_TTL_NONE : 1 + (int64_t)(next_random(&seed) % 5000), E));
+            free(made);
+        }
+        if (round % 10 == 9)
+            OK(kivi_store_clear(store, NULL, round % 20 == 9 ? kivi_str("key:1") : kivi_bytes(NULL, 0), 0, NULL,
+                                E));
+        if (round % 2)
+            expect_sound_file("sound");
+        kivi_store_unref(store);
+        expect_sound_file("sound");
+    }
+}
+
+static void write_for_ever(int in, int out, void *user)
+{
+    kivi_store *store = open_store("lmdb:%s/sound?codec=raw&sync=false", folder);
+    uint64_t seed = 3;
+    text key;
+
+    (void)in, (void)user;
+    tell_on(out);
+    for (;;) {
+        uint8_t *made = made_value(seed, 20000);
+        kivi_slice name = print(&key, "key:%llu", (unsigned long long)(next_random(&seed) % 500));
+        OK(kivi_store_set(store, NULL, name, kivi_bytes(made, next_random(&seed) % 20000), 0, E));
+        free(made);
+    }
+}
+
+Test(corrupt, check_beside_a_writer, .timeout = 60)
+{
+    child c;
+
+    make_file("sound");
+    c = child_start(write_for_ever, NULL);
+    hear_on(c.from);
+    for (unsigned i = 0; i < 50; i++) {
+        kivi_store *store = open_store("lmdb:%s/sound?codec=raw&sync=false&check=true", folder);
+        kivi_store_unref(store);
+    }
+    child_kill(&c);
+    expect_sound_file("sound");
+}
+
+/* Changes some bytes, uses the file, and puts them back. */
+static outcome with_bytes(image *file, size_t at, const uint8_t *bytes, size_t size, const char *what)
+{
+    uint8_t *was = malloc(size);
+    outcome seen;
+
+    CHECK(was && at + size <= file->size);
+    memcpy(was, file->bytes + at, size);
+    memcpy(file->bytes + at, bytes, size);
+    seen = use_both_ways(file->bytes, file->size, "&check=true", what, at);
+    memcpy(file->bytes + at, was, size);
+    free(was);
+    return seen;
+}
+
+/* Each byte of the two pages that describe the file, one bit flipped. */
+Test(corrupt, first_pages, .timeout = 120)
+{
+    enum { DESCRIBED = 16 + 136 };
+    unsigned refused = 0, flips = 0;
     image file;
-    unsigned opened = 0;
 
     make_file("sound");
     file = read_image("sound");
-    for (size_t i = 0; i < 2 * 176; i += 1) {
-        size_t at = i < 176 ? i : PAGE + i - 176;
-        uint8_t was = file.bytes[at];
-        file.bytes[at] ^= (uint8_t)(1 << i % 8);
-        outcome seen = damaged(&file, file.size, "meta flipped", at);
-        opened += seen.opened;
-        file.bytes[at] = was;
+    for (unsigned i = 0; i < 2 * DESCRIBED; i += 2, flips++) {
+        size_t at = i < DESCRIBED ? i : PAGE + i - DESCRIBED;
+        uint8_t flipped = file.bytes[at] ^ (uint8_t)(1 << i / 2 % 8);
+        outcome seen = with_bytes(&file, at, &flipped, 1, "a bit of a first page");
+        refused += !seen.opened;
     }
-    printf("%u opened\n", opened);
-    printf("%u crashes %u hangs\n", crashes, hangs);
+    printf("%u flips in the first two pages, %u refused\n", flips, refused);
+    CHECK(refused > 5);
+    free(file.bytes);
 }
 
-Test(corrupt, random_bytes, .timeout = 300)
+/* Bytes, stretches and whole pages of noise, anywhere. */
+Test(corrupt, noise_anywhere, .timeout = 160)
 {
-    image file, copy;
+    static const size_t sizes[] = {1, 16, PAGE};
+    unsigned refused = 0, times = 240;
     uint64_t seed = 1;
-    unsigned opened = 0;
+    image file;
 
     make_file("sound");
     file = read_image("sound");
-    copy.size = file.size;
-    copy.bytes = malloc(file.size);
-    for (unsigned i = 0; i < 150; i++) {
-        size_t page = 2 + next_random(&seed) % (file.size / PAGE - 2);
-        size_t at = page * PAGE + (i % 2 ? 0 : next_random(&seed) % PAGE);
-        size_t length = i % 3 == 0 ? 1 : i % 3 == 1 ? 16 : PAGE;
-        memcpy(copy.bytes, file.bytes, file.size);
-        for (size_t j = 0; j < length && at + j < file.size; j++)
-            copy.bytes[at + j] = (uint8_t)next_random(&seed);
-        outcome seen = damaged(&copy, copy.size, "random", at);
-        opened += seen.opened;
-        if (seen.failures && i < 60)
-            printf("%zu: %s (%u)\n", at, seen.message, seen.failures);
+    for (unsigned i = 0; i < times; i++) {
+        size_t page = next_random(&seed) % (file.size / PAGE), size = sizes[i % 3];
+        size_t at = page * PAGE + (size == PAGE || i % 2 ? 0 : next_random(&seed) % (PAGE - size));
+        uint8_t *noise = made_value(next_random(&seed), size);
+        outcome seen = with_bytes(&file, at, noise, size, "noise");
+        refused += !seen.opened;
+        free(noise);
     }
-    printf("%u opened\n", opened);
-    printf("%u crashes %u hangs\n", crashes, hangs);
+    printf("%u times noise, %u refused\n", times, refused);
+    CHECK(refused > times / 4);
+    free(file.bytes);
+}
+
+/* A page of the same file in another's place: each is sound by itself. */
+Test(corrupt, pages_in_wrong_places, .timeout = 160)
+{
+    unsigned refused = 0, times = 60;
+    uint64_t seed = 5;
+    image file;
+
+    make_file("sound");
+    file = read_image("sound");
+    for (unsigned i = 0; i < times; i++) {
+        size_t from = 2 + next_random(&seed) % (file.size / PAGE - 2);
+        size_t to = 2 + next_random(&seed) % (file.size / PAGE - 2);
+        uint8_t copy[PAGE];
+        outcome seen;
+        memcpy(copy, file.bytes + from * PAGE, PAGE);
+        /* Every second one also claims to be the page it lies in. */
+        if (i % 2)
+            memcpy(copy, &to, sizeof(to));
+        seen = with_bytes(&file, to * PAGE, copy, PAGE, "a page of elsewhere");
+        refused += !seen.opened;
+    }
+    printf("%u pages in wrong places, %u refused\n", times, refused);
+    CHECK(refused > times / 4);
+    free(file.bytes);
 }

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <time.h>
 
-int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
+__attribute__((visibility("default"))) int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
 {
     for (;;) {
         int rc = pthread_mutex_trylock(mutex);

@@ -38,7 +38,7 @@ typedef struct kvi_lmdb_settings {
     uint64_t map_size;
     unsigned max_readers;
     bool sync, read_only;
-    bool create;
+    bool create, check;
     mode_t mode;
 } kvi_lmdb_settings;
 
@@ -126,6 +126,11 @@ kivi_status kvi_lmdb_check_disk(const kvi_lmdb_names *names, kivi_error **error)
 /* CORRUPT unless the file is empty or begins as LMDB's do and is as long as it says. */
 kivi_status kvi_lmdb_inspect(const char *file, kivi_error **error);
 
+/* ---- verify.c ---- */
+
+/* Walks every page that the present state of an open file consists of: CORRUPT when one is damaged. */
+kivi_status kvi_lmdb_verify(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error);
+
 /* ---- process.c ---- */
 
 /* Whether this process has the file mapped; `stretch` (may be NULL) says where. */
@@ -168,6 +173,8 @@ static inline void kvi_lmdb_turn_give(kvi_lmdb_env *env)
     pthread_mutex_unlock(&env->turn);
 }
 void kvi_lmdb_sleep(uint64_t ns);
+/* Locks until a time of CLOCK_MONOTONIC in ns: 0, or an errno such as ETIMEDOUT. */
+int kvi_lmdb_lock_until(pthread_mutex_t *mutex, uint64_t until);
 
 /* ---- growth.c: each is called with the turn ---- */
 

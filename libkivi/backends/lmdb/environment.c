@@ -249,9 +249,10 @@ static int open_databases(kvi_lmdb_env *env, bool *blank)
     return rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE ? 0 : rc;
 }
 
-/* LMDB's own part of opening: the file's descriptors, map, and databases. */
-static kivi_status open_lmdb(kvi_lmdb_env *env, bool *blank, kivi_error **error)
+/* LMDB's own part of opening: the file's descriptors, map, and databases. With a wait the file may be checked. */
+static kivi_status open_lmdb(kvi_lmdb_env *env, kivi_wait *wait, bool *blank, kivi_error **error)
 {
+    kivi_status status;
     MDB_envinfo info;
     int before[32];
     unsigned before_count;
@@ -270,6 +271,14 @@ static kivi_status open_lmdb(kvi_lmdb_env *env, bool *blank, kivi_error **error)
     mdb_env_info(env->mdb, &info);
     env->map_size = info.me_mapsize;
     mdb_reader_check(env->mdb, NULL);
+    if (wait && env->settings.check) {
+        status = kvi_lmdb_verify(env, wait, error);
+        if (status != KIVI_OK) {
+            mdb_env_close(env->mdb);
+            env->mdb = NULL;
+            return status;
+        }
+    }
     rc = open_databases(env, blank);
     if (rc == 0)
         return KIVI_OK;
@@ -370,7 +379,7 @@ kivi_status kvi_lmdb_env_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **e
         status = kvi_lmdb_fail(error, rc, env->names.lock, "cannot make the lock file");
         goto out;
     }
-    status = open_lmdb(env, &blank, error);
+    status = open_lmdb(env, wait, &blank, error);
     if (status == KIVI_OK)
         status = slots_make(env, error);
     if (status == KIVI_OK && blank && !env->settings.read_only)
@@ -395,7 +404,7 @@ kivi_status kvi_lmdb_env_reopen(kvi_lmdb_env *env, kivi_error **error)
     atomic_store(&env->seen, SIZE_MAX);
     status = kvi_lmdb_inspect(env->names.data, error);
     if (status == KIVI_OK)
-        status = open_lmdb(env, &blank, error);
+        status = open_lmdb(env, NULL, &blank, error);
     if (status == KIVI_OK)
         env->broken = false;
     return status;

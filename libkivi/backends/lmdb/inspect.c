@@ -12,31 +12,7 @@
 #include <unistd.h>
 
 #include "engine.h"
-
-#define PAGE_HEADER 16
-#define PAGE_BRANCH 0x01
-#define PAGE_LEAF 0x02
-#define PAGE_META 0x08
-#define NODE_HEADER 8
-#define NODE_BIG 0x01
-#define MAGIC 0xBEEFC0DEu
-#define VERSION 1u
-#define NO_PAGE UINT64_MAX
-#define DEEPEST 32
-
-/* What a meta page says, as LMDB lays it out on 64-bit machines. */
-typedef struct database {
-    uint32_t pad;
-    uint16_t flags, depth;
-    uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
-} database;
-
-typedef struct meta {
-    uint32_t magic, version;
-    uint64_t address, map_size;
-    database free, data; /* free.pad is the page size */
-    uint64_t last_page, transaction;
-} meta;
+#include "layout.h"
 
 typedef struct inspection {
     int fd;
@@ -45,44 +21,6 @@ typedef struct inspection {
     uint8_t *free_bits;                   /* which of those are known to be free */
     uint64_t visited;
 } inspection;
-
-static uint16_t get16(const uint8_t *at)
-{
-    uint16_t value;
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-static bool read_at(int fd, void *bytes, size_t size, uint64_t offset)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t got = pread(fd, (uint8_t *)bytes + done, size - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        done += (size_t)got;
-    }
-    return true;
-}
-
-/* Reads one of the two meta pages; false: it is none. */
-static bool meta_read(int fd, uint64_t offset, meta *answer)
-{
-    uint8_t bytes[PAGE_HEADER + sizeof(meta)];
-
-    if (!read_at(fd, bytes, sizeof(bytes), offset) || !(get16(bytes + 10) & PAGE_META))
-        return false;
-    memcpy(answer, bytes + PAGE_HEADER, sizeof(*answer));
-    return answer->magic == MAGIC;
-}
 
 /* Notes the pages of one record of the database of free pages. */
 static void free_note(inspection *at, const uint8_t *list, uint64_t size)

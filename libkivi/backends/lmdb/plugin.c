@@ -23,6 +23,8 @@ static const kivi_option_info options[] = {
            "acknowledged means on disk; false: a power cut may damage the file"),
     OPTION("read_only", KIVI_OPTION_BOOL, "false", 0, 0, "only read; writes answer DENIED"),
     OPTION("create", KIVI_OPTION_BOOL, "true", 0, 0, "make the file when there is none"),
+    OPTION("check", KIVI_OPTION_BOOL, "false", 0, 0,
+           "read the whole file at open; one with damaged pages answers CORRUPT"),
     OPTION("map_size", KIVI_OPTION_SIZE, "64GiB", 65536, INT64_MAX / 4,
            "address space to reserve, no memory or disk; grows when the file needs it"),
     OPTION("max_readers", KIVI_OPTION_INT, "126", 1, 65535,
@@ -57,6 +59,7 @@ static kivi_status read_settings(const kivi_config *config, kvi_lmdb_settings *s
     settings->max_readers = (unsigned)kvi_lmdb_host->option_int(config, "max_readers");
     settings->sync = kvi_lmdb_host->option_int(config, "sync") != 0;
     settings->read_only = kvi_lmdb_host->option_int(config, "read_only") != 0;
+    settings->check = kvi_lmdb_host->option_int(config, "check") != 0;
     settings->create = kvi_lmdb_host->option_int(config, "create") != 0;
     return read_mode(config, &settings->mode, error);
 }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -175,6 +174,8 @@ kivi_status kvi_lmdb_env_get(const char *path, const kvi_lmdb_settings *settings
         status = find_open(&names, settings, env, error);
     if (status == KIVI_OK && !*env)
         status = open_new(&names, settings, wait, env, error);
+    else if (status == KIVI_OK && settings->check)
+        status = kvi_lmdb_verify(*env, wait, error);
     if (status == KIVI_OK)
         (*env)->refs++;
     pthread_mutex_unlock(&mutex);
@@ -222,15 +223,10 @@ bool kvi_lmdb_env_abandon(kvi_lmdb_env *env)
 
 void kvi_lmdb_fork_prepare(kvi_lmdb_env *env)
 {
-    struct timespec until;
-    uint64_t ns;
-
     if (env->forking++ > 0)
         return;
     /* No write of this process is in progress, or it takes too long and the child leaves the memory alone. */
-    ns = kvi_lmdb_host->monotonic_ns() + FORK_WAIT_NS;
-    until = (struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-    env->whole = pthread_mutex_clocklock(&env->turn, CLOCK_MONOTONIC, &until) == 0;
+    env->whole = kvi_lmdb_lock_until(&env->turn, kvi_lmdb_host->monotonic_ns() + FORK_WAIT_NS) == 0;
 }
 
 void kvi_lmdb_fork_parent(kvi_lmdb_env *env)

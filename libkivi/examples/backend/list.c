@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* [data] */
 typedef struct entry {
     struct entry *next;
     int64_t expires;       /* the last ms in which the key is there; 0: never expires */
@@ -37,9 +36,7 @@ static void drop(entry **at)
     *at = gone->next;
     free(gone);
 }
-/* [data] */
 
-/* [lock] */
 /* Takes the lock and drops what has expired: nothing below ever meets it. Also before a fork. */
 static void begin(void *instance)
 {
@@ -64,9 +61,7 @@ static int64_t time_left(const entry *found)
     int64_t left = found->expires - host->clock_ms();
     return !found->expires ? KIVI_TTL_NONE : left > 0 ? left : 1;
 }
-/* [lock] */
 
-/* [read] */
 static kivi_status list_read(void *instance, void *session, kivi_read_vector *vector,
                              kivi_wait *wait, kivi_error **error)
 {
@@ -85,9 +80,7 @@ static kivi_status list_read(void *instance, void *session, kivi_read_vector *ve
     end(instance);
     return KIVI_OK;
 }
-/* [read] */
 
-/* [write] */
 static kivi_status put(kivi_write_item *item, entry **at, bool replaces, int64_t expires)
 {
     entry *made = malloc(sizeof(*made) + item->key.size + item->value.size);
@@ -137,9 +130,7 @@ static kivi_status list_write(void *instance, void *session, kivi_write_vector *
     end(instance);
     return KIVI_OK;
 }
-/* [write] */
 
-/* [scan] */
 static kivi_status list_scan(void *instance, void *session, const kivi_scan_range *range,
                              kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error)
 {
@@ -166,9 +157,7 @@ static kivi_status list_scan(void *instance, void *session, const kivi_scan_rang
     end(instance);
     return status == KIVI_END ? KIVI_OK : status;
 }
-/* [scan] */
 
-/* [open] */
 static kivi_status list_open(const kivi_config *config, kivi_wait *wait, kivi_instance *instance,
                              kivi_error **error)
 {
@@ -193,9 +182,7 @@ static void list_close(void *instance)
 {
     (void)instance;
 }
-/* [open] */
 
-/* [table] */
 static const kivi_backend table = {
     .struct_size = sizeof(kivi_backend),
     .abi = KIVI_BACKEND_ABI,
@@ -220,4 +207,3 @@ const kivi_backend *kivi_plugin(uint32_t host_abi, const kivi_host *its_host)
     host = its_host;
     return &table;
 }
-/* [table] */

@@ -1,0 +1,137 @@
+/* Queues: calls that are submitted without blocking and completed through one descriptor. For event loops. */
+#ifndef KIVI_QUEUE_H
+#define KIVI_QUEUE_H
+
+#include <kivi/batch.h>
+#include <kivi/scan.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * A queue: one for each event loop or worker, for any number of stores. Submitting never waits for a store; the
+ * queue's descriptor turns readable when something has completed, and kivi_queue_take() answers what has.
+ * Calls in flight have no order between them: submit the second when the first has completed where that matters.
+ * Requests for one store, whoever submits them, share vectors (pipelines).
+ *
+ * Any thread may submit, cancel and take. Threads of its own (one that steps networked sessions and watches
+ * deadlines, one for each blocking engine in use) start with the first submit, block all signals, and end
+ * when nothing was in flight for a second. After a fork the child's calls answer KIVI_FORKED.
+ */
+typedef struct kivi_queue kivi_queue;
+
+/** What to do. The arguments that count for each verb are those of the kivi_store_* call of that name. */
+typedef enum kivi_verb {
+    KIVI_VERB_GET = 1,
+    KIVI_VERB_GET_VERSIONED = 2,
+    KIVI_VERB_EXISTS = 3,
+    KIVI_VERB_TTL = 4,
+    KIVI_VERB_SET = 5,
+    KIVI_VERB_ADD = 6,
+    KIVI_VERB_REPLACE = 7,
+    KIVI_VERB_DELETE = 8, /**< flags: KIVI_OP_WANT_EXISTED */
+    KIVI_VERB_COMPARE_AND_SET = 9,
+    KIVI_VERB_COMPARE_AND_DELETE = 10,
+    KIVI_VERB_INCREMENT = 11,
+    KIVI_VERB_TAKE = 12,
+    KIVI_VERB_GET_AND_EXPIRE = 13,
+    KIVI_VERB_EXPIRE = 14,
+    KIVI_VERB_PERSIST = 15,
+    KIVI_VERB_GET_MANY = 16,
+    KIVI_VERB_SET_MANY = 17,
+    KIVI_VERB_DELETE_MANY = 18, /**< flags: KIVI_OP_WANT_EXISTED */
+    KIVI_VERB_APPLY = 19,       /**< flags: KIVI_APPLY_ATOMIC */
+    KIVI_VERB_PAGE = 20,
+    KIVI_VERB_COUNT = 21, /**< key: the prefix */
+    KIVI_VERB_CLEAR = 22, /**< key: the prefix; flags: KIVI_CLEAR_ALL */
+    KIVI_VERB_HEALTH = 23
+} kivi_verb;
+
+/** One call to submit. Zero it, or begin with KIVI_REQUEST_INIT. All it points to is copied by submit. */
+typedef struct kivi_request {
+    uint32_t struct_size; /**< sizeof(kivi_request) */
+    uint32_t flags;       /**< as the verb says */
+    int32_t verb;         /**< kivi_verb */
+    int32_t reserved;     /**< 0 */
+    kivi_slice key;       /**< or the prefix of COUNT and CLEAR */
+    kivi_slice value, expected;
+    int64_t ttl_ms, by;
+    const kivi_slice *keys;   /**< GET_MANY, SET_MANY, DELETE_MANY: `count` of them */
+    const kivi_slice *values; /**< SET_MANY */
+    const kivi_op *ops;       /**< APPLY */
+    size_t count;
+    const kivi_range *range; /**< PAGE; may be NULL */
+    void *user;              /**< comes back in the completion */
+} kivi_request;
+
+#define KIVI_REQUEST_INIT                                                                              \
+    {                                                                                                  \
+        sizeof(kivi_request), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, NULL, NULL, NULL, 0,     \
+            NULL, NULL                                                                                 \
+    }
+
+enum {
+    KIVI_COMPLETION_MORE = 1 << 0 /**< more completions of the same call follow; not yet used */
+};
+
+/**
+ * How a call ended. Its memory stays until kivi_completion_release(). `error` is set for failures, and
+ * only for those, as by the call itself; it belongs to the completion.
+ */
+typedef struct kivi_completion {
+    uint32_t struct_size; /**< set by the caller of kivi_queue_take() in the first of the array */
+    uint32_t flags;       /**< KIVI_COMPLETION_MORE */
+    void *user;
+    uint64_t ticket;
+    kivi_status status;
+    bool truth;        /**< EXISTS: it is there. DELETE: it was there, if asked */
+    int64_t integer;   /**< INCREMENT: the sum. TTL: ms. COUNT, CLEAR, DELETE_MANY: how many. HEALTH: latency in ns */
+    kivi_slice value;  /**< what a read found */
+    kivi_slice version;
+    kivi_error *error;
+    kivi_result *result; /**< batches */
+    kivi_page *page;     /**< PAGE */
+    void *memory;        /**< the queue's */
+} kivi_completion;
+
+#define KIVI_COMPLETION_INIT                                                                           \
+    {                                                                                                  \
+        sizeof(kivi_completion), 0, NULL, 0, 0, false, 0, {NULL, 0}, {NULL, 0}, NULL, NULL, NULL, NULL \
+    }
+
+/** A new queue; starts no thread yet. NO_MEMORY; IO without descriptors. Since 0.1. */
+KIVI_API kivi_status kivi_queue_new(kivi_queue **queue, kivi_error **error);
+/** The descriptor to watch for reading (poll, epoll); it belongs to the queue. Level-triggered. Since 0.1. */
+KIVI_API int kivi_queue_descriptor(const kivi_queue *queue);
+/**
+ * Submits a call; never blocks. OK: exactly one completion will come. BUSY: `queue_limit` calls of this store are in flight.
+ * INVALID, UNSUPPORTED, TOO_LARGE, CLOSED, FORKED and so on as the call itself would refuse them: no completion comes.
+ * `call` as everywhere (its deadline counts from here); its `interrupted` function must be NULL. `ticket` may be NULL. Since 0.1.
+ */
+KIVI_API kivi_status kivi_queue_submit(kivi_queue *queue, kivi_store *store, const kivi_call *call,
+                                       const kivi_request *request, uint64_t *ticket, kivi_error **error);
+/**
+ * Hastens the end of a call: its completion comes soon, CANCELLED if nothing of it was sent, UNCERTAIN for a write
+ * that was, or with its answer if that was quicker. A ticket that is over is nothing. Never blocks. Since 0.1.
+ */
+KIVI_API void kivi_queue_cancel(kivi_queue *queue, uint64_t ticket);
+/**
+ * Takes up to `capacity` completions into an array whose first has struct_size set; answers how many. Never
+ * blocks. The descriptor stays readable while there are more. Since 0.1.
+ */
+KIVI_API size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t capacity);
+/** Frees what a completion holds. Since 0.1. */
+KIVI_API void kivi_completion_release(kivi_completion *completion);
+/** How many accepted calls have not been taken yet. Since 0.1. */
+KIVI_API size_t kivi_queue_count(const kivi_queue *queue);
+/**
+ * Ends it: what is in flight is cancelled and dropped without a completion, threads are joined (which may wait for
+ * a local engine's write), the memory is freed once all completions taken are released. NULL is nothing. Since 0.1.
+ */
+KIVI_API void kivi_queue_close(kivi_queue *queue);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
