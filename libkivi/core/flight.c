@@ -357,18 +357,19 @@ bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self)
             uint32_t taken = KVI_TASK_TAKEN;
             if (task == self)
                 continue;
+            const kvi_driver *driver = task->driver; /* once it leads it may be gone */
             task->lane = lane;
             task->in_flight = true;
             if (!atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_LEADING))
                 continue;
-            kvi_futex_wake(&task->state, 1);
+            kvi_task_tell_lead(task, driver);
             return true;
         }
     }
     return false;
 }
 
-static kivi_error *dead_peer_error(const kivi_store *store)
+kivi_error *kvi_dead_peer_error(const kivi_store *store)
 {
     return kvi_error_new(KIVI_UNAVAILABLE, 0, KIVI_RETRY_IF_IDEMPOTENT, "nothing came in for %llu ms (io_timeout)",
                          (unsigned long long)(store->io_timeout_ns / (uint64_t)KVI_MS));
@@ -378,7 +379,7 @@ static kivi_error *dead_peer_error(const kivi_store *store)
 static kvi_outcome leave(kvi_lane *lane, kvi_task *self, kivi_status why)
 {
     if (why == KIVI_UNAVAILABLE) {
-        kvi_flight_condemn(lane, why, dead_peer_error(lane->lanes->store));
+        kvi_flight_condemn(lane, why, kvi_dead_peer_error(lane->lanes->store));
         return KVI_LANDED;
     }
     bool leads = self && !has_answer(lane->flight, self); /* else it is DONE, and stays so */
@@ -392,29 +393,36 @@ static kvi_outcome leave(kvi_lane *lane, kvi_task *self, kivi_status why)
     return KVI_LANDED;
 }
 
-kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
+kivi_status kvi_flight_advance(kvi_lane *lane, kvi_context *ctx, uint32_t revents, kivi_poll *poll)
 {
     kvi_flight *flight = lane->flight;
     kivi_store *store = lane->lanes->store;
     flight_wait wait = {{sizeof(kivi_wait), 0, flight_deadline, flight_check}, ctx, flight};
-    uint32_t revents = 0;
     while (flight->active || flight->part_count) {
         kivi_error *error = NULL;
-        kivi_poll poll = {sizeof(kivi_poll), -1, 0, 0, -1};
         kivi_status status;
+        *poll = (kivi_poll){sizeof(kivi_poll), -1, 0, 0, -1};
         if (flight->active)
-            status = store->backend->step(store->instance.handle, lane->session, revents, &poll, &error);
+            status = store->backend->step(store->instance.handle, lane->session, revents, poll, &error);
         else
             status = begin_part(lane, &wait.wait, &error);
-        if (status != KIVI_PENDING) {
+        revents = 0;
+        if (status != KIVI_PENDING)
             end_part(lane, status, error);
-            continue;
-        }
-        if (!flight->active) {
+        else if (flight->active)
+            return KIVI_PENDING;
+        else
             flight->active = true; /* ask step() at once what to wait for */
-            revents = 0;
-            continue;
-        }
+    }
+    return KIVI_OK;
+}
+
+kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
+{
+    kvi_flight *flight = lane->flight;
+    kivi_poll poll;
+    uint32_t revents = 0;
+    while (kvi_flight_advance(lane, ctx, revents, &poll) == KIVI_PENDING) {
         if (flight->merged) {
             size_t unsettled = kvi_flight_settle(lane, self);
             if (unsettled && has_answer(flight, self)) {

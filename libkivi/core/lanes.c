@@ -68,18 +68,24 @@ static kvi_lane *take_lane(kvi_lanes *lanes)
     return lane;
 }
 
+/* The task leads from now on. Its memory may go as soon as it sees that: a wake may then hit nobody. Holds the mutex. */
+static void give_lane(kvi_lane *lane, kvi_task *task)
+{
+    kvi_queue_take(lane->lanes, task);
+    task->lane = lane;
+    task->in_flight = false;
+    atomic_store_explicit(&task->state, KVI_TASK_LEADING, memory_order_release);
+}
+
 /* Gives a lane to whoever waits longest, or leaves it free. */
-static void release_lane(kvi_lane *lane)
+void kvi_lanes_release(kvi_lane *lane)
 {
     kvi_lanes *lanes = lane->lanes;
     pthread_mutex_lock(&lanes->mutex);
     kvi_task *next = oldest_waiter(lanes);
+    const kvi_driver *driver = next ? next->driver : NULL;
     if (next) {
-        kvi_queue_take(lanes, next);
-        next->lane = lane;
-        next->in_flight = false;
-        /* Its memory may go as soon as it sees this: the wake may hit nobody, but only a word of the process. */
-        atomic_store_explicit(&next->state, KVI_TASK_LEADING, memory_order_release);
+        give_lane(lane, next);
     } else {
         lane->busy = false;
         lanes->busy--;
@@ -88,7 +94,21 @@ static void release_lane(kvi_lane *lane)
     }
     pthread_mutex_unlock(&lanes->mutex);
     if (next)
-        kvi_futex_wake(&next->state, 1);
+        kvi_task_tell_lead(next, driver);
+}
+
+/* A lane for whoever waits longest, by a thread that waits itself for none; NULL: no lane is free, or nobody waits. */
+kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_task **lead)
+{
+    pthread_mutex_lock(&lanes->mutex);
+    kvi_task *next = oldest_waiter(lanes);
+    kvi_lane *lane = next ? take_lane(lanes) : NULL;
+    if (lane) {
+        give_lane(lane, next);
+    }
+    pthread_mutex_unlock(&lanes->mutex);
+    *lead = next;
+    return lane;
 }
 
 /* ---- group commit ---- */
@@ -102,7 +122,7 @@ static bool gathers(const kvi_lanes *lanes, kvi_kind kind)
  * Before a dear vector, waits for those that the last one served to queue again: a tenth of the time it took
  * at most. (4 threads of durable LMDB sets: 3.9x a lone one's rate instead of 2.1x.)
  */
-static void gather(kvi_lanes *lanes, kvi_kind kind)
+void kvi_lanes_gather(kvi_lanes *lanes, kvi_kind kind)
 {
     pthread_mutex_lock(&lanes->mutex);
     if (!gathers(lanes, kind) || lanes->gather_want) {
@@ -125,8 +145,9 @@ static void gather(kvi_lanes *lanes, kvi_kind kind)
 }
 
 /* Queues a task; answers whether a leader that gathers has seen enough. Holds the mutex. */
-static bool enqueue(kvi_lanes *lanes, kvi_task *task)
+bool kvi_lanes_enqueue(kvi_lanes *lanes, kvi_task *task)
 {
+    task->ticket = ++lanes->tickets;
     kvi_queue_put(lanes, task, false);
     if (!lanes->gather_want || lanes->queues[1].count < lanes->gather_want)
         return false;
@@ -137,7 +158,7 @@ static bool enqueue(kvi_lanes *lanes, kvi_task *task)
 /* ---- flights ---- */
 
 /* A flight has landed: numbers, and what its leader tells the hook. */
-static void count_flight(kvi_lane *lane, kvi_context *ctx)
+void kvi_lanes_count_flight(kvi_lane *lane, kvi_context *ctx)
 {
     kvi_lanes *lanes = lane->lanes;
     kvi_flight *flight = lane->flight;
@@ -160,8 +181,8 @@ static void fly(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
 {
     if (kvi_flight_drive(lane, ctx, self) == KVI_HANDED_ON)
         return;
-    count_flight(lane, ctx);
-    release_lane(lane);
+    kvi_lanes_count_flight(lane, ctx);
+    kvi_lanes_release(lane);
 }
 
 static kivi_status fly_solo(kvi_lane *lane, kvi_context *ctx, const kvi_work *work)
@@ -174,15 +195,15 @@ static kivi_status fly_solo(kvi_lane *lane, kvi_context *ctx, const kvi_work *wo
         ctx->error = lane->scan_error;
         lane->scan_error = NULL;
     }
-    count_flight(lane, ctx);
-    release_lane(lane);
+    kvi_lanes_count_flight(lane, ctx);
+    kvi_lanes_release(lane);
     return status;
 }
 
 /* Begins a merged flight with a lane just given, and flies it. */
 static void lead(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
 {
-    gather(lane->lanes, self->kind);
+    kvi_lanes_gather(lane->lanes, self->kind);
     kvi_flight_merge(lane, self);
     fly(lane, ctx, self);
 }
@@ -190,7 +211,7 @@ static void lead(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
 /* ---- waiting ---- */
 
 /* Takes a task whose caller goes away out of the queue; false: it is not in there (any more). */
-static bool leave_queue(kvi_lanes *lanes, kvi_task *task)
+bool kvi_lanes_leave(kvi_lanes *lanes, kvi_task *task)
 {
     pthread_mutex_lock(&lanes->mutex);
     bool waiting = atomic_load_explicit(&task->state, memory_order_acquire) == KVI_TASK_WAITING;
@@ -209,7 +230,7 @@ static void pass_on_flight(kvi_task *task)
         return;
     kvi_flight_condemn(lane, KIVI_CANCELLED, NULL);
     kvi_flight_settle(lane, task);
-    release_lane(lane);
+    kvi_lanes_release(lane);
 }
 
 /* Waits until the task leads or is done: its state; or LEFT, with ctx->ended saying why. */
@@ -234,7 +255,7 @@ static uint32_t leave(kvi_lanes *lanes, kvi_task *task)
 {
     for (;;) {
         uint32_t state = KVI_TASK_TAKEN;
-        if (leave_queue(lanes, task)) {
+        if (kvi_lanes_leave(lanes, task)) {
             kvi_task_unref(lanes, task); /* the flight's share: there will be none */
             return KVI_TASK_WAITING;
         }
@@ -247,7 +268,7 @@ static uint32_t leave(kvi_lanes *lanes, kvi_task *task)
             return atomic_load_explicit(&task->state, memory_order_acquire);
         }
         if (state == KVI_TASK_LEADING) {
-            release_lane(task->lane);
+            kvi_lanes_release(task->lane);
             kvi_task_unref(lanes, task);
             return KVI_TASK_WAITING;
         }
@@ -306,7 +327,7 @@ static kivi_status run_alone(kvi_lanes *lanes, kvi_context *ctx, kvi_task *task,
         uint32_t state = await_turn(ctx, task);
         if (state == KVI_TASK_LEADING) {
             lane = task->lane;
-        } else if (leave_queue(lanes, task)) {
+        } else if (kvi_lanes_leave(lanes, task)) {
             return KIVI_PENDING; /* the run loop says why */
         }
     }
@@ -329,9 +350,8 @@ kivi_status kvi_lanes_run(kvi_lanes *lanes, kvi_context *ctx, const kvi_work *wo
     if (!task)
         return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to wait for a lane");
     pthread_mutex_lock(&lanes->mutex);
-    task->ticket = ++lanes->tickets;
     lane = take_lane(lanes);
-    bool enough = lane ? false : enqueue(lanes, task);
+    bool enough = lane ? false : kvi_lanes_enqueue(lanes, task);
     pthread_mutex_unlock(&lanes->mutex);
     if (enough)
         kvi_futex_wake(&lanes->gathered, 1);

@@ -36,10 +36,17 @@ enum {
     KVI_TASK_LEFT = 4     /* its caller went away; the flight drops it */
 };
 
+/* Who is told instead of the futex, for tasks that no thread waits for (queue_run.c). With no lock held. */
+typedef struct kvi_task kvi_task;
+typedef struct kvi_driver {
+    void (*done)(kvi_task *task); /* DONE: its answer is there */
+    void (*lead)(kvi_task *task); /* LEADING: it was given task->lane */
+} kvi_driver;
+
 typedef struct kvi_lane kvi_lane;
 
 /* A waiter. Mergeable tasks are counted and own copies of what they ask; the others lie on their caller's stack. */
-typedef struct kvi_task {
+struct kvi_task {
     _Atomic uint32_t state; /* a futex */
     _Atomic uint32_t refs;
     kvi_kind kind;
@@ -52,10 +59,12 @@ typedef struct kvi_task {
     struct kvi_task *previous, *next; /* queue */
     /* mergeable only */
     struct kvi_task *next_free;
+    const kvi_driver *driver; /* NULL: a thread waits on the futex */
+    void *owner;              /* the driver's */
     kivi_read_item read;
     kivi_write_item write;
     kivi_buffer bytes, value, version;
-} kvi_task;
+};
 
 /* The vector that a lane's session works on. It belongs to the lane, so that it outlives its leader. */
 typedef struct kvi_flight {
@@ -118,6 +127,19 @@ struct kvi_lanes {
 /* One attempt at a piece of work. Items have their answers afterwards, or KIVI_PENDING where they must be asked again. */
 kivi_status kvi_lanes_run(kvi_lanes *lanes, kvi_context *ctx, const kvi_work *work);
 
+/* ---- for threads that drive lanes for others (queue_run.c) ---- */
+
+/* Queues a task; true: a leader that gathers has seen enough, wake lanes->gathered. Holds the mutex. */
+bool kvi_lanes_enqueue(kvi_lanes *lanes, kvi_task *task);
+/* Takes a task whose caller goes away out of the queue; false: it is not in there (any more). */
+bool kvi_lanes_leave(kvi_lanes *lanes, kvi_task *task);
+/* A free lane and the oldest waiter, LEADING now; NULL: no lane is free, or nobody waits. */
+kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_task **lead);
+void kvi_lanes_gather(kvi_lanes *lanes, kvi_kind kind);
+void kvi_lanes_count_flight(kvi_lane *lane, kvi_context *ctx);
+/* Gives a lane to whoever waits longest, or leaves it free. */
+void kvi_lanes_release(kvi_lane *lane);
+
 kvi_lanes *kvi_lanes_new(kivi_store *store, uint32_t max);
 /* Closes (or in a child of a fork abandons) all sessions and frees the lanes. */
 void kvi_lanes_free(kvi_lanes *lanes, bool abandon);
@@ -136,6 +158,9 @@ static inline uint32_t kvi_lanes_default(const kivi_instance *instance)
 void kvi_flight_solo(kvi_lane *lane, const kvi_work *work);
 /* The same for tasks that kvi_flight_merge() has put into it. */
 void kvi_flight_begin_merged(kvi_flight *flight);
+/* Goes on with a flight as far as that goes without waiting: KIVI_PENDING and what to wait for, or KIVI_OK: landed. */
+kivi_status kvi_flight_advance(kvi_lane *lane, kvi_context *ctx, uint32_t revents, kivi_poll *poll);
+kivi_error *kvi_dead_peer_error(const kivi_store *store);
 typedef enum kvi_outcome { KVI_LANDED, KVI_HANDED_ON } kvi_outcome;
 /*
  * Drives the lane's flight for `self` (NULL: for nobody in particular) until it has landed or somebody
@@ -155,6 +180,21 @@ void kvi_flight_judge_write(kivi_write_item *item);
 kvi_task *kvi_task_new(kvi_lanes *lanes, const kvi_work *work);
 void kvi_task_unref(kvi_lanes *lanes, kvi_task *task);
 void kvi_lanes_free_spares(kvi_lanes *lanes);
+static inline void kvi_task_tell_done(kvi_task *task)
+{
+    if (task->driver)
+        task->driver->done(task);
+    else
+        kvi_futex_wake(&task->state, 1);
+}
+/* `driver` was read before the task was LEADING: the memory of one that lies on its caller's stack may be gone. */
+static inline void kvi_task_tell_lead(kvi_task *task, const kvi_driver *driver)
+{
+    if (driver)
+        driver->lead(task);
+    else
+        kvi_futex_wake(&task->state, 1);
+}
 /* Queue of waiters; both under lanes.mutex. */
 void kvi_queue_put(kvi_lanes *lanes, kvi_task *task, bool first);
 void kvi_queue_take(kvi_lanes *lanes, kvi_task *task);

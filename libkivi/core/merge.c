@@ -98,6 +98,7 @@ kvi_task *kvi_task_new(kvi_lanes *lanes, const kvi_work *work)
     task->kind = work->kind;
     task->mergeable = true;
     task->in_flight = task->delivered = task->alone = false;
+    task->driver = NULL;
     task->value.size = task->version.size = 0;
     if (copy_work(task, work)) {
         free_task(task);
@@ -265,7 +266,7 @@ static void tell_task(kvi_lanes *lanes, kvi_task *task, const kvi_task *self)
     if (task == self)
         atomic_store_explicit(&task->state, KVI_TASK_DONE, memory_order_release);
     else if (atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_DONE))
-        kvi_futex_wake(&task->state, 1);
+        kvi_task_tell_done(task);
     kvi_task_unref(lanes, task);
 }
 

@@ -89,6 +89,9 @@ static void note(outcome *seen, const char *call, kivi_status status, kivi_error
     case KIVI_NOT_FOUND:
     case KIVI_END:
         break;
+    case KIVI_UNSUPPORTED: /* flags that make it look like another program's */
+        CHECK_SAYING(!seen->opened, "%s: %s", call, message);
+        /* fall through */
     case KIVI_CORRUPT:
         CHECK_SAYING(strstr(message, "/damaged"), "%s: the file is not named: %s", call, message);
         if (seen->failures++ == 0)
@@ -231,8 +234,6 @@ Test(corrupt, no_file_of_lmdb, .timeout = 60)
 Test(corrupt, empty, .timeout = 60)
 {
     kivi_store *store = NULL;
-    kivi_error *error = NULL;
-    kivi_status status;
     text url;
 
     write_image("", 0);
@@ -245,12 +246,7 @@ Test(corrupt, empty, .timeout = 60)
     kivi_store_unref(store);
     write_image("", 0);
     print(&url, "lmdb:%s/damaged?read_only=true", folder);
-    status = kivi_store_open(url.bytes, NULL, &store, &error);
-    CHECK_SAYING(status == KIVI_CORRUPT || status == KIVI_INVALID, "%s: %s", kivi_status_name(status),
-                 error ? kivi_error_message(error) : "");
-    CHECK_SAYING(strstr(kivi_error_message(error), "/damaged"), "%s", kivi_error_message(error));
-    printf("an empty file, read only: %s: %s\n", kivi_status_name(status), kivi_error_message(error));
-    kivi_error_free(error);
+    REFUSED(KIVI_CORRUPT, "/damaged: the file is empty", kivi_store_open(url.bytes, NULL, &store, E));
 }
 
 Test(corrupt, cut, .timeout = 100)
@@ -274,8 +270,9 @@ Test(corrupt, cut, .timeout = 100)
 static void expect_sound_file(const char *name)
 {
     kivi_store *store = open_store("lmdb:%s/%s?codec=raw&sync=false&check=true", folder, name);
+    uint64_t count;
 
-    expect_sound(store);
+    OK(kivi_store_count(store, NULL, kivi_bytes(NULL, 0), &count, E));
     kivi_store_unref(store);
 }
 

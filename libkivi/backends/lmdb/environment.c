@@ -328,6 +328,11 @@ static kivi_status check_file(const kvi_lmdb_env *env, bool *created, kivi_error
 
     *created = false;
     if (stat(env->names.data, &info) == 0) {
+        if (S_ISREG(info.st_mode) && info.st_size == 0 && env->settings.read_only) {
+            KVI_LMDB_ERROR(error, KIVI_CORRUPT, MDB_INVALID, KIVI_RETRY_NO,
+                           "%s: the file is empty, and it is not to be written", env->names.data);
+            return KIVI_CORRUPT;
+        }
         if (S_ISREG(info.st_mode))
             return kvi_lmdb_inspect(env->names.data, error);
         KVI_LMDB_ERROR(error, KIVI_INVALID, 0, KIVI_RETRY_NO, "%s: not a file", env->names.data);

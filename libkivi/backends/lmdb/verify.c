@@ -18,6 +18,8 @@
 
 /* Flags of a database of which the order of keys is not that of bytes, or that has several values a key. */
 #define FLAGS_OTHER (MDB_REVERSEKEY | MDB_DUPSORT | MDB_INTEGERKEY)
+/* Flags that say something of several values a key. */
+#define FLAGS_SEVERAL (MDB_DUPFIXED | MDB_INTEGERDUP | MDB_REVERSEDUP)
 
 typedef struct verification {
     int fd;
@@ -25,10 +27,10 @@ typedef struct verification {
     kivi_status status; /* of what is no damage: the wait, memory */
     const char *fault;  /* what is damaged, and in which page */
     uint64_t fault_page;
-    uint64_t page_size, pages; /* pages that the snapshot has and the file holds */
+    uint64_t page_size, pages; /* pages of the snapshot; those that the file lacks cannot be read */
     uint8_t *used;             /* a bit for each page that was met */
     uint64_t looked;
-    const database *kivi;  /* the database of expiries, when it was met */
+    const database *kivi; /* the database of expiries, when it was met */
     database kivi_found;
 } verification;
 
@@ -278,9 +280,13 @@ static bool snapshot_walk(verification *v, const meta *snapshot)
         v->status = KIVI_NO_MEMORY;
         return false;
     }
+    if ((snapshot->free.flags & (FLAGS_OTHER | FLAGS_SEVERAL)) != MDB_INTEGERKEY)
+        return damaged(v, 0, "the flags of the free pages are damaged");
     /* Such a file is refused in other words. */
     if (snapshot->data.flags & FLAGS_OTHER)
         return true;
+    if (snapshot->data.flags & FLAGS_SEVERAL)
+        return damaged(v, 0, "the flags of the data are damaged");
     if (!tree_walk(v, &snapshot->free, true, false) || !tree_walk(v, &snapshot->data, false, true))
         return false;
     return !v->kivi || (v->kivi->flags & FLAGS_OTHER) || tree_walk(v, v->kivi, false, false);

@@ -294,14 +294,14 @@ void kvi_net_wait(const kvi_net *net, kivi_poll *poll)
 bool kvi_net_is_stale(const kvi_net *net)
 {
     uint8_t byte;
+    ssize_t got;
 
-    if (net->in.begin != net->in.end)
+    if (net->in.begin != net->in.end || (net->ssl && SSL_pending(net->ssl) > 0))
         return true;
-    if (net->ssl && SSL_pending(net->ssl) > 0)
-        return true;
-    if (recv(net->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+    got = recv(net->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got > 0)
         return !net->ssl; /* TLS has messages of its own, such as session tickets */
-    return errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+    return got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 /* ---- Beginning and end ---- */
