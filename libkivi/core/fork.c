@@ -4,6 +4,7 @@
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static kivi_store *registry;
+static _Atomic uint32_t generation; /* forks that this process came from */
 static pthread_once_t handlers_once = PTHREAD_ONCE_INIT;
 
 /* Two stores may share one engine: its hooks are called for the first of them only. */
@@ -54,6 +55,7 @@ static void in_child(void)
         atomic_fetch_or(&store->gate, KVI_GATE_FORKED);
         atomic_fetch_add(&store->generation, 1);
     }
+    atomic_fetch_add(&generation, 1);
     kvi_once_forget();
     kvi_once_unlock();
     pthread_mutex_unlock(&registry_mutex);
@@ -62,6 +64,12 @@ static void in_child(void)
 static void install_handlers(void)
 {
     pthread_atfork(prepare, in_parent, in_child);
+}
+
+uint32_t kvi_fork_generation(void)
+{
+    pthread_once(&handlers_once, install_handlers);
+    return atomic_load_explicit(&generation, memory_order_relaxed);
 }
 
 void kvi_fork_register(kivi_store *store)

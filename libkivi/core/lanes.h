@@ -101,6 +101,11 @@ struct kvi_lane {
     bool busy;
     kvi_lane *next_free;
     kvi_flight *flight;
+    /* of the thread that drives it for others (queue_threads.c) */
+    kvi_lane *next_led;
+    kvi_task *lead;
+    void *led_for; /* the worker whose tasks it serves */
+    kivi_poll poll;
     kivi_error *scan_error; /* of the page in flight */
 };
 

@@ -43,6 +43,7 @@ static kivi_status read_core_options(kivi_store *store, const kivi_options *opti
     const kivi_config *config = store->config;
     store->timeout_ms = kvi_config_int(config, "timeout");
     store->io_timeout_ns = (uint64_t)(kvi_config_int(config, "io_timeout") * KVI_MS);
+    store->queue_limit = (uint64_t)kvi_config_int(config, "queue_limit");
     store->portable = kvi_config_int(config, "portable") != 0;
     store->in_place = kvi_config_int(config, "in_place") != 0;
     store->event_keys = kvi_config_int(config, "event_keys") != 0;

@@ -44,6 +44,7 @@ struct kivi_store {
     uint64_t max_stored_key; /* bytes, namespace included */
     int64_t timeout_ms;
     uint64_t io_timeout_ns;
+    uint64_t queue_limit;
     const kvi_codec *codec;
     kivi_event_fn on_event;
     void *on_event_user;
@@ -261,6 +262,8 @@ bool kvi_reads_fold(const kivi_read_item *a, const kivi_read_item *b);
 
 /* ---- fork.c ---- */
 
+/* A number that moves on with every fork, in the child. */
+uint32_t kvi_fork_generation(void);
 void kvi_fork_register(kivi_store *store);
 void kvi_fork_unregister(kivi_store *store);
 /* In a child: gives the store its own sessions and instance. OK, FORKED, or why opening failed. */

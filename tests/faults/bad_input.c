@@ -71,18 +71,13 @@ Test(bad_input, long_urls, .timeout = 30)
     size_t size = 1 << 20;
     char *url = malloc(size + 1);
     kivi_store *store = NULL;
-    kivi_error *error = NULL;
-    kivi_status status;
 
     CHECK(url != NULL);
     memset(url, 'a', size);
     url[size] = 0;
     REFUSED(KIVI_INVALID, "", kivi_store_open(url, NULL, &store, E));
     memcpy(url, "lmdb:/", 6);
-    status = kivi_store_open(url, NULL, &store, &error);
-    CHECK_SAYING(status == KIVI_INVALID && strlen(kivi_error_message(error)) < 8192, "%s",
-                 kivi_status_name(status));
-    kivi_error_free(error);
+    REFUSED(KIVI_INVALID, "too long", kivi_store_open(url, NULL, &store, E));
     memcpy(url, "memory:?", 8);
     REFUSED(KIVI_INVALID, "", kivi_store_open(url, NULL, &store, E));
     free(url);
@@ -164,7 +159,8 @@ static void refuse_calls(kivi_store *store, kivi_slice key, kivi_slice value, ki
 
 Test(bad_input, keys_and_values, .timeout = 60)
 {
-    kivi_store *stores[] = {open_lmdb("&sync=false"), open_store("memory:?codec=raw&max_value=1MiB")};
+    kivi_store *stores[] = {open_lmdb("&sync=false"),
+                            open_store("memory:?codec=raw&max_value=1MiB")};
     uint8_t *bytes = calloc(1, (1 << 20) + 1);
 
     CHECK(bytes != NULL);
@@ -228,10 +224,21 @@ static void read_hostile(const uint8_t *bytes, size_t size)
 Test(bad_input, hostile_values, .timeout = 100)
 {
     static const char *const seeds[] = {
-        "\x84\xa1" "a\x01\xa1" "b\x93\x01\x02\xc0\xa1" "c\xcb\x3f\xf0\x00\x00\x00\x00\x00\x01\xa1" "d\xc4\x02xy",
+        "\x84\xa1"
+        "a\x01\xa1"
+        "b\x93\x01\x02\xc0\xa1"
+        "c\xcb\x3f\xf0\x00\x00\x00\x00\x00\x01\xa1"
+        "d\xc4\x02xy",
         "{\"a\":[1,2.5e3,null,true,\"\\u00e9\\ud83d\\ude00\"],\"b\":{\"c\":\"\"},\"d\":-0.0}",
-        "\xdd\xff\xff\xff\xff", "\xdf\xff\xff\xff\xff", "\xc6\xff\xff\xff\xffx", "\xdb\xff\xff\xff\xff",
-        "\xc9\xff\xff\xff\xff\x01", "\xd6\xff\x01\x02\x03\x04", "1e999999999", "\"\\ud800\"", "[[[[[[",
+        "\xdd\xff\xff\xff\xff",
+        "\xdf\xff\xff\xff\xff",
+        "\xc6\xff\xff\xff\xffx",
+        "\xdb\xff\xff\xff\xff",
+        "\xc9\xff\xff\xff\xff\x01",
+        "\xd6\xff\x01\x02\x03\x04",
+        "1e999999999",
+        "\"\\ud800\"",
+        "[[[[[[",
     };
     uint64_t seed = 11;
     uint8_t bytes[400];
@@ -284,16 +291,16 @@ static void expect_quiet(const char *what, kivi_status status, kivi_error *error
 {
     if (error)
         expect_hidden(what, kivi_error_message(error), strlen(kivi_error_message(error)));
-    CHECK_SAYING((error != NULL) == (kivi_status_class(status) != KIVI_CLASS_ANSWER), "%s: %s", what,
-                 kivi_status_name(status));
+    CHECK_SAYING((error != NULL) == (kivi_status_class(status) != KIVI_CLASS_ANSWER), "%s: %s",
+                 what, kivi_status_name(status));
     kivi_error_free(error);
 }
 
-#define QUIET(call_)                             \
-    do {                                         \
-        kivi_error *error = NULL;                \
-        kivi_status status_ = (call_);           \
-        expect_quiet(#call_, status_, error);    \
+#define QUIET(call_)                          \
+    do {                                      \
+        kivi_error *error = NULL;             \
+        kivi_status status_ = (call_);        \
+        expect_quiet(#call_, status_, error); \
     } while (0)
 
 static void use_with_secrets(const char *url, const char *codec)

@@ -103,11 +103,11 @@ static void note(outcome *seen, const char *call, kivi_status status, kivi_error
     kivi_error_free(error);
 }
 
-#define TRY(call_)                                 \
-    do {                                           \
-        kivi_error *error = NULL;                  \
-        kivi_status status_ = (call_);             \
-        note(seen, #call_, status_, error);        \
+#define TRY(call_)                          \
+    do {                                    \
+        kivi_error *error = NULL;           \
+        kivi_status status_ = (call_);      \
+        note(seen, #call_, status_, error); \
     } while (0)
 
 static void read_damaged(kivi_store *store, outcome *seen)
@@ -300,8 +300,8 @@ Test(corrupt, sound_files_pass_the_check, .timeout = 100)
             free(made);
         }
         if (round % 10 == 9)
-            OK(kivi_store_clear(store, NULL, round % 20 == 9 ? kivi_str("key:1") : kivi_bytes(NULL, 0), 0, NULL,
-                                E));
+            OK(kivi_store_clear(store, NULL, round % 20 == 9 ? kivi_str("key:1") : kivi_bytes(NULL, 0),
+                                0, NULL, E));
         if (round % 2)
             expect_sound_file("sound");
         kivi_store_unref(store);

@@ -40,8 +40,8 @@ static kivi_status write_some(kivi_store *store, unsigned number, kivi_error **e
         ops[i].value = values[i];
     }
     if (number % 3 == 0)
-        status = kivi_store_set(store, NULL, keys[0], values[0], number % 2 ? 3600000 : KIVI_TTL_NONE,
-                                error);
+        status = kivi_store_set(store, NULL, keys[0], values[0],
+                                number % 2 ? 3600000 : KIVI_TTL_NONE, error);
     else if (number % 3 == 1)
         status = kivi_store_set_many(store, NULL, keys, values, count, KIVI_TTL_NONE, NULL, error);
     else
@@ -150,8 +150,8 @@ static void fill_together(worker *w)
 
     for (unsigned i = 0; i < 400 && atomic_load(&c->refused) < 100; i++) {
         kivi_slice key = print(&name, "key:%zu:%u", w->index, i);
-        kivi_status status =
-            kivi_store_set(c->store, NULL, key, kivi_bytes(made, VALUE), KIVI_TTL_NONE, E);
+        kivi_status status = kivi_store_set(c->store, NULL, key, kivi_bytes(made, VALUE),
+                                            KIVI_TTL_NONE, E);
         c->kept[w->index][i] = status == KIVI_OK;
         atomic_fetch_add(status == KIVI_OK ? &c->written : &c->refused, 1);
         ANSWERS(status == KIVI_OK ? KIVI_OK : KIVI_IO, status);
@@ -209,13 +209,15 @@ Test(full_disk, opening, .timeout = 60)
         CHECK(truncate(rest.bytes, (off_t)(size - pages * 4096)) == 0);
         status = kivi_store_open(url.bytes, NULL, &store, &error);
         if (status == KIVI_OK) {
-            status = kivi_store_set(store, NULL, kivi_str("key"), kivi_str("\xa1v"), KIVI_TTL_NONE, &error);
+            status = kivi_store_set(store, NULL, kivi_str("key"), kivi_str("\xa1v"), KIVI_TTL_NONE,
+                                    &error);
             opened += status == KIVI_OK;
             kivi_store_unref(store);
         }
         CHECK_SAYING(status == KIVI_OK || status == KIVI_IO, "%u pages of room: %s: %s", pages,
                      kivi_status_name(status), kivi_error_message(error));
-        CHECK_SAYING(!error || strstr(kivi_error_message(error), "/small"), "%s", kivi_error_message(error));
+        CHECK_SAYING(!error || strstr(kivi_error_message(error), "/small"), "%s",
+                     kivi_error_message(error));
         kivi_error_free(error);
     }
     CHECK_SAYING(opened > 0, "40 pages were not enough");

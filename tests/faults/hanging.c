@@ -32,13 +32,13 @@ typedef struct hang {
     kivi_status write;
 } hang;
 
-#define ENDS(wanted, call_)                          \
-    do {                                             \
-        text what_;                                  \
-        uint64_t began_ = now_ns();                  \
-        ANSWERS(wanted, call_);                      \
+#define ENDS(wanted, call_)                            \
+    do {                                               \
+        text what_;                                    \
+        uint64_t began_ = now_ns();                    \
+        ANSWERS(wanted, call_);                        \
         print(&what_, "%s: %.100s", h->shape, #call_); \
-        tell_excess(what_.bytes, began_, TIMEOUT_MS); \
+        tell_excess(what_.bytes, began_, TIMEOUT_MS);  \
     } while (0)
 
 static void hang_reads(const hang *h)

@@ -165,8 +165,7 @@ static uint64_t round_of_single(kivi_store *store, unsigned thread, unsigned slo
 }
 
 /* The write after the last acknowledged one was perhaps done as well. */
-static void judge_round(const char *what, unsigned thread, uint64_t found, uint64_t *known,
-                        uint64_t step)
+static void judge_round(const char *what, unsigned thread, uint64_t found, uint64_t *known, uint64_t step)
 {
     CHECK_SAYING(found == *known || found == *known + step,
                  "%s of thread %u: %llu was acknowledged, %llu is there", what, thread,
@@ -179,7 +178,8 @@ static void judge_singles(kivi_store *store, unsigned thread, ledger *known)
     uint64_t *last = &known->rounds[thread][SINGLE], before = *last;
 
     for (unsigned slot = 0; slot < SINGLES; slot++) {
-        uint64_t found = round_of_single(store, thread, slot), *acknowledged = &known->singles[thread][slot];
+        uint64_t found = round_of_single(store, thread, slot),
+                 *acknowledged = &known->singles[thread][slot];
         CHECK_SAYING(found == *acknowledged || found == before + 1,
                      "single %u of thread %u: %llu was acknowledged, %llu is there", slot, thread,
                      (unsigned long long)*acknowledged, (unsigned long long)found);
@@ -189,7 +189,8 @@ static void judge_singles(kivi_store *store, unsigned thread, ledger *known)
     }
 }
 
-static void judge_group(kivi_store *store, const char *name, unsigned thread, unsigned count, uint64_t *known)
+static void judge_group(kivi_store *store, const char *name, unsigned thread, unsigned count,
+                        uint64_t *known)
 {
     text key;
     uint64_t first = 0;
@@ -216,8 +217,7 @@ static void judge_all(kivi_store *store, ledger *known)
         print(&key, "batch:%u:odd", thread);
         CHECK_NUMBER(number_at(store, key.bytes, 0), rounds[BATCH] % 2 ? rounds[BATCH] : 0);
         print(&key, "counter:%u", thread);
-        judge_round("counter", thread, (uint64_t)number_at(store, key.bytes, 0),
-                    &rounds[INCREMENT], 1);
+        judge_round("counter", thread, (uint64_t)number_at(store, key.bytes, 0), &rounds[INCREMENT], 1);
     }
     expect_sound(store);
 }
@@ -370,8 +370,7 @@ static void die_at(step at, bool others, ledger *known)
     CHECK_NUMBER(round, known->rounds[0][BATCH]);
     known->rounds[0][BATCH] = round + 1;
     int status = child_wait(&c, 60);
-    CHECK_SAYING(status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %d",
-                 status);
+    CHECK_SAYING(status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %d", status);
     if (!store)
         store = open_lmdb("&map_size=16MiB");
     judge_batch(store, *known);

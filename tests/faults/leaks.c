@@ -88,8 +88,8 @@ static amount measure(void)
 
 static void expect_flat(const char *what, amount before, amount after)
 {
-    printf("%s: heap %zu then %zu bytes, resident %zu then %zu KiB, %u then %u maps\n", what, before.heap,
-           after.heap, before.resident, after.resident, before.maps, after.maps);
+    printf("%s: heap %zu then %zu bytes, resident %zu then %zu KiB, %u then %u maps\n", what,
+           before.heap, after.heap, before.resident, after.resident, before.maps, after.maps);
     CHECK_NUMBER(after.descriptors, before.descriptors);
     CHECK_NUMBER(after.threads, before.threads);
     /* The smallest leak is of 32 bytes; the allocator counts what it keeps at hand as in use. */
@@ -150,11 +150,16 @@ Test(leaks, refused_opens, .timeout = 120)
         const char *url;
         kivi_status wanted;
     } rows[] = {
-        {"lmdb:%s/nowhere/data", KIVI_INVALID},   {"lmdb:%s/missing?read_only=true", KIVI_INVALID},
-        {"lmdb:%s/text", KIVI_CORRUPT},           {"lmdb:%s/data?mode=9", KIVI_INVALID},
-        {"lmdb:%s/data?map_sise=1", KIVI_INVALID}, {"lmdb:%s/data?map_size=huge", KIVI_INVALID},
-        {"lmdb:%s/data?codec=xml", KIVI_INVALID}, {"nobody:%s", KIVI_INVALID},
-        {"lmdb:", KIVI_INVALID},                  {"memory:?shape=round", KIVI_INVALID},
+        {"lmdb:%s/nowhere/data", KIVI_INVALID},
+        {"lmdb:%s/missing?read_only=true", KIVI_INVALID},
+        {"lmdb:%s/text", KIVI_CORRUPT},
+        {"lmdb:%s/data?mode=9", KIVI_INVALID},
+        {"lmdb:%s/data?map_sise=1", KIVI_INVALID},
+        {"lmdb:%s/data?map_size=huge", KIVI_INVALID},
+        {"lmdb:%s/data?codec=xml", KIVI_INVALID},
+        {"nobody:%s", KIVI_INVALID},
+        {"lmdb:", KIVI_INVALID},
+        {"memory:?shape=round", KIVI_INVALID},
     };
     amount before = {0};
     text path;

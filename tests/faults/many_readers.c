@@ -33,8 +33,7 @@ static kivi_status look(kivi_slice value, void *user)
     text wanted;
 
     print(&wanted, "value of %u", n->number % KEYS);
-    CHECK_SAYING(value.size == strlen(wanted.bytes) &&
-                     memcmp(value.data, wanted.bytes, value.size) == 0,
+    CHECK_SAYING(value.size == strlen(wanted.bytes) && memcmp(value.data, wanted.bytes, value.size) == 0,
                  "%s has another value", wanted.bytes);
     n->number++;
     n->depth--;
@@ -50,8 +49,8 @@ static void go_down(nest *n)
     kivi_call call = within_ms(n->timeout_ms);
     uint64_t began = now_ns();
     text key;
-    kivi_status status =
-        kivi_store_visit(n->store, &call, print(&key, "key:%u", n->number % KEYS), look, n, E);
+    kivi_status status = kivi_store_visit(n->store, &call, print(&key, "key:%u", n->number % KEYS),
+                                          look, n, E);
 
     if (status == KIVI_OK) {
         n->answered++;

@@ -183,10 +183,10 @@ static unsigned long fail_each(const char *what, act_fn act, const scene *s)
     OK(act(s, E));
     for (unsigned long n = 1; n < 20000; n++) {
         kivi_status status = run_failing(act, s, n, &left);
-        CHECK_SAYING(status == KIVI_OK || status == KIVI_NO_MEMORY, "%s, allocation %lu: %s", what, n,
-                     kivi_status_name(status));
-        CHECK_SAYING(left == 0, "%s, allocation %lu (%s): %ld were left", what, n, kivi_status_name(status),
-                     left);
+        CHECK_SAYING(status == KIVI_OK || status == KIVI_NO_MEMORY, "%s, allocation %lu: %s", what,
+                     n, kivi_status_name(status));
+        CHECK_SAYING(left == 0, "%s, allocation %lu (%s): %ld were left", what, n,
+                     kivi_status_name(status), left);
         if (failed == 0) {
             printf("%s: %lu allocations\n", what, made);
             return made;
@@ -220,7 +220,8 @@ static kivi_status act_set_ttl(const scene *s, kivi_error **error)
 static kivi_status act_set_large(const scene *s, kivi_error **error)
 {
     static const uint8_t value[100000];
-    return kivi_store_set(s->store, NULL, kivi_str("large"), kivi_bytes(value, sizeof(value)), KIVI_TTL_NONE, error);
+    return kivi_store_set(s->store, NULL, kivi_str("large"), kivi_bytes(value, sizeof(value)),
+                          KIVI_TTL_NONE, error);
 }
 
 static kivi_status act_get(const scene *s, kivi_error **error)
@@ -236,8 +237,7 @@ static kivi_status act_get(const scene *s, kivi_error **error)
 static kivi_status act_get_versioned(const scene *s, kivi_error **error)
 {
     kivi_buffer got = KIVI_BUFFER_INIT, version = KIVI_BUFFER_INIT;
-    kivi_status status =
-        kivi_store_get_versioned(s->store, NULL, kivi_str("key"), &got, &version, error);
+    kivi_status status = kivi_store_get_versioned(s->store, NULL, kivi_str("key"), &got, &version, error);
 
     CHECK(status != KIVI_OK || (got.size == 1 && version.size > 0));
     kivi_buffer_free(&got);

@@ -125,8 +125,8 @@ static void be_nobody(int in, int out, void *user)
 
 Test(read_only, permissions, .timeout = 60)
 {
-    static const char *const files[] = {"file", "file-lock", "file-kivi", "folder/data.mdb",
-                                        "folder/lock.mdb", "folder/kivi.lock"};
+    static const char *const files[] = {
+        "file", "file-lock", "file-kivi", "folder/data.mdb", "folder/lock.mdb", "folder/kivi.lock"};
     text path;
     child c;
 

@@ -57,10 +57,10 @@ static void expect_writes_time_out(kivi_store *store)
     op.kind = KIVI_OP_SET;
     op.key = key;
     op.value = value;
-#define TIMES_OUT(call_)              \
-    do {                              \
-        began = now_ns();             \
-        ANSWERS(KIVI_TIMEOUT, call_); \
+#define TIMES_OUT(call_)                        \
+    do {                                        \
+        began = now_ns();                       \
+        ANSWERS(KIVI_TIMEOUT, call_);           \
         tell_excess(#call_, began, TIMEOUT_MS); \
     } while (0)
     TIMES_OUT(kivi_store_set(store, &call, key, value, KIVI_TTL_NONE, E));

@@ -156,6 +156,9 @@ kivi_status kvi_lmdb_env_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **e
 void kvi_lmdb_env_close(kvi_lmdb_env *env);
 /* Opens LMDB's part again after a fatal error; with the turn and the gate. */
 kivi_status kvi_lmdb_env_reopen(kvi_lmdb_env *env, kivi_error **error);
+/* Begins a transaction, after taking over a map that another process has just made larger; nobody else may
+ * have one here: while the file is being opened, or with the turn and the gate. */
+int kvi_lmdb_env_begin(kvi_lmdb_env *env, unsigned flags, MDB_txn **txn);
 /* Opens the database of expiries and, with `create`, makes it; with the turn and the gate. */
 int kvi_lmdb_env_mark(kvi_lmdb_env *env, bool create);
 

@@ -202,11 +202,29 @@ static int make_mark(kvi_lmdb_env *env, MDB_txn *txn, MDB_dbi *dbi)
     return rc;
 }
 
+int kvi_lmdb_env_begin(kvi_lmdb_env *env, unsigned flags, MDB_txn **txn)
+{
+    MDB_envinfo info;
+    int rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
+
+    for (unsigned i = 0; i < 100 && rc == MDB_MAP_RESIZED; i++) {
+        rc = mdb_env_set_mapsize(env->mdb, 0);
+        if (rc != 0) {
+            env->broken = true;
+            return rc;
+        }
+        mdb_env_info(env->mdb, &info);
+        env->map_size = info.me_mapsize;
+        rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
+    }
+    return rc;
+}
+
 int kvi_lmdb_env_mark(kvi_lmdb_env *env, bool create)
 {
     MDB_txn *txn;
     MDB_dbi dbi = 0;
-    int rc = mdb_txn_begin(env->mdb, NULL, create ? 0 : MDB_RDONLY, &txn);
+    int rc = kvi_lmdb_env_begin(env, create ? 0 : MDB_RDONLY, &txn);
 
     if (rc != 0)
         return rc;
@@ -229,7 +247,7 @@ static int open_databases(kvi_lmdb_env *env, bool *blank)
 {
     MDB_txn *txn;
     MDB_stat stat;
-    int rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
+    int rc = kvi_lmdb_env_begin(env, MDB_RDONLY, &txn);
 
     if (rc != 0)
         return rc;

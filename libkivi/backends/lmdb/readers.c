@@ -168,6 +168,8 @@ static kivi_status enter_waiting(kvi_lmdb_env *env, kivi_wait *wait, kvi_lmdb_sl
     uint64_t pause = 50000, waited = 0;
     unsigned repairs = 0;
 
+    /* The time runs from here, not from the first look at it behind a wait for the gate. */
+    (void)kivi_wait_deadline(wait);
     for (;;) {
         int rc = enter_now(env, waited % 64 == 0, slot);
         kivi_status status = KIVI_OK;

@@ -159,8 +159,7 @@ static bool tree_page(tree *t, uint64_t page, unsigned level);
 
 static bool branch_node(tree *t, uint64_t page, const uint8_t *node, bool first, unsigned level)
 {
-    uint64_t child =
-        get16(node) | (uint64_t)get16(node + 2) << 16 | (uint64_t)get16(node + 4) << 32;
+    uint64_t child = get16(node) | (uint64_t)get16(node + 2) << 16 | (uint64_t)get16(node + 4) << 32;
 
     /* The first stands for everything below the second. */
     if (!first && !key_order(t, node + NODE_HEADER, get16(node + 6), false))
@@ -272,22 +271,22 @@ static bool meta_of(int fd, uint64_t page_size, size_t id, meta *found)
     return false;
 }
 
-static bool snapshot_walk(verification *v, const meta *snapshot)
+static bool walk_all(verification *v, const meta *described)
 {
-    v->pages = snapshot->last_page + 1;
+    v->pages = described->last_page + 1;
     v->used = calloc(v->pages / 8 + 1, 1);
     if (!v->used) {
         v->status = KIVI_NO_MEMORY;
         return false;
     }
-    if ((snapshot->free.flags & (FLAGS_OTHER | FLAGS_SEVERAL)) != MDB_INTEGERKEY)
+    if ((described->free.flags & (FLAGS_OTHER | FLAGS_SEVERAL)) != MDB_INTEGERKEY)
         return damaged(v, 0, "the flags of the free pages are damaged");
     /* Such a file is refused in other words. */
-    if (snapshot->data.flags & FLAGS_OTHER)
+    if (described->data.flags & FLAGS_OTHER)
         return true;
-    if (snapshot->data.flags & FLAGS_SEVERAL)
+    if (described->data.flags & FLAGS_SEVERAL)
         return damaged(v, 0, "the flags of the data are damaged");
-    if (!tree_walk(v, &snapshot->free, true, false) || !tree_walk(v, &snapshot->data, false, true))
+    if (!tree_walk(v, &described->free, true, false) || !tree_walk(v, &described->data, false, true))
         return false;
     return !v->kivi || (v->kivi->flags & FLAGS_OTHER) || tree_walk(v, v->kivi, false, false);
 }
@@ -301,42 +300,86 @@ static kivi_status answer(const kvi_lmdb_env *env, const verification *v, kivi_e
     if (!v->fault)
         return KIVI_OK;
     KVI_LMDB_ERROR(error, KIVI_CORRUPT, MDB_CORRUPTED, KIVI_RETRY_NO,
-                   "%s: the file is damaged; restore it from a backup: page %llu: %s", env->names.data,
-                   (unsigned long long)v->fault_page, v->fault);
+                   "%s: the file is damaged; restore it from a backup: page %llu: %s",
+                   env->names.data, (unsigned long long)v->fault_page, v->fault);
     return KIVI_CORRUPT;
+}
+
+/* A snapshot to look at: while the file is being opened there are no readers yet. */
+typedef struct snapshot {
+    MDB_txn *txn;
+    kvi_lmdb_slot *slot;
+} snapshot;
+
+static void snapshot_end(kvi_lmdb_env *env, snapshot *at)
+{
+    if (at->slot)
+        kvi_lmdb_leave(env, at->slot);
+    else
+        mdb_txn_abort(at->txn);
+    *at = (snapshot){NULL, NULL};
+}
+
+static kivi_status snapshot_begin(kvi_lmdb_env *env, kivi_wait *wait, snapshot *at, kivi_error **error)
+{
+    kivi_status status;
+    int rc;
+
+    if (env->slots) {
+        status = kvi_lmdb_enter(env, wait, &at->slot, error);
+        if (status == KIVI_OK)
+            at->txn = at->slot->txn;
+        return status;
+    }
+    rc = kvi_lmdb_env_begin(env, MDB_RDONLY, &at->txn);
+    if (rc == 0)
+        return KIVI_OK;
+    at->txn = NULL;
+    return kvi_lmdb_fail(error, rc, env->names.data, "cannot check");
+}
+
+/* Begins a snapshot of which the describing page is still there. */
+static kivi_status snapshot_find(kvi_lmdb_env *env, verification *v, snapshot *at, meta *found,
+                                 kivi_error **error)
+{
+    for (unsigned i = 0; i < 100; i++) {
+        kivi_status status = snapshot_begin(env, v->wait, at, error);
+        if (status != KIVI_OK)
+            return status;
+        if (meta_of(v->fd, v->page_size, mdb_txn_id(at->txn), found))
+            return KIVI_OK;
+        snapshot_end(env, at);
+    }
+    return kvi_lmdb_fail(error, EBUSY, env->names.data, "cannot check");
 }
 
 kivi_status kvi_lmdb_verify(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error)
 {
-    verification v = {.fd = -1, .wait = wait};
+    verification v = {.wait = wait};
+    snapshot at = {NULL, NULL};
     kivi_status status;
-    MDB_txn *txn = NULL;
-    MDB_stat stat = {0};
-    meta snapshot;
-    bool found = false;
-    int rc = env->mdb ? 0 : MDB_PANIC;
+    MDB_stat stat;
+    meta described;
 
     if (sizeof(void *) != 8)
         return KIVI_OK;
-    if (rc == 0)
-        rc = mdb_env_stat(env->mdb, &stat);
-    if (rc == 0 && (v.fd = open(env->names.data, O_RDONLY | O_CLOEXEC)) < 0)
-        rc = errno;
-    for (unsigned i = 0; i < 100 && rc == 0 && !found; i++) {
-        mdb_txn_abort(txn);
-        txn = NULL;
-        rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
-        found = rc == 0 && meta_of(v.fd, stat.ms_psize, mdb_txn_id(txn), &snapshot);
-    }
-    if (rc == 0 && !found)
-        rc = EBUSY;
+    v.fd = open(env->names.data, O_RDONLY | O_CLOEXEC);
+    if (v.fd < 0)
+        return kvi_lmdb_fail(error, errno, env->names.data, "cannot check");
+    status = snapshot_begin(env, wait, &at, error);
+    if (status != KIVI_OK)
+        goto out;
+    mdb_env_stat(env->mdb, &stat);
+    snapshot_end(env, &at);
     v.page_size = stat.ms_psize;
-    if (rc == 0)
-        snapshot_walk(&v, &snapshot);
-    status = rc == 0 ? answer(env, &v, error) : kvi_lmdb_fail(error, rc, env->names.data, "cannot check");
-    mdb_txn_abort(txn);
+    status = snapshot_find(env, &v, &at, &described, error);
+    if (status != KIVI_OK)
+        goto out;
+    walk_all(&v, &described);
+    snapshot_end(env, &at);
+    status = answer(env, &v, error);
+out:
     free(v.used);
-    if (v.fd >= 0)
-        close(v.fd);
+    close(v.fd);
     return status;
 }

@@ -12,7 +12,7 @@
  *
  * The parts: base.h (slices, status), error.h, buffer.h, call.h (deadlines, interrupts), options.h,
  * event.h, store.h (single keys), batch.h (many keys, the general write), scan.h, value.h (reading and
- * writing typed values), info.h (capabilities, statistics, health), copy.h. Authors of backends include
+ * writing typed values), info.h (capabilities, statistics, health), copy.h, queue.h (event loops). Authors of backends include
  * backend.h as well.
  */
 #ifndef KIVI_KIVI_H
@@ -27,6 +27,7 @@
 #include <kivi/event.h>
 #include <kivi/info.h>
 #include <kivi/options.h>
+#include <kivi/queue.h>
 #include <kivi/scan.h>
 #include <kivi/store.h>
 #include <kivi/value.h>

@@ -106,7 +106,8 @@ KIVI_API kivi_status kivi_queue_new(kivi_queue **queue, kivi_error **error);
 KIVI_API int kivi_queue_descriptor(const kivi_queue *queue);
 /**
  * Submits a call; never blocks. OK: exactly one completion will come. BUSY: `queue_limit` calls of this store are in flight.
- * INVALID, UNSUPPORTED, TOO_LARGE, CLOSED, FORKED and so on as the call itself would refuse them: no completion comes.
+ * INVALID, UNSUPPORTED, TOO_LARGE, CLOSED, FORKED as the call on a key would be refused: no completion comes. (What is wrong inside
+ * a batch or a range is told by its completion.)
  * `call` as everywhere (its deadline counts from here); its `interrupted` function must be NULL. `ticket` may be NULL. Since 0.1.
  */
 KIVI_API kivi_status kivi_queue_submit(kivi_queue *queue, kivi_store *store, const kivi_call *call,

@@ -1,0 +1,251 @@
+/* Logging in: who we are, which protocol and database, and what the server is. One pipeline. */
+#include "redis.h"
+
+/* Values of HELLO's answer that matter. */
+enum { FIELD_NONE = 0, FIELD_VERSION, FIELD_MODE };
+
+/* Which command of the pipeline a reply is for: the item of the command. */
+enum { STEP_HELLO = 0, STEP_AUTH, STEP_SELECT, STEP_NAME };
+
+/* ---- Asking ---- */
+
+static bool queue_hello(redis_session *session, const char *password)
+{
+    const redis_settings *settings = &session->instance->settings;
+    const char *user = settings->user ? settings->user : "default";
+    const char *name = settings->client_name;
+    uint32_t arguments = 2 + (password ? 3 : 0) + (name ? 2 : 0);
+    size_t most = 7 * KVI_REDIS_ARGUMENT + (password ? strlen(user) + strlen(password) : 0) +
+                  (name ? strlen(name) : 0);
+    uint8_t *at = kvi_redis_begin(session, REPLY_LOGIN, STEP_HELLO, 1, arguments, most);
+
+    if (!at)
+        return false;
+    at = kvi_redis_put_text(at, "HELLO");
+    at = kvi_redis_put_number(at, session->login.protocol);
+    if (password) {
+        at = kvi_redis_put_text(at, "AUTH");
+        at = kvi_redis_put_text(at, user);
+        at = kvi_redis_put_text(at, password);
+    }
+    if (name) {
+        at = kvi_redis_put_text(at, "SETNAME");
+        at = kvi_redis_put_text(at, name);
+    }
+    kvi_redis_end(session, at);
+    return true;
+}
+
+static bool queue_auth(redis_session *session, const char *password)
+{
+    const char *user = session->instance->settings.user;
+    size_t most = 3 * KVI_REDIS_ARGUMENT + strlen(password) + (user ? strlen(user) : 0);
+    uint8_t *at = kvi_redis_begin(session, REPLY_LOGIN, STEP_AUTH, 1, user ? 3 : 2, most);
+
+    if (!at)
+        return false;
+    at = kvi_redis_put_text(at, "AUTH");
+    if (user)
+        at = kvi_redis_put_text(at, user);
+    at = kvi_redis_put_text(at, password);
+    kvi_redis_end(session, at);
+    return true;
+}
+
+static bool queue_name(redis_session *session)
+{
+    const char *name = session->instance->settings.client_name;
+    uint8_t *at = kvi_redis_begin(session, REPLY_LOGIN, STEP_NAME, 1, 3,
+                                  3 * KVI_REDIS_ARGUMENT + strlen(name));
+
+    if (!at)
+        return false;
+    at = kvi_redis_put_text(at, "CLIENT");
+    at = kvi_redis_put_text(at, "SETNAME");
+    kvi_redis_end(session, kvi_redis_put_text(at, name));
+    return true;
+}
+
+static bool queue_select(redis_session *session)
+{
+    uint8_t *at;
+
+    if (session->instance->settings.db == 0)
+        return true;
+    at = kvi_redis_begin(session, REPLY_LOGIN, STEP_SELECT, 1, 2, 2 * KVI_REDIS_ARGUMENT);
+    if (!at)
+        return false;
+    at = kvi_redis_put_text(at, "SELECT");
+    kvi_redis_end(session, kvi_redis_put_number(at, session->instance->settings.db));
+    return true;
+}
+
+/* Without HELLO, which older servers do not know, and which a user may not be allowed. */
+static bool queue_plain(redis_session *session, const char *password)
+{
+    return (!password || queue_auth(session, password)) &&
+           (!session->instance->settings.client_name || queue_name(session)) && queue_select(session);
+}
+
+static kivi_status queue_round(redis_session *session, kivi_error **error)
+{
+    char *password;
+    kivi_status status = kvi_redis_password(&session->instance->settings, &password, error);
+    bool queued;
+
+    if (status)
+        return status;
+    if (session->login.plain)
+        queued = queue_plain(session, password);
+    else
+        queued = queue_hello(session, password) && queue_select(session);
+    kvi_redis_wipe(password);
+    return queued ? KIVI_OK : kvi_redis_no_memory(error);
+}
+
+kivi_status kvi_redis_login_begin(redis_session *session, kivi_error **error)
+{
+    session->login = (redis_login){.protocol = session->instance->settings.protocol};
+    session->has_keep = session->has_getex = false;
+    return queue_round(session, error);
+}
+
+/* ---- Answers ---- */
+
+static bool is(kivi_slice bytes, const char *text)
+{
+    return bytes.size == strlen(text) && memcmp(bytes.data, text, bytes.size) == 0;
+}
+
+/* "7.0.15" as 70015. */
+static uint32_t read_version(kivi_slice text)
+{
+    const char *data = text.data;
+    uint32_t parts[3] = {0, 0, 0};
+    size_t part = 0;
+
+    for (size_t i = 0; i < text.size && part < 3; i++) {
+        if (data[i] == '.')
+            part++;
+        else if (data[i] >= '0' && data[i] <= '9' && parts[part] < 1000)
+            parts[part] = parts[part] * 10 + (uint32_t)(data[i] - '0');
+        else
+            break;
+    }
+    return parts[0] * 10000 + (parts[1] < 99 ? parts[1] : 99) * 100 + (parts[2] < 99 ? parts[2] : 99);
+}
+
+static void take_field(redis_login *login, const kvi_resp_token *token)
+{
+    if (token->kind != KVI_RESP_STRING)
+        return;
+    if (login->field == FIELD_VERSION)
+        login->version = read_version(token->bytes);
+    if (login->field == FIELD_MODE) {
+        login->is_cluster = is(token->bytes, "cluster");
+        login->is_sentinel = is(token->bytes, "sentinel");
+    }
+}
+
+/* Names and values of HELLO's answer in turn; what lies deeper belongs to a value. */
+static void take_hello(redis_session *session, const kvi_resp_token *token)
+{
+    redis_login *login = &session->login;
+
+    if (token->depth != 1)
+        return;
+    if (session->element++ % 2 == 1) {
+        take_field(login, token);
+        return;
+    }
+    login->field = FIELD_NONE;
+    if (token->kind == KVI_RESP_STRING && is(token->bytes, "version"))
+        login->field = FIELD_VERSION;
+    else if (token->kind == KVI_RESP_STRING && is(token->bytes, "mode"))
+        login->field = FIELD_MODE;
+}
+
+static bool begins(kivi_slice text, const char *with)
+{
+    size_t size = strlen(with);
+
+    return text.size >= size && memcmp(text.data, with, size) == 0;
+}
+
+static void take_refusal(redis_session *session, uint32_t step, kivi_slice text)
+{
+    redis_login *login = &session->login;
+    redis_refusal refusal = kvi_redis_judge(text);
+
+    if (step == STEP_NAME && refusal.status != KIVI_UNAVAILABLE)
+        return; /* only a convenience */
+    if (step == STEP_HELLO && begins(text, "NOPROTO"))
+        login->no_protocol = true;
+    else if (step == STEP_HELLO && (begins(text, "ERR unknown command") || begins(text, "NOPERM")))
+        login->no_hello = true;
+    if (login->refused)
+        return; /* what comes after a refusal follows from it */
+    login->refused = true;
+    login->refusal = refusal;
+}
+
+kivi_status kvi_redis_login_reply(redis_session *session, const kvi_resp_token *token, kivi_error **error)
+{
+    uint32_t step = session->commands[session->answered].item;
+
+    if (token->depth > 0) {
+        take_hello(session, token);
+        return KIVI_OK;
+    }
+    if (token->kind == KVI_RESP_ERROR) {
+        take_refusal(session, step, token->bytes);
+        return KIVI_OK;
+    }
+    if (step == STEP_HELLO ? token->kind == KVI_RESP_ARRAY
+                           : token->kind == KVI_RESP_STATUS && is(token->bytes, "OK"))
+        return KIVI_OK;
+    return kvi_redis_breach(session, error);
+}
+
+/* ---- What comes of it ---- */
+
+static kivi_status refuse_mode(const char *mode, kivi_error **error)
+{
+    *error = kvi_redis_host->error(KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO,
+                                   "the server is %s, which is not supported yet", mode);
+    return KIVI_UNSUPPORTED;
+}
+
+static kivi_status again(redis_session *session, kivi_error **error)
+{
+    redis_login *login = &session->login;
+    kivi_status status;
+
+    if (login->no_protocol && login->protocol == 3)
+        login->protocol = 2;
+    else
+        login->plain = true;
+    login->no_hello = login->no_protocol = login->refused = false;
+    status = queue_round(session, error);
+    return status ? status : KIVI_PENDING;
+}
+
+kivi_status kvi_redis_login_end(redis_session *session, kivi_error **error)
+{
+    redis_login *login = &session->login;
+
+    if (login->no_hello || login->no_protocol)
+        return again(session, error);
+    if (login->refused) {
+        *error = kvi_redis_refusal_error(session, &login->refusal);
+        return login->refusal.status;
+    }
+    if (login->is_cluster)
+        return refuse_mode("part of a Redis Cluster", error);
+    if (login->is_sentinel)
+        return refuse_mode("a Redis Sentinel", error);
+    session->has_keep = !login->plain;
+    session->has_getex = login->version >= 60200;
+    atomic_store_explicit(&session->instance->version, login->version, memory_order_relaxed);
+    return KIVI_OK;
+}

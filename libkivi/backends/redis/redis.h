@@ -1,0 +1,262 @@
+/* The Redis backend's inside: an instance, its sessions, and what their verbs ask and expect. */
+#ifndef KVI_REDIS_H
+#define KVI_REDIS_H
+
+#include "net.h"
+#include "resp.h"
+
+#include <stdatomic.h>
+
+/* All that this backend may call of the core; set before anything else runs. */
+extern const kivi_host *kvi_redis_host;
+
+/* ---- settings.c ---- */
+
+/* What open() was told. Texts are our own; NULL where not said. */
+typedef struct redis_settings {
+    char *host, *port, *path;
+    char *user, *password, *password_file, *password_env;
+    char *client_name;
+    int64_t db;
+    int protocol; /* 2 or 3 */
+    kvi_net_tls *tls;
+    kvi_net_target target;
+} redis_settings;
+
+kivi_status kvi_redis_settings_read(redis_settings *settings, const kivi_config *config, kivi_error **error);
+void kvi_redis_settings_clear(redis_settings *settings); /* wipes secrets */
+/* The password of a login that begins now, read again from where it lies: *password NULL: none. Wipe and free it. */
+kivi_status kvi_redis_password(const redis_settings *settings, char **password, kivi_error **error);
+void kvi_redis_wipe(char *text); /* wipes and frees; NULL is nothing */
+extern const kivi_option_info kvi_redis_options[];
+extern const size_t kvi_redis_option_count;
+
+/* ---- script.c ---- */
+
+typedef enum redis_script {
+    SCRIPT_ITEM = 0,   /* one conditional write */
+    SCRIPT_ATOMIC = 1, /* a whole batch: checks all before its first write */
+    SCRIPT_TAKE = 2,   /* GETDEL and GETEX for servers without them */
+    SCRIPT_COUNT
+} redis_script;
+
+/* Static text, and its SHA1 in hex. */
+kivi_slice kvi_redis_script_text(redis_script script);
+const char *kvi_redis_script_name(redis_script script);
+/* Works out the names; false: this OpenSSL has no SHA1. Any number of times. */
+bool kvi_redis_scripts_prepare(void);
+
+/* ---- An instance ---- */
+
+typedef struct redis_instance {
+    redis_settings settings;
+    void *reporter;
+    _Atomic uint32_t version; /* of the server met last: major * 10000 + minor * 100 + patch; 0: none yet */
+} redis_instance;
+
+/* ---- Commands in flight ---- */
+
+typedef enum redis_reply {
+    REPLY_LOGIN = 0, /* login.c */
+    REPLY_VALUE,     /* string or nil: a value for the item */
+    REPLY_VALUES,    /* array of them, for `count` items */
+    REPLY_FOUND,     /* 0 or 1: presence of the item */
+    REPLY_TTL,       /* time left, which is all that was asked */
+    REPLY_TTL_FIRST, /* time left; the value comes with a later command */
+    REPLY_DONE,      /* OK, for a write; nil: its condition (absent or present) did not hold */
+    REPLY_DELETED,   /* how many keys went */
+    REPLY_TOUCHED,   /* 1, or 0: the key is not there */
+    REPLY_EXISTS,    /* 0 or 1: judges a write's condition */
+    REPLY_CODE,      /* what SCRIPT_ITEM answers */
+    REPLY_CODES,     /* what SCRIPT_ATOMIC answers */
+    REPLY_SCAN,      /* cursor and keys */
+    REPLY_KEY_TTL,   /* time left of a key of the page */
+    REPLY_KEY_VALUES /* values of keys of the page */
+} redis_reply;
+
+/* One command that was queued, in the order of replies. */
+typedef struct redis_command {
+    uint8_t reply;       /* redis_reply */
+    uint8_t script;      /* redis_script, where `rest` is set */
+    bool more;           /* another command of the same item follows */
+    bool is_eval;        /* sent with the script's text */
+    bool refused;        /* NOSCRIPT: to be sent again */
+    uint32_t item;       /* of the vector; of VALUES and of a page: the place in session->order, in the page */
+    uint32_t count;      /* items that it is for */
+    uint64_t begin, end; /* its place in what was queued */
+    size_t rest, rest_size; /* a script's arguments in net.out, behind its name; rest_size 0: none */
+    uint32_t arguments;  /* of the whole command */
+} redis_command;
+
+typedef enum redis_verb { VERB_NONE = 0, VERB_READ, VERB_WRITE, VERB_SCAN } redis_verb;
+
+/* What is to be done; pointers are the core's and live until it is. */
+typedef struct redis_job {
+    redis_verb verb;
+    kivi_read_vector *reads;
+    kivi_write_vector *writes;
+    const kivi_scan_range *range;
+    kivi_scan_sink *sink;
+} redis_job;
+
+/* ---- A page of a scan (scan.c) ---- */
+
+typedef struct redis_page_key {
+    size_t at, size; /* in page.bytes */
+    int64_t ttl_ms;  /* TTL_GONE: it is not there any more */
+} redis_page_key;
+
+/* Where a page begins: a SCAN, and how many of its keys were delivered before. */
+typedef struct redis_position {
+    uint64_t cursor, count, skip;
+    uint64_t print; /* of the keys skipped, in their order */
+} redis_position;
+
+typedef struct redis_page {
+    redis_position position; /* of the SCAN in flight, or of the keys below */
+    uint64_t next;           /* the cursor that it answered; 0: the scan is over */
+    uint32_t rounds;
+    bool complete; /* the sink wants no more */
+    uint8_t *bytes;
+    size_t size, room;
+    redis_page_key *keys;
+    size_t key_count, key_room;
+    size_t first, last; /* keys to deliver: [first, last) */
+    size_t delivered;   /* keys up to here are done with */
+} redis_page;
+
+#define TTL_GONE INT64_MIN
+
+/* ---- What servers refuse (reply.c) ---- */
+
+/* What an error reply means. */
+typedef struct redis_refusal {
+    kivi_status status;
+    kivi_retryable retryable;
+    const char *text;  /* static: what the server wrote may hold keys and values */
+    bool condemns;     /* the connection is of no more use */
+    bool is_noscript;
+} redis_refusal;
+
+/* ---- A session ---- */
+
+typedef enum redis_phase { PHASE_CLOSED = 0, PHASE_CONNECTING, PHASE_LOGIN, PHASE_READY } redis_phase;
+
+/* What the server said of itself, and why it refused (login.c). */
+typedef struct redis_login {
+    bool plain;     /* without HELLO */
+    int protocol;   /* asked for */
+    uint32_t field; /* of HELLO's answer: which value comes next */
+    bool is_cluster, is_sentinel;
+    uint32_t version;
+    bool no_hello;    /* the server does not know HELLO */
+    bool no_protocol; /* it does not know the protocol */
+    bool refused;     /* `refusal` is there: the first one */
+    redis_refusal refusal;
+} redis_login;
+
+typedef struct redis_session {
+    redis_instance *instance;
+    redis_phase phase;
+    kvi_net net;
+    kvi_resp resp;
+    redis_login login;
+    bool has_keep;  /* SET KEEPTTL (6.0) */
+    bool has_getex; /* GETEX and GETDEL (6.2) */
+    uint64_t used_ns;
+    redis_job job;
+    bool condemned; /* the server wants this connection no more: the verb ends with `verdict` */
+    kivi_status verdict;
+    /* commands queued; those before `answered` have their reply, those before `told` are known to have left */
+    redis_command *commands;
+    size_t command_count, command_room, answered, told;
+    uint32_t element; /* of the array reply being read */
+    bool redo;        /* some are to be sent again */
+    /* items of the vector, as commands name them; where each item's key lies in net.out */
+    uint32_t *order;
+    size_t *places;
+    size_t order_room, order_count;
+    uint32_t *again; /* items whose value must be asked for alone */
+    size_t again_count;
+    redis_page page;
+} redis_session;
+
+/* The item of a vector at a place: items may be longer than this backend knows. */
+static inline kivi_read_item *read_item(const kivi_read_vector *vector, size_t index)
+{
+    return (kivi_read_item *)((char *)vector->items + index * vector->item_size);
+}
+
+static inline kivi_write_item *write_item(const kivi_write_vector *vector, size_t index)
+{
+    return (kivi_write_item *)((char *)vector->items + index * vector->item_size);
+}
+
+/* ---- command.c ---- */
+
+/* Room for the session's lists of items; false without memory. */
+bool kvi_redis_room_for_items(redis_session *session, size_t count);
+/*
+ * A command is begun with the number of its arguments and the most bytes that they can take, put together
+ * at the pointer, and ended with the pointer behind it. NULL: no memory.
+ */
+uint8_t *kvi_redis_begin(redis_session *session, redis_reply reply, uint32_t item, uint32_t count,
+                         uint32_t arguments, size_t most);
+void kvi_redis_end(redis_session *session, uint8_t *at);
+/* Arguments at `at`; the pointer behind them is answered. An argument takes its size and KVI_REDIS_ARGUMENT. */
+#define KVI_REDIS_ARGUMENT 32
+uint8_t *kvi_redis_put(uint8_t *at, kivi_slice argument);
+uint8_t *kvi_redis_put_size(uint8_t *at, size_t size); /* of an argument whose bytes follow */
+uint8_t *kvi_redis_put_text(uint8_t *at, const char *argument);
+uint8_t *kvi_redis_put_number(uint8_t *at, int64_t number);
+/* A script's name, and from here on what is sent again where the server does not know it. */
+uint8_t *kvi_redis_put_script(redis_session *session, uint8_t *at, redis_script script);
+/* The server does not know the command's script: it is sent again. False: it was sent with its text. */
+bool kvi_redis_refuse_script(redis_session *session, redis_command *command);
+/* Queues the refused commands again, each script once with its text. False without memory. */
+bool kvi_redis_repeat(redis_session *session);
+
+/* ---- reply.c ---- */
+
+redis_refusal kvi_redis_judge(kivi_slice text);
+/* The failure as an error; also where the session is to be closed for it. */
+kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal *refusal);
+/* A reply that the command cannot have: *error is set. The stream is not to be trusted any more. */
+kivi_status kvi_redis_breach(redis_session *session, kivi_error **error);
+kivi_status kvi_redis_no_memory(kivi_error **error);
+
+/* ---- login.c ---- */
+
+kivi_status kvi_redis_login_begin(redis_session *session, kivi_error **error);
+kivi_status kvi_redis_login_reply(redis_session *session, const kvi_resp_token *token, kivi_error **error);
+/* All replies are there. OK: logged in; PENDING: another round; or why not. */
+kivi_status kvi_redis_login_end(redis_session *session, kivi_error **error);
+
+/*
+ * ---- read.c, write.c, scan.c ----
+ * begin queues the first commands; reply takes one token of the reply to a command; end, when all replies
+ * are there, answers OK, or PENDING where it queued another round.
+ */
+kivi_status kvi_redis_read_begin(redis_session *session, kivi_error **error);
+kivi_status kvi_redis_read_reply(redis_session *session, redis_command *command,
+                                 const kvi_resp_token *token, kivi_error **error);
+kivi_status kvi_redis_read_end(redis_session *session, kivi_error **error);
+kivi_status kvi_redis_write_begin(redis_session *session, kivi_error **error);
+kivi_status kvi_redis_write_reply(redis_session *session, redis_command *command,
+                                  const kvi_resp_token *token, kivi_error **error);
+kivi_status kvi_redis_write_end(redis_session *session, kivi_error **error);
+kivi_status kvi_redis_scan_begin(redis_session *session, kivi_error **error);
+kivi_status kvi_redis_scan_reply(redis_session *session, redis_command *command,
+                                 const kvi_resp_token *token, kivi_error **error);
+kivi_status kvi_redis_scan_end(redis_session *session, kivi_error **error);
+
+/* ---- session.c ---- */
+
+kivi_status kvi_redis_session_open(redis_instance *instance, redis_session **session, kivi_error **error);
+void kvi_redis_session_close(redis_session *session);
+void kvi_redis_session_abandon(redis_session *session, bool in_verb);
+kivi_status kvi_redis_session_begin(redis_session *session, const redis_job *job, kivi_error **error);
+kivi_status kvi_redis_session_step(redis_session *session, uint32_t revents, kivi_poll *poll,
+                                   kivi_error **error);
+
+#endif

@@ -1,0 +1,262 @@
+/* Queues: submitting, cancelling, taking what has completed. */
+#include "queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+static bool is_inherited(const kivi_queue *queue)
+{
+    return queue->generation != kvi_fork_generation();
+}
+
+/* ---- life ---- */
+
+kivi_status kivi_queue_new(kivi_queue **made, kivi_error **error)
+{
+    kvi_error_clear(error);
+    *made = NULL;
+    kivi_queue *queue = calloc(1, sizeof(*queue));
+    if (!queue)
+        return kvi_fail(error, KIVI_NO_MEMORY, "no memory for a queue");
+    queue->descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    queue->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    queue->generation = kvi_fork_generation();
+    if (queue->descriptor < 0 || queue->wake < 0) {
+        int code = errno;
+        if (queue->descriptor >= 0)
+            close(queue->descriptor);
+        free(queue);
+        return kvi_fail(error, KIVI_IO, "no descriptor for a queue: %s", strerror(code));
+    }
+    pthread_mutex_init(&queue->mutex, NULL);
+    *made = queue;
+    return KIVI_OK;
+}
+
+int kivi_queue_descriptor(const kivi_queue *queue)
+{
+    return queue->descriptor;
+}
+
+static void free_worker(kvi_worker *worker)
+{
+    pthread_cond_destroy(&worker->wake);
+    kivi_store_unref(worker->store);
+    free(worker);
+}
+
+void kivi_queue_close(kivi_queue *queue)
+{
+    if (!queue)
+        return;
+    bool inherited = is_inherited(queue);
+    if (!inherited)
+        kvi_queue_join(queue);
+    close(queue->descriptor);
+    close(queue->wake);
+    if (inherited)
+        return; /* its threads are the parent's: what they held may be half changed */
+    while (queue->done_head) {
+        kvi_queued *call = queue->done_head;
+        queue->done_head = call->done_next;
+        kvi_queued_free(call);
+    }
+    while (queue->workers) {
+        kvi_worker *worker = queue->workers;
+        queue->workers = worker->next;
+        free_worker(worker);
+    }
+    pthread_mutex_destroy(&queue->mutex);
+    free(queue);
+}
+
+/* ---- submitting ---- */
+
+static kvi_worker *worker_new(kivi_queue *queue, kivi_store *store)
+{
+    kvi_worker *worker = calloc(1, sizeof(*worker));
+    pthread_condattr_t attributes;
+    if (!worker)
+        return NULL;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&worker->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    worker->queue = queue;
+    worker->store = kivi_store_ref(store);
+    if (kvi_begin(&worker->ctx, store, NULL, "queue", NULL)) {
+        free_worker(worker);
+        return NULL;
+    }
+    worker->ctx.limited = true; /* flights of many end by the deadlines of each */
+    worker->ctx.deadline_ns = UINT64_MAX;
+    worker->next = queue->workers;
+    queue->workers = worker;
+    return worker;
+}
+
+static kvi_worker *find_worker(kivi_queue *queue, kivi_store *store)
+{
+    for (kvi_worker *worker = queue->workers; worker; worker = worker->next)
+        if (worker->store == store)
+            return worker;
+    return worker_new(queue, store);
+}
+
+/* Accepts a call that is prepared, or says why not. Holds the mutex. */
+static kivi_status accept_call(kivi_queue *queue, kvi_queued *call, uint64_t *ticket)
+{
+    kvi_context *ctx = &call->ctx;
+    if (queue->closed)
+        return kvi_context_fail(ctx, KIVI_CLOSED, "the queue is closed");
+    call->worker = find_worker(queue, ctx->store);
+    if (!call->worker)
+        return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to submit a call");
+    if (call->worker->in_flight >= ctx->store->queue_limit)
+        return kvi_context_fail(ctx, KIVI_BUSY, "%llu calls of this store are in flight (queue_limit)",
+                                (unsigned long long)call->worker->in_flight);
+    call->ticket = ++queue->tickets;
+    call->completion.user = call->request.user;
+    call->completion.ticket = call->ticket;
+    if (ticket)
+        *ticket = call->ticket;
+    call->told = true;
+    call->next = queue->in_flight;
+    if (call->next)
+        call->next->previous = call;
+    queue->in_flight = call;
+    queue->count++;
+    call->worker->in_flight++;
+    kvi_queued_start(call);
+    return KIVI_OK;
+}
+
+static kivi_status prepare(kvi_queued *call, const kivi_request *request)
+{
+    kvi_context *ctx = &call->ctx;
+    if (ctx->call->interrupted)
+        return kvi_context_fail(ctx, KIVI_INVALID, "submit: `interrupted` would be asked on another thread; use `interrupt`");
+    kivi_status status = kvi_queued_prepare(call, request);
+    ctx->single_read = call->request.verb == KIVI_VERB_GET;
+    kvi_deadline(ctx); /* counts from here */
+    return status;
+}
+
+kivi_status kivi_queue_submit(kivi_queue *queue, kivi_store *store, const kivi_call *given,
+                              const kivi_request *request, uint64_t *ticket, kivi_error **error)
+{
+    if (is_inherited(queue))
+        return kvi_fail(error, KIVI_FORKED, "the queue belongs to the parent process");
+    kvi_queued *call = calloc(1, sizeof(*call));
+    if (!call)
+        return kvi_fail(error, KIVI_NO_MEMORY, "no memory to submit a call");
+    kivi_store_ref(store);
+    call->queue = queue;
+    kivi_status status = kvi_begin(&call->ctx, store, given, "submit", error);
+    if (!status)
+        status = prepare(call, request);
+    if (!status) {
+        pthread_mutex_lock(&queue->mutex);
+        status = accept_call(queue, call, ticket);
+        pthread_mutex_unlock(&queue->mutex);
+    }
+    if (status == KIVI_OK)
+        return KIVI_OK;
+    kvi_end(&call->ctx, status);
+    call->ctx.error = NULL;
+    kvi_queued_free(call);
+    return status;
+}
+
+void kivi_queue_cancel(kivi_queue *queue, uint64_t ticket)
+{
+    if (is_inherited(queue))
+        return;
+    pthread_mutex_lock(&queue->mutex);
+    for (kvi_queued *call = queue->in_flight; call; call = call->next)
+        if (call->ticket == ticket) {
+            atomic_store(&call->cancelled, true);
+            queue->hurried = true;
+            kvi_queue_wake(queue);
+            break;
+        }
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+/* ---- taking ---- */
+
+static kvi_queued *take_done(kivi_queue *queue)
+{
+    kvi_queued *call = queue->done_head;
+    if (!call)
+        return NULL;
+    queue->done_head = call->done_next;
+    if (!queue->done_head)
+        queue->done_tail = NULL;
+    queue->count--;
+    return call;
+}
+
+/* Ends the call as its caller would have, on this thread: numbers, and the hook. */
+static void tell_end(kvi_queued *call)
+{
+    if (!call->told)
+        return;
+    call->ctx.reached = true;
+    call->ctx.error = call->completion.error;
+    call->ctx.caller_error = &call->completion.error;
+    kvi_end(&call->ctx, call->completion.status);
+    call->ctx.error = NULL;
+    call->told = false;
+}
+
+size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t capacity)
+{
+    uint32_t step = completions->struct_size;
+    size_t count = 0;
+    if (is_inherited(queue) || step < 2 * sizeof(uint32_t))
+        return 0;
+    while (count < capacity) {
+        char *place = (char *)completions + count * step;
+        pthread_mutex_lock(&queue->mutex);
+        kvi_queued *call = take_done(queue);
+        if (!queue->done_head) {
+            uint64_t times;
+            ssize_t got = read(queue->descriptor, &times, sizeof(times));
+            (void)got; /* nothing there is as good */
+        }
+        pthread_mutex_unlock(&queue->mutex);
+        if (!call)
+            break;
+        tell_end(call);
+        call->completion.memory = call;
+        memcpy(place, &step, sizeof(step));
+        kvi_struct_write(place, &call->completion, sizeof(kivi_completion), "kivi_completion", NULL);
+        count++;
+    }
+    return count;
+}
+
+void kivi_completion_release(kivi_completion *completion)
+{
+    kvi_queued *call = completion->memory;
+    if (!call)
+        return;
+    completion->memory = NULL;
+    completion->error = NULL;
+    completion->result = NULL;
+    completion->page = NULL;
+    kvi_queued_free(call);
+}
+
+size_t kivi_queue_count(const kivi_queue *queue)
+{
+    kivi_queue *own = (kivi_queue *)queue;
+    if (is_inherited(queue))
+        return 0;
+    pthread_mutex_lock(&own->mutex);
+    size_t count = own->count;
+    pthread_mutex_unlock(&own->mutex);
+    return count;
+}

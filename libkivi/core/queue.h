@@ -1,0 +1,114 @@
+/*
+ * Queues inside: calls submitted without blocking, and the threads that carry them out.
+ *
+ * A call on one key that is one item of a vector waits in its store's lanes like any caller, as a task whose
+ * driver is the queue. Whoever gets it into a flight, the queue's threads or a caller that leads, tells it when it
+ * is done. All other calls are jobs: a worker, one for each store, makes them as any caller would.
+ * The stepper drives flights of stepped stores and looks after deadlines; a worker drives those of blocking ones.
+ */
+#ifndef KVI_QUEUE_H
+#define KVI_QUEUE_H
+
+#include <kivi/queue.h>
+
+#include "lanes.h"
+
+#define KVI_IDLE_NS (UINT64_C(1000) * KVI_MS) /* a thread with nothing to do ends after so long */
+
+typedef struct kvi_worker kvi_worker;
+
+/* Where a call is; under queue.mutex. */
+typedef enum kvi_stage {
+    KVI_AS_TASK = 1, /* in the lanes */
+    KVI_AS_JOB = 2,  /* waits for the worker */
+    KVI_RUNNING = 3, /* the worker makes it */
+    KVI_PAUSED = 4,  /* waits before it is sent again */
+    KVI_ENDED = 5    /* completed, or dropped by close */
+} kvi_stage;
+
+typedef struct kvi_queued {
+    kivi_queue *queue;
+    kvi_worker *worker;
+    struct kvi_queued *previous, *next;           /* calls in flight */
+    struct kvi_queued *job_previous, *job_next;   /* the worker's jobs */
+    struct kvi_queued *done_next;                 /* completions to take */
+    uint64_t ticket;
+    kvi_stage stage;
+    kvi_task *task;
+    uint32_t attempt;
+    uint64_t due_ns; /* PAUSED */
+    _Atomic bool cancelled;
+    bool told;       /* ctx says that the call began: it ends with kvi_end() when it is taken */
+    kvi_context ctx;
+    kvi_key key;          /* stored form, of single items */
+    kivi_request request; /* its slices lie in `memory` */
+    kivi_range range;
+    kivi_buffer memory;
+    kivi_slice *keys, *values;
+    kivi_op *ops;
+    kivi_buffer value, version; /* of jobs */
+    kivi_completion completion;
+} kvi_queued;
+
+/* One for each store in use. */
+struct kvi_worker {
+    kivi_queue *queue;
+    kivi_store *store;
+    kvi_worker *next;
+    pthread_t thread;
+    bool started; /* there is a thread to join */
+    bool running;
+    bool wanted;  /* tasks wait in the lanes of a blocking store */
+    pthread_cond_t wake;
+    kvi_queued *job_head, *job_tail;
+    kvi_lane *led;      /* lanes that were given to tasks of ours (blocking store) */
+    kvi_lane *flying;   /* the flight that the worker drives */
+    uint64_t in_flight; /* calls of this store */
+    kvi_context ctx;    /* for flights, without an end of its own */
+};
+
+struct kivi_queue {
+    pthread_mutex_t mutex; /* guards all below; taken before lanes.mutex, never held while anything blocks */
+    uint32_t generation;   /* of forks, at creation */
+    int descriptor;        /* eventfd: completions are there */
+    int wake;              /* eventfd: the stepper has something to do */
+    bool closed;
+    uint64_t tickets, count; /* accepted and not taken */
+    kvi_queued *in_flight;
+    kvi_queued *done_head, *done_tail;
+    kvi_worker *workers;
+    pthread_t stepper;
+    bool started, running, woken;
+    bool wanted;   /* tasks wait in the lanes of a stepped store */
+    bool hurried;  /* something was cancelled: look at all calls at once */
+    kvi_lane *led; /* lanes given to tasks of ours, not taken up yet (stepped stores) */
+};
+
+/* ---- queue_threads.c ---- */
+
+extern const kvi_driver kvi_queue_driver;
+/* Puts a call on its way: into the lanes or to the worker. Holds queue.mutex. */
+void kvi_queued_start(kvi_queued *call);
+/* The call has ended with what stands in its completion; holds queue.mutex. */
+void kvi_queued_complete(kvi_queued *call);
+/* Wakes the stepper; holds queue.mutex. */
+void kvi_queue_wake(kivi_queue *queue);
+/* Joins all threads. */
+void kvi_queue_join(kivi_queue *queue);
+
+/* ---- queue_request.c ---- */
+
+/* Copies a request and checks what can be checked before anything is sent. */
+kivi_status kvi_queued_prepare(kvi_queued *call, const kivi_request *request);
+/* Whether it is one item of a vector; then kvi_queued_work() says which. */
+bool kvi_queued_is_single(const kvi_queued *call);
+/* The item's work, whose key and value lie in the call; valid while `reads` and `writes` are. */
+void kvi_queued_work(kvi_queued *call, kvi_work *work, kivi_read_vector *reads, kivi_write_vector *writes,
+                     kivi_read_item *read, kivi_write_item *write);
+/* Makes the call as any caller would; its answer goes into the completion. */
+void kvi_queued_run(kvi_queued *call);
+/* The answer of its task into the completion: OK, or PENDING where it must be asked again. */
+kivi_status kvi_queued_answer(kvi_queued *call);
+void kvi_queued_free(kvi_queued *call);
+
+#endif

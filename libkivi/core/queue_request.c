@@ -1,0 +1,408 @@
+/* What a queued call asks: copied, checked, turned into an item, or made as any caller would make it. */
+#include "queue.h"
+
+#include <stdlib.h>
+
+static const char *verb_name(int32_t verb)
+{
+    static const char *const names[] = {
+        "", "get", "get_versioned", "exists", "ttl", "set", "add", "replace", "delete", "compare_and_set",
+        "compare_and_delete", "increment", "take", "get_and_expire", "expire", "persist", "get_many", "set_many",
+        "delete_many", "apply", "page", "count", "clear", "health"};
+    return verb > 0 && verb <= KIVI_VERB_HEALTH ? names[verb] : "submit";
+}
+
+/* ---- copying ---- */
+
+static kivi_slice copied(kivi_buffer *memory, kivi_slice slice)
+{
+    kivi_slice copy = kivi_bytes(memory->data + memory->size, slice.size);
+    if (slice.size)
+        memcpy(memory->data + memory->size, slice.data, slice.size);
+    memory->size += slice.size;
+    return copy;
+}
+
+static size_t size_of(const kivi_slice *slices, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; slices && i < count; i++)
+        size += slices[i].size;
+    return size;
+}
+
+static size_t size_of_ops(const kivi_request *request)
+{
+    size_t size = 0;
+    for (size_t i = 0; request->ops && i < request->count; i++)
+        size += request->ops[i].key.size + request->ops[i].value.size + request->ops[i].expected.size;
+    return size;
+}
+
+static kivi_slice *copy_slices(kivi_buffer *memory, const kivi_slice *slices, size_t count)
+{
+    kivi_slice *copy = malloc(count * sizeof(*copy));
+    for (size_t i = 0; copy && i < count; i++)
+        copy[i] = copied(memory, slices[i]);
+    return copy;
+}
+
+static kivi_status copy_lists(kvi_queued *call, const kivi_request *given)
+{
+    kivi_request *request = &call->request;
+    if (given->count && given->keys && !(request->keys = call->keys = copy_slices(&call->memory, given->keys, given->count)))
+        return KIVI_NO_MEMORY;
+    if (given->count && given->values &&
+        !(request->values = call->values = copy_slices(&call->memory, given->values, given->count)))
+        return KIVI_NO_MEMORY;
+    if (!given->count || !given->ops)
+        return KIVI_OK;
+    call->ops = malloc(given->count * sizeof(kivi_op));
+    if (!call->ops)
+        return KIVI_NO_MEMORY;
+    for (size_t i = 0; i < given->count; i++) {
+        kivi_op *op = &call->ops[i];
+        *op = given->ops[i];
+        op->key = copied(&call->memory, op->key);
+        op->value = copied(&call->memory, op->value);
+        op->expected = copied(&call->memory, op->expected);
+    }
+    request->ops = call->ops;
+    return KIVI_OK;
+}
+
+static kivi_status copy_request(kvi_queued *call, const kivi_request *given)
+{
+    kivi_request *request = &call->request;
+    const kivi_range *range = given->range;
+    size_t size = given->key.size + given->value.size + given->expected.size + size_of_ops(given) +
+                  size_of(given->keys, given->count) + size_of(given->values, given->count);
+    if (range)
+        size += range->prefix.size + range->after.size + range->cursor.size;
+    if (kivi_buffer_reserve(&call->memory, size ? size : 1))
+        return KIVI_NO_MEMORY;
+    request->key = copied(&call->memory, given->key);
+    request->value = copied(&call->memory, given->value);
+    request->expected = copied(&call->memory, given->expected);
+    if (range) {
+        call->range = *range;
+        call->range.prefix = copied(&call->memory, range->prefix);
+        call->range.after = copied(&call->memory, range->after);
+        call->range.cursor = copied(&call->memory, range->cursor);
+        request->range = &call->range;
+    }
+    return copy_lists(call, given);
+}
+
+/* Lists of the caller's structs are read by the rule of struct_size in the call itself; here only their own size. */
+static kivi_status check_lists(kvi_context *ctx, const kivi_request *request)
+{
+    bool many = request->verb >= KIVI_VERB_GET_MANY && request->verb <= KIVI_VERB_APPLY;
+    if (many && request->count == 0)
+        return kvi_context_fail(ctx, KIVI_INVALID, "%s: the batch is empty", verb_name(request->verb));
+    if (many && (request->verb == KIVI_VERB_APPLY ? !request->ops : !request->keys))
+        return kvi_context_fail(ctx, KIVI_INVALID, "%s: no keys given", verb_name(request->verb));
+    if (request->verb == KIVI_VERB_SET_MANY && !request->values)
+        return kvi_context_fail(ctx, KIVI_INVALID, "set_many: no values given");
+    for (size_t i = 0; request->verb == KIVI_VERB_APPLY && i < request->count; i++)
+        if (request->ops[i].struct_size != sizeof(kivi_op))
+            return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "apply: operation %zu is of another size", i);
+    if (request->range && request->range->struct_size != sizeof(kivi_range))
+        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "page: a kivi_range of another size");
+    return KIVI_OK;
+}
+
+/* What the call on a key itself would refuse at once. */
+static kivi_status check_single(kvi_queued *call)
+{
+    kivi_request *request = &call->request;
+    int32_t verb = request->verb;
+    bool keeps = verb == KIVI_VERB_SET || verb == KIVI_VERB_ADD || verb == KIVI_VERB_REPLACE ||
+                 verb == KIVI_VERB_COMPARE_AND_SET;
+    bool has_ttl = keeps || verb == KIVI_VERB_INCREMENT || verb == KIVI_VERB_GET_AND_EXPIRE ||
+                   verb == KIVI_VERB_EXPIRE;
+    kivi_status status = kvi_key_make(&call->ctx, request->key, &call->key);
+    if (status || !has_ttl)
+        return status;
+    if (verb == KIVI_VERB_INCREMENT && request->ttl_ms == KIVI_TTL_KEEP)
+        request->ttl_ms = KIVI_TTL_NONE;
+    if (verb == KIVI_VERB_EXPIRE && request->ttl_ms == KIVI_TTL_NONE)
+        return kvi_context_fail(&call->ctx, KIVI_INVALID, "expire: a ttl of 0 ms; persist takes an expiry away");
+    status = kvi_value_check(&call->ctx, request->value);
+    return status ? status : kvi_ttl_check(&call->ctx, request->ttl_ms, keeps);
+}
+
+kivi_status kvi_queued_prepare(kvi_queued *call, const kivi_request *request)
+{
+    kvi_context *ctx = &call->ctx;
+    kivi_status status = kvi_struct_read(&call->request, sizeof(call->request), request, "kivi_request", &ctx->error);
+    if (status)
+        return status;
+    ctx->verb = verb_name(call->request.verb);
+    if (call->request.verb < KIVI_VERB_GET || call->request.verb > KIVI_VERB_HEALTH)
+        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "submit: unknown verb %d", (int)call->request.verb);
+    kivi_request given = call->request;
+    status = check_lists(ctx, &given);
+    if (!status && copy_request(call, &given))
+        status = kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to submit a call");
+    if (!status && call->request.verb <= KIVI_VERB_PERSIST)
+        status = check_single(call);
+    return status;
+}
+
+/* ---- single items ---- */
+
+bool kvi_queued_is_single(const kvi_queued *call)
+{
+    const kivi_store *store = call->ctx.store;
+    int32_t verb = call->request.verb;
+    bool is_read = verb <= KIVI_VERB_TTL;
+    if (verb > KIVI_VERB_PERSIST)
+        return false;
+    if (is_read && kvi_reads_are_shared(store))
+        return false; /* the worker reads them one after another, without lanes */
+    if (verb == KIVI_VERB_INCREMENT)
+        return store->flags & KIVI_BACKEND_INCREMENTS;
+    if (verb == KIVI_VERB_TAKE || verb == KIVI_VERB_GET_AND_EXPIRE)
+        return store->flags & KIVI_BACKEND_TAKES;
+    return true;
+}
+
+static uint32_t wants(int32_t verb)
+{
+    if (verb == KIVI_VERB_EXISTS)
+        return 0;
+    if (verb == KIVI_VERB_TTL)
+        return KIVI_WANT_EXPIRY;
+    return verb == KIVI_VERB_GET_VERSIONED ? KIVI_WANT_VALUE | KIVI_WANT_VERSION : KIVI_WANT_VALUE;
+}
+
+static kivi_read_item read_item(const kivi_request *request)
+{
+    kivi_read_item item = {.want = wants(request->verb), .status = KIVI_PENDING};
+    if (request->verb == KIVI_VERB_TAKE)
+        item.then = KIVI_THEN_DELETE;
+    if (request->verb == KIVI_VERB_GET_AND_EXPIRE) {
+        item.then = KIVI_THEN_TOUCH;
+        item.ttl_ms = request->ttl_ms;
+    }
+    return item;
+}
+
+static kivi_write_item write_item(const kivi_request *request)
+{
+    kivi_write_item item = {.kind = KIVI_OP_SET, .value = request->value,
+                            .ttl_ms = request->ttl_ms, .status = KIVI_PENDING};
+    switch (request->verb) {
+    case KIVI_VERB_ADD:
+        item.condition = KIVI_IF_ABSENT;
+        break;
+    case KIVI_VERB_REPLACE:
+        item.condition = KIVI_IF_PRESENT;
+        break;
+    case KIVI_VERB_COMPARE_AND_SET:
+        item.condition = KIVI_IF_EQUAL;
+        item.expected = request->expected;
+        break;
+    case KIVI_VERB_COMPARE_AND_DELETE:
+        item = (kivi_write_item){.kind = KIVI_OP_DELETE, .condition = KIVI_IF_EQUAL,
+                                 .expected = request->expected, .status = KIVI_PENDING};
+        break;
+    case KIVI_VERB_DELETE:
+        item = (kivi_write_item){.kind = KIVI_OP_DELETE, .status = KIVI_PENDING,
+                                 .flags = request->flags & KIVI_OP_WANT_EXISTED};
+        break;
+    case KIVI_VERB_INCREMENT:
+        item.kind = KIVI_OP_INCREMENT;
+        item.value = kivi_bytes(NULL, 0);
+        item.by = request->by;
+        break;
+    case KIVI_VERB_EXPIRE:
+    case KIVI_VERB_PERSIST:
+        item.kind = KIVI_OP_TOUCH;
+        item.value = kivi_bytes(NULL, 0);
+        item.ttl_ms = request->verb == KIVI_VERB_PERSIST ? KIVI_TTL_NONE : request->ttl_ms;
+        break;
+    default:
+        break;
+    }
+    return item;
+}
+
+static bool reads(int32_t verb)
+{
+    return verb <= KIVI_VERB_TTL || verb == KIVI_VERB_TAKE || verb == KIVI_VERB_GET_AND_EXPIRE;
+}
+
+void kvi_queued_work(kvi_queued *call, kvi_work *work, kivi_read_vector *read_vector, kivi_write_vector *write_vector,
+                     kivi_read_item *read, kivi_write_item *write)
+{
+    bool is_read = reads(call->request.verb);
+    *read = read_item(&call->request);
+    *write = write_item(&call->request);
+    read->key = write->key = call->key.stored;
+    *read_vector = (kivi_read_vector)KVI_READ_VECTOR(read, 1, NULL, NULL);
+    *write_vector = (kivi_write_vector)KVI_WRITE_VECTOR(write, 1, 0);
+    *work = (kvi_work){.kind = is_read ? KVI_READ : KVI_WRITE, .reads = read_vector, .writes = write_vector};
+}
+
+static kivi_status answer_read(kvi_queued *call)
+{
+    kvi_task *task = call->task;
+    kivi_completion *end = &call->completion;
+    end->status = task->read.status;
+    end->error = task->read.error;
+    task->read.error = NULL;
+    if (call->request.verb == KIVI_VERB_EXISTS) {
+        end->truth = end->status == KIVI_OK;
+        end->status = end->status == KIVI_NOT_FOUND ? KIVI_OK : end->status;
+    }
+    if (call->request.verb == KIVI_VERB_TTL)
+        end->integer = task->read.ttl_ms;
+    if (end->status != KIVI_OK || !task->delivered)
+        return end->status;
+    end->value = kivi_buffer_slice(&task->value);
+    if (task->read.want & KIVI_WANT_VERSION)
+        end->version = task->version.size ? kivi_buffer_slice(&task->version) : end->value;
+    return KIVI_OK;
+}
+
+kivi_status kvi_queued_answer(kvi_queued *call)
+{
+    kivi_completion *end = &call->completion;
+    kivi_error_free(end->error);
+    if (call->task->kind == KVI_READ)
+        return answer_read(call);
+    end->status = call->task->write.status;
+    end->error = call->task->write.error;
+    end->truth = call->task->write.existed;
+    end->integer = call->task->write.integer;
+    call->task->write.error = NULL;
+    return end->status;
+}
+
+/* ---- as any caller would ---- */
+
+static int is_over(void *user)
+{
+    kvi_queued *call = user;
+    const kivi_call *given = &call->ctx.call_copy;
+    if (atomic_load_explicit(&call->cancelled, memory_order_relaxed))
+        return 1;
+    return call->ctx.call == given && given->interrupt && kvi_interrupt_is_raised(given->interrupt);
+}
+
+static kivi_status run_key(kvi_queued *call, const kivi_call *how)
+{
+    kivi_store *store = call->ctx.store;
+    const kivi_request *ask = &call->request;
+    kivi_completion *end = &call->completion;
+    kivi_error **error = &end->error;
+    switch (ask->verb) {
+    case KIVI_VERB_GET:
+        return kivi_store_get(store, how, ask->key, &call->value, error);
+    case KIVI_VERB_GET_VERSIONED:
+        return kivi_store_get_versioned(store, how, ask->key, &call->value, &call->version, error);
+    case KIVI_VERB_EXISTS:
+        return kivi_store_exists(store, how, ask->key, &end->truth, error);
+    case KIVI_VERB_TTL:
+        return kivi_store_ttl(store, how, ask->key, &end->integer, error);
+    case KIVI_VERB_COMPARE_AND_SET:
+        return kivi_store_compare_and_set(store, how, ask->key, ask->expected, ask->value, ask->ttl_ms, error);
+    case KIVI_VERB_COMPARE_AND_DELETE:
+        return kivi_store_compare_and_delete(store, how, ask->key, ask->expected, error);
+    case KIVI_VERB_INCREMENT:
+        return kivi_store_increment(store, how, ask->key, ask->by, ask->ttl_ms, &end->integer, error);
+    case KIVI_VERB_TAKE:
+        return kivi_store_take(store, how, ask->key, &call->value, error);
+    default:
+        return kivi_store_get_and_expire(store, how, ask->key, ask->ttl_ms, &call->value, error);
+    }
+}
+
+static kivi_status run_many(kvi_queued *call, const kivi_call *how)
+{
+    kivi_store *store = call->ctx.store;
+    const kivi_request *ask = &call->request;
+    kivi_completion *end = &call->completion;
+    kivi_error **error = &end->error;
+    kivi_health health = {.struct_size = sizeof(health)};
+    uint64_t count = 0;
+    kivi_status status = KIVI_OK;
+    switch (ask->verb) {
+    case KIVI_VERB_GET_MANY:
+        return kivi_store_get_many(store, how, ask->keys, ask->count, &end->result, error);
+    case KIVI_VERB_SET_MANY:
+        return kivi_store_set_many(store, how, ask->keys, ask->values, ask->count, ask->ttl_ms, &end->result, error);
+    case KIVI_VERB_DELETE_MANY:
+        status = kivi_store_delete_many(store, how, ask->keys, ask->count,
+                                        ask->flags & KIVI_OP_WANT_EXISTED ? &count : NULL, &end->result, error);
+        break;
+    case KIVI_VERB_APPLY:
+        return kivi_store_apply(store, how, ask->ops, ask->count, ask->flags, &end->result, error);
+    case KIVI_VERB_PAGE:
+        return kivi_store_page(store, how, ask->range, &end->page, error);
+    case KIVI_VERB_COUNT:
+        status = kivi_store_count(store, how, ask->key, &count, error);
+        break;
+    case KIVI_VERB_CLEAR:
+        status = kivi_store_clear(store, how, ask->key, ask->flags, &count, error);
+        break;
+    default:
+        status = kivi_store_health(store, how, &health, error);
+        count = health.latency_ns;
+        break;
+    }
+    end->integer = (int64_t)count;
+    return status;
+}
+
+/* The time that is left, for a call made now. */
+static int64_t time_left_ms(kvi_queued *call)
+{
+    uint64_t deadline = kvi_deadline(&call->ctx), now = kvi_monotonic_ns();
+    if (deadline == UINT64_MAX)
+        return KIVI_NO_TIMEOUT;
+    return deadline > now + (uint64_t)KVI_MS ? (int64_t)((deadline - now) / (uint64_t)KVI_MS) : 1;
+}
+
+void kvi_queued_run(kvi_queued *call)
+{
+    kivi_call how = KIVI_CALL_INIT;
+    kivi_completion *end = &call->completion;
+    how.timeout_ms = time_left_ms(call);
+    how.interrupted = is_over;
+    how.user = call;
+    how.trace = call->ctx.call->trace;
+    call->told = false; /* the call inside counts and tells the hook */
+    kivi_error_free(end->error);
+    end->error = NULL;
+    end->status = call->request.verb < KIVI_VERB_GET_MANY ? run_key(call, &how) : run_many(call, &how);
+    end->value = kivi_buffer_slice(&call->value);
+    end->version = kivi_buffer_slice(&call->version);
+    if (end->status == KIVI_INTERRUPTED && atomic_load(&call->cancelled)) {
+        kivi_error_free(end->error);
+        end->error = kvi_error_new(KIVI_CANCELLED, 0, KIVI_RETRY_YES, "%s: cancelled", call->ctx.verb);
+        end->status = KIVI_CANCELLED;
+    }
+}
+
+void kvi_queued_free(kvi_queued *call)
+{
+    kivi_store *store = call->ctx.store;
+    if (call->task)
+        kvi_task_unref(store->lanes, call->task);
+    kivi_error_free(call->completion.error);
+    kivi_result_free(call->completion.result);
+    kivi_page_free(call->completion.page);
+    kivi_error_free(call->ctx.error);
+    kvi_key_free(&call->key);
+    kivi_buffer_free(&call->memory);
+    kivi_buffer_free(&call->value);
+    kivi_buffer_free(&call->version);
+    free(call->keys);
+    free(call->values);
+    free(call->ops);
+    free(call);
+    kivi_store_unref(store);
+}
