@@ -19,6 +19,10 @@ elseif(NOT KIVI_FUZZ)
     add_library(kivi_criterion INTERFACE)
     target_include_directories(kivi_criterion SYSTEM INTERFACE ${KIVI_CRITERION_INCLUDE})
     target_link_libraries(kivi_criterion INTERFACE ${KIVI_CRITERION_LIBRARY})
+    if(KIVI_SANITIZE MATCHES "address")
+        target_sources(kivi_criterion INTERFACE
+            ${PROJECT_SOURCE_DIR}/tests/standin/runner_leaks.c)
+    endif()
 endif()
 # What the macros of Criterion and the entry of libFuzzer do is not held to our warnings. Linked last.
 add_library(kivi_test_flags INTERFACE)

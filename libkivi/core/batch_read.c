@@ -97,9 +97,11 @@ static kivi_status read_all(reading *all, const kivi_slice *keys)
     all->asked = malloc(all->count * sizeof(asked));
     all->items = malloc(all->count * sizeof(kivi_read_item));
     all->result = kvi_result_new(ctx->store, all->count);
+    kivi_status status = KIVI_OK;
     if (!all->asked || !all->items || !all->result)
-        return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory for a batch of %zu keys", all->count);
-    kivi_status status = collect_keys(all, keys);
+        status = kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory for a batch of %zu keys", all->count);
+    else
+        status = collect_keys(all, keys);
     if (status) {
         kivi_result_free(all->result);
         all->result = NULL;

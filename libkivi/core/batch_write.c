@@ -237,6 +237,7 @@ static kivi_status atomic_verdict(writing *all)
         if (status == KIVI_OK || status == KIVI_NOT_FOUND || status == KIVI_ABORTED)
             continue; /* a touch of a missing key stops nothing */
         const kivi_error *error = kivi_result_error(all->result, i);
+        kivi_error_free(all->ctx->error);
         all->ctx->error = error ? kvi_error_copy(error) : NULL;
         return status;
     }

@@ -49,6 +49,13 @@ static kivi_status count_natively(kvi_context *ctx, kivi_slice prefix, uint64_t 
         status = store->backend->count(store->instance.handle, kivi_buffer_slice(&stored), &ctx->wait, count,
                                        &ctx->error);
     kivi_buffer_free(&stored);
+    /* A key that is the namespace's prefix and nothing more is a stranger's. */
+    if (!status && store->space.size && prefix.size == 0 && *count) {
+        status = kvi_fetch(ctx, kivi_buffer_slice(&store->space), NULL, NULL);
+        *count -= status == KIVI_OK || status == KIVI_WRONG_TYPE;
+        if (status == KIVI_NOT_FOUND || status == KIVI_WRONG_TYPE)
+            status = KIVI_OK;
+    }
     return status;
 }
 
@@ -135,6 +142,7 @@ static kivi_status delete_page(kvi_context *ctx, doomed *page, uint64_t *cleared
             continue;
         if (status == KIVI_OK) {
             status = item->status;
+            kivi_error_free(ctx->error);
             ctx->error = item->error;
         } else {
             kivi_error_free(item->error);

@@ -192,9 +192,12 @@ static kivi_status emulate_then(composed *all, kivi_write_item write, kivi_buffe
         kivi_status status = look(all);
         if (status)
             return status;
+        status = kivi_buffer_assign(value, kivi_buffer_slice(&all->value));
+        if (status)
+            return status; /* while the key still has it */
         status = write_unchanged(all, write);
         if (status == KIVI_OK)
-            return kivi_buffer_assign(value, kivi_buffer_slice(&all->value));
+            return status;
         if (status != KIVI_CONDITION && status != KIVI_NOT_FOUND)
             return status;
         status = next_round(all);
@@ -249,6 +252,8 @@ static kivi_status write_update(composed *all, bool missing, kivi_update_action 
                                 int64_t ttl_ms)
 {
     kivi_write_item item = {.kind = KIVI_OP_DELETE};
+    if (action < KIVI_UPDATE_SET || action > KIVI_UPDATE_LEAVE)
+        return kvi_context_fail(&all->ctx, KIVI_INVALID, "update: unknown action %d", (int)action);
     if (action == KIVI_UPDATE_LEAVE || (missing && action == KIVI_UPDATE_DELETE))
         return KIVI_OK;
     if (action == KIVI_UPDATE_SET) {

@@ -203,6 +203,8 @@ bool kvi_config_is_set(const kivi_config *config, const char *name)
 const char *kvi_config_text(const kivi_config *config, const char *name)
 {
     const entry *at = find(config, name);
+    if (!at && !strcmp(name, "scheme"))
+        return config->scheme;
     return at ? at->text : NULL;
 }
 

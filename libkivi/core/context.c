@@ -37,6 +37,9 @@ static kivi_status find_end(kvi_context *ctx)
         return KIVI_INTERRUPTED;
     if (ctx->call->interrupted && ctx->call->interrupted(ctx->call->user))
         return KIVI_INTERRUPTED;
+    /* A function of the caller's forked, and this is the child: what is in progress is the parent's. */
+    if (atomic_load_explicit(&ctx->store->generation, memory_order_relaxed) != ctx->generation)
+        return KIVI_FORKED;
     uint64_t deadline = kvi_deadline(ctx);
     if (deadline != UINT64_MAX && kvi_monotonic_ns() >= deadline)
         return KIVI_TIMEOUT;
@@ -60,6 +63,8 @@ kivi_error *kvi_wait_error(const kvi_context *ctx, kivi_status status)
         return kvi_error_new(status, 0, KIVI_RETRY_YES, "%s: interrupted", ctx->verb);
     case KIVI_CLOSED:
         return kvi_error_new(status, 0, KIVI_RETRY_NO, "the store is closed");
+    case KIVI_FORKED:
+        return kvi_error_new(status, 0, KIVI_RETRY_NO, "%s: begun by the parent process", ctx->verb);
     case KIVI_UNCERTAIN:
         return kvi_error_new(status, 0, KIVI_RETRY_IF_IDEMPOTENT,
                              "%s: cut off in flight; it may or may not have been applied", ctx->verb);
@@ -95,9 +100,10 @@ static void begin_timing(kvi_context *ctx)
 
 static kivi_status pass_gate(kvi_context *ctx, uint32_t gate)
 {
+    ctx->generation = atomic_load_explicit(&ctx->store->generation, memory_order_relaxed);
     if (gate & KVI_GATE_CLOSED)
         return kvi_context_fail(ctx, KIVI_CLOSED, "the store is closed");
-    return kvi_fork_reopen(ctx);
+    return gate ? kvi_fork_reopen(ctx) : KIVI_OK;
 }
 
 static kivi_status read_call(kvi_context *ctx, const kivi_call *call)
@@ -133,6 +139,7 @@ kivi_status kvi_begin_counted(kvi_context *ctx, kivi_store *store, const kivi_ca
     ctx->caller_error = error;
     ctx->vector_items = ctx->vector_ns = ctx->retries = 0;
     ctx->vector_status = KIVI_OK;
+    ctx->generation = atomic_load_explicit(&store->generation, memory_order_relaxed);
     begin_timing(ctx);
     if (KVI_UNLIKELY(call != NULL)) {
         kivi_status status = read_call(ctx, call);
@@ -153,6 +160,14 @@ static void tell(kvi_context *ctx, kivi_event *event)
     ctx->store->on_event(event, ctx->store->on_event_user);
 }
 
+void kvi_tell_vector(kvi_context *ctx)
+{
+    if (ctx->vector_items && ctx->store->on_event)
+        tell(ctx, &(kivi_event){.type = KIVI_EVENT_VECTOR, .verb = ctx->vector_verb, .status = ctx->vector_status,
+                                .items = ctx->vector_items, .duration_ns = ctx->vector_ns});
+    ctx->vector_items = 0;
+}
+
 static void tell_events(kvi_context *ctx, kivi_status status, uint64_t duration_ns)
 {
     kivi_store *store = ctx->store;
@@ -163,9 +178,7 @@ static void tell_events(kvi_context *ctx, kivi_status status, uint64_t duration_
                                 .items = ctx->items});
     if (reconnects)
         tell(ctx, &(kivi_event){.type = KIVI_EVENT_RECONNECT, .verb = ctx->verb, .items = reconnects});
-    if (ctx->vector_items)
-        tell(ctx, &(kivi_event){.type = KIVI_EVENT_VECTOR, .verb = ctx->verb, .status = ctx->vector_status,
-                                .items = ctx->vector_items, .duration_ns = ctx->vector_ns});
+    kvi_tell_vector(ctx);
     if (swept)
         tell(ctx, &(kivi_event){.type = KIVI_EVENT_SWEEP, .verb = ctx->verb, .items = swept});
     kivi_event event = {.type = KIVI_EVENT_CALL, .verb = ctx->verb, .status = status, .items = ctx->items,
@@ -221,7 +234,10 @@ kivi_status kvi_back_from_caller(kvi_context *ctx, uint64_t left_ns)
 {
     if (ctx->limited && ctx->deadline_ns != UINT64_MAX)
         ctx->deadline_ns += kvi_monotonic_ns() - left_ns;
-    return kvi_check(ctx);
+    /* Nothing is in progress: a child goes on with what is its own. */
+    uint32_t gate = atomic_load_explicit(&ctx->store->gate, memory_order_acquire);
+    kivi_status status = pass_gate(ctx, gate);
+    return status ? status : kvi_check(ctx);
 }
 
 kivi_error *kvi_item_error(kivi_status status)
@@ -235,6 +251,8 @@ kivi_error *kvi_item_error(kivi_status status)
         return kvi_error_new(status, 0, KIVI_RETRY_NO, "another operation of the atomic batch did not hold");
     case KIVI_NO_MEMORY:
         return kvi_error_new(status, 0, KIVI_RETRY_YES, "no memory");
+    case KIVI_UNCERTAIN:
+        return kvi_error_new(status, 0, KIVI_RETRY_IF_IDEMPOTENT, "cut off in flight; it may or may not have been applied");
     default:
         return kvi_error_new(status, 0, KIVI_RETRY_NO, "failed with %s", kivi_status_name(status));
     }

@@ -81,21 +81,23 @@ static void close_session(kvi_lane *lane)
         atomic_fetch_add_explicit(&store->events_reconnects, 1, memory_order_relaxed);
 }
 
-/* Whether a verb that failed so left a session that can be used again. */
-static bool keeps_session(kivi_status status, const kivi_error *error)
-{
-    if (status == KIVI_UNAVAILABLE || status == KIVI_TIMEOUT || status == KIVI_INTERRUPTED)
-        return false;
-    return error && kivi_error_retryable(error) == KIVI_RETRY_YES;
-}
-
-/* ---- answers of items that have none ---- */
-
 static bool is_leaving(kivi_status status)
 {
     return status == KIVI_TIMEOUT || status == KIVI_INTERRUPTED || status == KIVI_CANCELLED ||
            status == KIVI_CLOSED;
 }
+
+/* Whether a verb that failed so left a session that can be used again. */
+static bool keeps_session(kivi_status status, const kivi_error *error)
+{
+    if (status == KIVI_FORKED)
+        return true; /* it is the parent's, to be abandoned */
+    if (status == KIVI_UNAVAILABLE || is_leaving(status))
+        return false;
+    return error && kivi_error_retryable(error) == KIVI_RETRY_YES;
+}
+
+/* ---- answers of items that have none ---- */
 
 /* Whether something that failed so may be asked again: it was a read, or nothing was applied. */
 static bool may_repeat(kivi_status status, kivi_retryable retryable, bool is_read, int32_t sent)
@@ -112,7 +114,7 @@ static bool may_repeat(kivi_status status, kivi_retryable retryable, bool is_rea
 /* The status of a write that was cut off. */
 static kivi_status cut_off(kivi_status status, kivi_retryable retryable, int32_t sent)
 {
-    bool vague = is_leaving(status) || status == KIVI_UNAVAILABLE;
+    bool vague = is_leaving(status) || status == KIVI_UNAVAILABLE || retryable == KIVI_RETRY_IF_IDEMPOTENT;
     if (!vague || sent == KIVI_SENT_NOTHING || retryable == KIVI_RETRY_YES || retryable == KIVI_RETRY_LATER)
         return status;
     return KIVI_UNCERTAIN;
@@ -146,12 +148,15 @@ void kvi_flight_judge_write(kivi_write_item *item)
 {
     if (item->error)
         item->status = judge(item->status, &item->error, false, item->sent);
+    else if (item->status != KIVI_PENDING) /* no words, no repeat; but no claim that it was not applied */
+        item->status = cut_off(item->status, KIVI_RETRY_NO, item->sent);
 }
 
 static void fail_read(kivi_read_item *item, kivi_status status, const kivi_error *error)
 {
     if (item->status != KIVI_PENDING)
         return;
+    kivi_error_free(item->error); /* why it was to be asked again */
     item->error = error ? kvi_error_copy(error) : NULL;
     item->status = judge(status, &item->error, item->then == KIVI_THEN_NOTHING, item->sent);
 }
@@ -160,6 +165,7 @@ static void fail_write(kivi_write_item *item, kivi_status status, const kivi_err
 {
     if (item->status != KIVI_PENDING)
         return;
+    kivi_error_free(item->error); /* why it was to be asked again */
     item->error = error ? kvi_error_copy(error) : NULL;
     item->status = judge(status, &item->error, false, item->sent);
 }
@@ -198,6 +204,7 @@ static void begin_flight(kvi_flight *flight)
     flight->part_count = 1;
     flight->condemn_ns = 0;
     flight->scan_status = KIVI_PENDING;
+    flight->status = KIVI_OK;
     flight->begun_ns = flight->progress_ns = kvi_monotonic_ns();
 }
 
@@ -228,6 +235,16 @@ void kvi_flight_begin_merged(kvi_flight *flight)
     begin_flight(flight);
 }
 
+/* What an earlier request of the same items sent says nothing of the one that begins. */
+static void forget_sent(kvi_flight *flight)
+{
+    for (size_t i = flight->begin; i < flight->end; i++)
+        if (flight->kind == KVI_READ)
+            flight->read_items[i].sent = KIVI_SENT_NOTHING;
+        else
+            flight->write_items[i].sent = KIVI_SENT_NOTHING;
+}
+
 /* Takes the next part and gives it to the session's verb. */
 static kivi_status begin_part(kvi_lane *lane, kivi_wait *wait, kivi_error **error)
 {
@@ -237,6 +254,7 @@ static kivi_status begin_part(kvi_lane *lane, kivi_wait *wait, kivi_error **erro
     flight->part_count--;
     flight->begin = flight->parts[flight->part_count].begin;
     flight->end = flight->parts[flight->part_count].end;
+    forget_sent(flight);
     kivi_status status = open_session(lane, error);
     if (status)
         return status;
@@ -259,7 +277,7 @@ static bool is_refused_whole(const kvi_flight *flight, kivi_status status, const
         return false;
     if (flight->writes.flags & KIVI_VECTOR_ATOMIC)
         return false;
-    if (!error || kivi_error_retryable(error) != KIVI_RETRY_YES)
+    if (is_leaving(status) || !error || kivi_error_retryable(error) != KIVI_RETRY_YES)
         return false;
     return kivi_status_class(status) != KIVI_CLASS_TRANSIENT && status != KIVI_IO && status != KIVI_NO_MEMORY;
 }
@@ -267,6 +285,8 @@ static bool is_refused_whole(const kvi_flight *flight, kivi_status status, const
 static void halve_part(kvi_flight *flight)
 {
     size_t middle = flight->begin + (flight->end - flight->begin) / 2;
+    for (size_t i = flight->begin; i < flight->end; i++)
+        flight->write_items[i].sent = KIVI_SENT_NOTHING; /* it was refused: nothing was applied */
     flight->parts[flight->part_count].begin = middle;
     flight->parts[flight->part_count++].end = flight->end;
     flight->parts[flight->part_count].begin = flight->begin;
@@ -278,6 +298,8 @@ static void end_part(kvi_lane *lane, kivi_status status, kivi_error *error)
 {
     kvi_flight *flight = lane->flight;
     flight->active = false;
+    if (status)
+        flight->status = status;
     if (status == KIVI_OK) {
         flight->scan_status = KIVI_OK;
         judge_part(flight);
@@ -305,8 +327,21 @@ void kvi_flight_condemn(kvi_lane *lane, kivi_status why, kivi_error *error)
     close_session(lane);
     flight->active = false;
     flight->part_count = 0;
+    flight->status = why;
     fail_part(flight, why, error);
+    if (flight->kind == KVI_SCAN) {
+        lane->scan_error = error; /* the run loop wants the reason */
+        return;
+    }
     kivi_error_free(error);
+}
+
+/* In a child that was forked inside a function of the caller's: the session is the parent's, nobody touches it. */
+static void forsake(kvi_flight *flight)
+{
+    flight->active = false;
+    flight->part_count = 0;
+    fail_part(flight, KIVI_FORKED, NULL);
 }
 
 /* ---- driving ---- */
@@ -339,9 +374,7 @@ static kivi_status await(kvi_lane *lane, kvi_context *ctx, const kivi_poll *what
 
 static bool has_answer(const kvi_flight *flight, const kvi_task *self)
 {
-    if (!flight->merged || !self)
-        return false;
-    return self->kind == KVI_READ ? self->read.status != KIVI_PENDING : self->write.status != KIVI_PENDING;
+    return flight->merged && self && atomic_load_explicit(&self->state, memory_order_relaxed) == KVI_TASK_DONE;
 }
 
 bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self)
@@ -380,6 +413,10 @@ static kvi_outcome leave(kvi_lane *lane, kvi_task *self, kivi_status why)
 {
     if (why == KIVI_UNAVAILABLE) {
         kvi_flight_condemn(lane, why, kvi_dead_peer_error(lane->lanes->store));
+        return KVI_LANDED;
+    }
+    if (why == KIVI_FORKED) {
+        forsake(lane->flight);
         return KVI_LANDED;
     }
     bool leads = self && !has_answer(lane->flight, self); /* else it is DONE, and stays so */
@@ -436,7 +473,7 @@ kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
         if (why && leave(lane, self, why) == KVI_HANDED_ON)
             return KVI_HANDED_ON;
     }
-    if (flight->merged)
+    if (flight->merged && ctx->ended != KIVI_FORKED)
         kvi_flight_settle(lane, self);
     return KVI_LANDED;
 }

@@ -7,14 +7,21 @@ static kivi_store *registry;
 static _Atomic uint32_t generation; /* forks that this process came from */
 static pthread_once_t handlers_once = PTHREAD_ONCE_INIT;
 
+/* Whether the instance is this process's own: a private copy is, also of a store that a child has not used yet. */
+static bool owns_instance(const kivi_store *store)
+{
+    bool inherited = atomic_load(&store->gate) & KVI_GATE_FORKED;
+    return store->instance_open && (!inherited || store->flags & KIVI_BACKEND_FORK_PRIVATE);
+}
+
 /* Two stores may share one engine: its hooks are called for the first of them only. */
 static bool is_first_of_instance(const kivi_store *store)
 {
     for (const kivi_store *other = registry; other != store; other = other->next)
         if (other->backend == store->backend && other->instance.handle == store->instance.handle &&
-            other->instance_open)
+            owns_instance(other))
             return false;
-    return store->instance_open && !(atomic_load(&store->gate) & KVI_GATE_FORKED);
+    return owns_instance(store);
 }
 
 static void call_hook(const kivi_store *store, void (*hook)(void *))
@@ -97,9 +104,10 @@ static kivi_status own_instance(kvi_context *ctx, kivi_store *store)
 {
     if (store->flags & KIVI_BACKEND_FORK_PRIVATE)
         return KIVI_OK;
-    if (store->instance_open && store->backend->abandon)
+    bool inherited = store->instance_open;
+    store->instance_open = false; /* first: another thread may fork in between */
+    if (inherited && store->backend->abandon)
         store->backend->abandon(store->instance.handle);
-    store->instance_open = false;
     return kvi_instance_open(store, &ctx->wait, &ctx->error);
 }
 

@@ -26,7 +26,8 @@ static void sum_shards(kivi_store *store, kivi_stats *stats)
 static void look_at_lanes(kvi_lanes *lanes, kivi_stats *stats)
 {
     pthread_mutex_lock(&lanes->mutex);
-    stats->lanes = lanes->count;
+    for (uint32_t i = 0; i < lanes->count; i++)
+        stats->lanes += lanes->all[i]->open;
     stats->lanes_busy = lanes->busy;
     stats->waiting = lanes->queues[0].count + lanes->queues[1].count;
     pthread_mutex_unlock(&lanes->mutex);

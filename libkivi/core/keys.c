@@ -144,6 +144,9 @@ static kivi_status setup_space(kivi_store *store, kivi_error **error)
     const char *name = kvi_config_text(store->config, "namespace");
     if (!name || !*name)
         return KIVI_OK;
+    bool verbatim = !strcmp(kvi_config_text(store->config, "escape"), "off");
+    if (verbatim && !kvi_escape_fits(&store->instance.escape, kivi_str(name)))
+        return kvi_fail(error, KIVI_INVALID, "option namespace: this store cannot hold such a name as it is (escape=off)");
     kivi_escape escape = store->escape;
     escape.bytes[':' / 8] |= (uint8_t)(1 << ':' % 8);
     kivi_status status = kvi_escape_encode(&escape, kivi_str(name), &store->space);

@@ -76,6 +76,7 @@ typedef struct kvi_flight {
     const kivi_scan_range *range;
     kivi_scan_sink *sink;
     kivi_status scan_status;
+    kivi_status status; /* of the last verb that failed, else OK: for the hook */
     kivi_read_item *read_items; /* all items */
     kivi_write_item *write_items;
     size_t count;

@@ -228,6 +228,7 @@ void kvi_flight_merge(kvi_lane *lane, kvi_task *lead)
     kvi_task *later[KVI_MERGE_ITEMS];
     size_t later_count = 0, used = 0;
     size_t count = collect(lanes, lead, flight->tasks);
+    lead->ticket = 0; /* the first of its key: a leader flies itself */
     flight->kind = lead->kind;
     flight->merged = true;
     flight->count = 0;
@@ -278,6 +279,7 @@ static void unfold_read(kivi_read_item *item, kvi_task **tasks, size_t count)
         own->sent = item->sent;
         own->error = i + 1 < count && item->error ? kvi_error_copy(item->error) : item->error;
         own->status = item->status;
+        kvi_flight_judge_read(own);
     }
     item->error = NULL;
 }
@@ -287,10 +289,11 @@ static void unfold_write(kivi_write_item *item, kvi_task **tasks, size_t count)
     kivi_write_item *members[KVI_MERGE_ITEMS] = {&tasks[0]->write};
     for (size_t i = 1; i < count; i++)
         members[i] = &tasks[i]->write;
-    if (kvi_unfold_writes(item, members, count))
-        return;
-    for (size_t i = 0; i < count; i++)
-        tasks[i]->alone = true;
+    bool told = kvi_unfold_writes(item, members, count);
+    for (size_t i = 0; i < count; i++) {
+        tasks[i]->alone = !told;
+        kvi_flight_judge_write(members[i]);
+    }
 }
 
 size_t kvi_flight_settle(kvi_lane *lane, kvi_task *self)
@@ -310,13 +313,11 @@ size_t kvi_flight_settle(kvi_lane *lane, kvi_task *self)
             continue;
         }
         flight->settled[i] = true;
-        if (flight->kind == KVI_READ) {
-            kvi_flight_judge_read(&flight->merged_reads[i]);
+        /* Judged as the tasks' own: while the verb goes on, what the backend answered in its vector stays. */
+        if (flight->kind == KVI_READ)
             unfold_read(&flight->merged_reads[i], tasks, count);
-        } else {
-            kvi_flight_judge_write(&flight->merged_writes[i]);
+        else
             unfold_write(&flight->merged_writes[i], tasks, count);
-        }
         for (size_t t = 0; t < count; t++)
             tell_task(lane->lanes, tasks[t], self);
     }

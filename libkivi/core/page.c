@@ -48,10 +48,15 @@ static kivi_status write_cursor(kvi_walk *walk, kivi_buffer *out)
 {
     uint8_t check[8];
     kivi_slice inner = kivi_buffer_slice(&walk->cursor);
-    out->size = 0;
-    if (inner.size == 0)
+    if (inner.size == 0) {
+        out->size = 0;
         return KIVI_OK;
+    }
     kivi_status status = cursor_check(walk, inner, check);
+    if (!status)
+        status = kivi_buffer_reserve(out, CURSOR_HEAD + inner.size);
+    if (!status)
+        out->size = 0; /* not before: a scan that fails goes on from the old one */
     if (!status)
         status = kivi_buffer_append(out, kivi_str(CURSOR_MARK));
     if (!status)
@@ -132,6 +137,8 @@ static kivi_status fill_page(kvi_context *ctx, const kivi_range *range, kivi_pag
     if (!status)
         status = write_cursor(&walk, &page->cursor);
     kvi_walk_free(&walk);
+    if (status)
+        page->count = 0;
     ctx->items = page->count;
     return status;
 }

@@ -508,6 +508,7 @@ static void *stepper_main(void *given)
         uint64_t rest;
         pthread_mutex_lock(&queue->mutex);
         bool over = look_around(&own, &begun, &rest);
+        bool closed = queue->closed;
         if (over)
             queue->running = false;
         pthread_mutex_unlock(&queue->mutex);
@@ -516,7 +517,7 @@ static void *stepper_main(void *given)
         fly_all(&own, begun);
         wait_and_go_on(&own, begun ? 0 : rest);
         uint64_t now = kvi_monotonic_ns();
-        if (now - flights_ns >= (uint64_t)KVI_SLICE_NS || queue->closed) {
+        if (now - flights_ns >= (uint64_t)KVI_SLICE_NS || closed) {
             flights_ns = now;
             look_after_flights(&own);
         }

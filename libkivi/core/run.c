@@ -105,8 +105,10 @@ static void give_up(kvi_context *ctx, const kvi_work *work, kivi_status why)
         kivi_error **error = item_error(work, i);
         if (*status != KIVI_PENDING)
             continue;
-        if (*error && (why == KIVI_TIMEOUT || kivi_error_status(*error) == why)) {
-            *status = kivi_error_status(*error);
+        kivi_status reason = kivi_error_status(*error);
+        /* That a session broke says more than that time is over; but who led the vector may have been interrupted. */
+        if (*error && (reason == why || (why == KIVI_TIMEOUT && reason == KIVI_UNAVAILABLE))) {
+            *status = reason;
             continue;
         }
         kivi_error_free(*error);
@@ -115,11 +117,13 @@ static void give_up(kvi_context *ctx, const kvi_work *work, kivi_status why)
     }
 }
 
-static void forget_reasons(const kvi_work *work)
+/* What is asked again begins anew: nothing of it was sent. */
+static void begin_anew(const kvi_work *work)
 {
     for (size_t i = 0; i < work_count(work); i++) {
         if (*item_status(work, i) != KIVI_PENDING)
             continue;
+        *(work->kind == KVI_READ ? &work->reads->items[i].sent : &work->writes->items[i].sent) = KIVI_SENT_NOTHING;
         kivi_error_free(*item_error(work, i));
         *item_error(work, i) = NULL;
     }
@@ -196,7 +200,7 @@ static void run(kvi_context *ctx, const kvi_work *work)
 {
     size_t pending = work_count(work);
     for (uint32_t number = 0; pending;) {
-        forget_reasons(work);
+        begin_anew(work);
         kivi_status status = attempt_rest(ctx, work, pending);
         if (status && status != KIVI_PENDING) {
             fail_all(ctx, work, status);
@@ -205,6 +209,10 @@ static void run(kvi_context *ctx, const kvi_work *work)
         size_t left = count_pending(work);
         if (left == 0)
             return;
+        if (left < work_count(work) && work->kind == KVI_WRITE && work->writes->flags & KIVI_VECTOR_ATOMIC) {
+            fail_all(ctx, work, KIVI_INTERNAL); /* a part of it cannot be asked again */
+            return;
+        }
         number = left < pending ? 1 : number + 1; /* progress: again at once */
         pending = left;
         kivi_status why = before_repeat(ctx, number);
@@ -244,9 +252,19 @@ static size_t fitting(const kivi_store *store, const kvi_work *work, size_t begi
     return n;
 }
 
+/* Before all but the first vector of a call: whether it may go on. What it may not send any more fails. */
+static bool goes_on(kvi_context *ctx, const kvi_work *work, bool first)
+{
+    kivi_status why = first ? KIVI_OK : kvi_check(ctx);
+    if (why)
+        give_up(ctx, work, why);
+    return !why;
+}
+
 void kvi_run_reads(kvi_context *ctx, kivi_read_vector *vector)
 {
     kvi_work work = {.kind = KVI_READ, .reads = vector};
+    bool first = !ctx->reached;
     ctx->reached = true;
     kvi_shard *shard = kvi_shard_of(ctx->store);
     if (!ctx->single_read)
@@ -256,7 +274,10 @@ void kvi_run_reads(kvi_context *ctx, kivi_read_vector *vector)
         kivi_read_vector part = *vector;
         part.items += begin;
         part.count = n;
-        run(ctx, &(kvi_work){.kind = KVI_READ, .reads = &part});
+        kvi_work piece = {.kind = KVI_READ, .reads = &part};
+        if (goes_on(ctx, &piece, first))
+            run(ctx, &piece);
+        first = false;
         begin += n;
     }
 }
@@ -264,6 +285,7 @@ void kvi_run_reads(kvi_context *ctx, kivi_read_vector *vector)
 void kvi_run_writes(kvi_context *ctx, kivi_write_vector *vector)
 {
     kvi_work work = {.kind = KVI_WRITE, .writes = vector};
+    bool first = !ctx->reached;
     ctx->reached = true;
     kvi_shard *shard = kvi_shard_of(ctx->store);
     atomic_fetch_add_explicit(&shard->writes, vector->count, memory_order_relaxed);
@@ -274,7 +296,10 @@ void kvi_run_writes(kvi_context *ctx, kivi_write_vector *vector)
         kivi_write_vector part = *vector;
         part.items += begin;
         part.count = n;
-        run(ctx, &(kvi_work){.kind = KVI_WRITE, .writes = &part});
+        kvi_work piece = {.kind = KVI_WRITE, .writes = &part};
+        if (goes_on(ctx, &piece, first))
+            run(ctx, &piece);
+        first = false;
         begin += n;
     }
 }
@@ -314,8 +339,8 @@ kivi_status kvi_read_one(kvi_context *ctx, kivi_read_item *item,
     kivi_store *store = ctx->store;
     kivi_read_vector vector = KVI_READ_VECTOR(item, 1, deliver, owner);
     item->status = KIVI_PENDING;
-    ctx->reached = true;
     if (KVI_LIKELY(kvi_reads_are_shared(store) && item->then == KIVI_THEN_NOTHING)) {
+        ctx->reached = true;
         kivi_status status = store->backend->read(store->instance.handle, NULL, &vector, &ctx->wait, &ctx->error);
         if (KVI_LIKELY(status == KIVI_OK && item->status != KIVI_PENDING && item->status != KIVI_UNAVAILABLE)) {
             if (KVI_UNLIKELY(!ctx->single_read))

@@ -60,15 +60,17 @@ kivi_status kivi_store_ttl(kivi_store *store, const kivi_call *call, kivi_slice 
 typedef struct visitor {
     kivi_visit_fn visit;
     void *user;
+    kivi_status answer; /* the visitor's own; whatever it is, it is no failure of the store's */
 } visitor;
 
 static kivi_status deliver_to_visitor(kivi_read_vector *vector, kivi_read_item *item, kivi_slice value,
                                       kivi_slice version)
 {
-    const visitor *to = vector->owner;
+    visitor *to = vector->owner;
     (void)item;
     (void)version;
-    return to->visit(value, to->user);
+    to->answer = to->visit(value, to->user);
+    return KIVI_OK;
 }
 
 /* In place where the engine lets its memory be looked at for long; else through a copy, with nothing held. */
@@ -77,7 +79,8 @@ static kivi_status visit(kvi_context *ctx, kivi_slice stored, visitor *to)
     kivi_store *store = ctx->store;
     if (store->in_place && kvi_reads_are_shared(store) && store->flags & KIVI_BACKEND_IN_PLACE) {
         kivi_read_item item = {.key = stored, .want = KIVI_WANT_VALUE};
-        return kvi_read_one(ctx, &item, deliver_to_visitor, to);
+        kivi_status status = kvi_read_one(ctx, &item, deliver_to_visitor, to);
+        return status ? status : to->answer;
     }
     kivi_buffer copy = KIVI_BUFFER_INIT;
     kivi_status status = kvi_fetch(ctx, stored, &copy, NULL);
@@ -92,7 +95,7 @@ kivi_status kivi_store_visit(kivi_store *store, const kivi_call *call, kivi_slic
 {
     kvi_context ctx;
     kvi_key made = {.heap = KIVI_BUFFER_INIT};
-    visitor to = {visit_fn, user};
+    visitor to = {visit_fn, user, KIVI_OK};
     kivi_status status = kvi_begin_read(&ctx, store, call, "visit", error);
     if (!status)
         status = kvi_key_make(&ctx, key, &made);

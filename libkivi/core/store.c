@@ -14,6 +14,20 @@ static kivi_status check_layout(kivi_store *store, kivi_error **error)
                     store->backend->name);
 }
 
+/* What a backend must not say of itself. */
+static kivi_status check_instance(kivi_store *store, kivi_error **error)
+{
+    kivi_instance *instance = &store->instance;
+    bool blocking = instance->flags & KIVI_BACKEND_BLOCKING;
+    if (!blocking && !store->backend->step)
+        return kvi_fail(error, KIVI_INTERNAL, "the backend is stepped and has no step()");
+    if (!blocking && instance->flags & KIVI_BACKEND_SHARED_READS)
+        return kvi_fail(error, KIVI_INTERNAL, "the backend is stepped and shares reads");
+    if (instance->max_items && instance->capabilities.atomic_max > instance->max_items)
+        instance->capabilities.atomic_max = instance->max_items;
+    return KIVI_OK;
+}
+
 static kivi_status complete_instance(kivi_store *store, kivi_error **error)
 {
     store->flags = store->instance.flags;
@@ -29,7 +43,9 @@ kivi_status kvi_instance_open(kivi_store *store, kivi_wait *wait, kivi_error **e
     kivi_status status = store->backend->open(store->config, wait, &store->instance, error);
     if (status)
         return status;
-    status = complete_instance(store, error);
+    status = check_instance(store, error);
+    if (!status)
+        status = complete_instance(store, error);
     if (status) {
         store->backend->close(store->instance.handle);
         return status;
@@ -65,12 +81,20 @@ static uint32_t count_lanes(const kivi_store *store)
     return most && lanes > most ? most : lanes;
 }
 
-/* Local engines are shared by their handle; a remote store is what its URL names. */
-static uint64_t find_identity(const kivi_store *store, const char *url)
+/*
+ * The same for all handles on the same data, as far as it can be told: a local engine is what its path names,
+ * and without one its handle's own; a remote store is what its URL names.
+ */
+static uint64_t find_identity(const kivi_store *store, const char *url, const char *path)
 {
-    if (store->instance.capabilities.local)
+    if (!store->instance.capabilities.local)
+        return kvi_host_table.hash64(kivi_str(url));
+    if (!path || !*path)
         return (uint64_t)(uintptr_t)store->instance.handle;
-    return kvi_host_table.hash64(kivi_str(url));
+    char *real = realpath(path, NULL);
+    uint64_t hash = kvi_host_table.hash64(kivi_str(real ? real : path));
+    free(real);
+    return hash ^ kvi_host_table.hash64(kivi_str(store->backend->name));
 }
 
 static kivi_status show_url(kivi_store *store, const char *url, kivi_error **error)
@@ -112,7 +136,7 @@ static kivi_status open_store(kivi_store *store, const char *url, const kvi_url 
         status = kvi_instance_open(store, &ctx.wait, error);
     if (status)
         return status;
-    store->identity = find_identity(store, url);
+    store->identity = find_identity(store, url, parsed->path);
     if (!store->on_event && store->instance.capabilities.local)
         store->untimed = KVI_SAMPLE - 1;
     store->lanes = kvi_lanes_new(store, count_lanes(store));

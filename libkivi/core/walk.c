@@ -1,6 +1,8 @@
 /* Walking: pages of stored pairs under a prefix, with strangers and what lies outside left out. */
 #include "store.h"
 
+#define CURSOR_MOST 4096 /* what backend.h allows */
+
 kivi_status kvi_walk_begin(kvi_walk *walk, kivi_slice after)
 {
     kvi_context *ctx = walk->ctx;
@@ -34,6 +36,8 @@ static kivi_status walk_pair(kivi_scan_sink *sink, kivi_slice stored, kivi_slice
 static kivi_status walk_cursor(kivi_scan_sink *sink, kivi_slice cursor)
 {
     kvi_walk *walk = sink->owner;
+    if (cursor.size > CURSOR_MOST)
+        return KIVI_INTERNAL;
     return kivi_buffer_assign(&walk->next_cursor, cursor);
 }
 

@@ -9,12 +9,18 @@
 #include <sys/statfs.h>
 
 extern const bench_group bench_get_group, bench_set_group, bench_scan_group, bench_values_group;
+#ifdef KIVI_BENCH_REDIS
+extern const bench_group bench_redis_group;
+#endif
 
 static const bench_group *const groups[] = {
     &bench_get_group,
     &bench_set_group,
     &bench_scan_group,
     &bench_values_group,
+#ifdef KIVI_BENCH_REDIS
+    &bench_redis_group,
+#endif
 };
 
 bench_run_settings bench_settings = {.dir = ".", .kivi = "kivi", .rounds = 21, .round_ms = 100};

@@ -156,7 +156,20 @@ CASE(compare, equal_is_by_bytes)
     EXPECT_NUMBER(kivi_result_status(result, 0), KIVI_CONDITION);
     kivi_result_free(result);
     EXPECT_HOLDS(k, kivi_bytes("\x05", 1));
+    /* Nor is the beginning of a value the value, or one that goes on. */
+    static const kivi_slice unlike[] = {{"\x05\x06", 2}, {"", 0}, {"\x05\0", 2}};
+    for (size_t i = 0; i < 3; i++) {
+        op.expected = unlike[i];
+        OK(kivi_store_apply(s->store, NULL, &op, 1, 0, &result, E));
+        EXPECT_NUMBER(kivi_result_status(result, 0), KIVI_CONDITION);
+        kivi_result_free(result);
+    }
+    put(s, k, kivi_bytes("\x05\x06", 2), KIVI_TTL_NONE);
     op.expected = kivi_bytes("\x05", 1);
+    OK(kivi_store_apply(s->store, NULL, &op, 1, 0, &result, E));
+    EXPECT_NUMBER(kivi_result_status(result, 0), KIVI_CONDITION);
+    kivi_result_free(result);
+    put(s, k, kivi_bytes("\x05", 1), KIVI_TTL_NONE);
     OK(kivi_store_apply(s->store, NULL, &op, 1, 0, &result, E));
     EXPECT_NUMBER(kivi_result_status(result, 0), KIVI_OK);
     kivi_result_free(result);

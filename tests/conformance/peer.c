@@ -45,21 +45,37 @@ static kivi_status increment_often(kivi_store *store, kivi_slice key, kivi_error
     return status;
 }
 
-static kivi_status list(kivi_store *store, kivi_slice prefix, kivi_slice cursor, kivi_buffer *out,
-                        kivi_error **error)
+static kivi_status list_page(kivi_store *store, const kivi_range *range, kivi_buffer *cursor, kivi_buffer *out,
+                             kivi_error **error)
 {
-    kivi_range range = KIVI_RANGE_INIT;
-    range.prefix = prefix;
-    range.cursor = cursor;
     kivi_page *page = NULL;
-    kivi_status status = kivi_store_page(store, NULL, &range, &page, error);
+    kivi_status status = kivi_store_page(store, NULL, range, &page, error);
+    if (status)
+        return status;
     for (size_t i = 0; i < kivi_page_count(page); i++) {
         kivi_pair pair = KIVI_PAIR_INIT;
         kivi_page_pair(page, i, &pair);
         kivi_buffer_append(out, pair.key);
         kivi_buffer_append(out, kivi_str("\n"));
     }
+    kivi_buffer_assign(cursor, kivi_page_cursor(page));
     kivi_page_free(page);
+    return KIVI_OK;
+}
+
+/* The keys under a prefix from a cursor on, each with a line feed. */
+static kivi_status list(kivi_store *store, kivi_slice prefix, kivi_slice cursor, kivi_buffer *out,
+                        kivi_error **error)
+{
+    kivi_range range = KIVI_RANGE_INIT;
+    kivi_buffer next = KIVI_BUFFER_INIT;
+    kivi_status status = kivi_buffer_assign(&next, cursor);
+    range.prefix = prefix;
+    do {
+        range.cursor = kivi_buffer_slice(&next);
+        status = list_page(store, &range, &next, out, error);
+    } while (status == KIVI_OK && next.size);
+    kivi_buffer_free(&next);
     return status;
 }
 

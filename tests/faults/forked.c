@@ -1,4 +1,6 @@
 /* Forks in the middle of traffic: the child uses the store as its own, the parent notices nothing. */
+#include <pthread.h>
+
 #include "common/faults.h"
 
 TestSuite(forked, .init = case_begin, .fini = case_end);
@@ -13,6 +15,21 @@ typedef struct traffic {
     unsigned number; /* of the child */
     atomic_uint rounds[THREADS];
 } traffic;
+
+/*
+ * AddressSanitizer's allocator cannot be used in a child that was forked while another thread was inside it, so
+ * under it the threads stand still between two rounds while the process forks.
+ */
+#ifdef __SANITIZE_ADDRESS__
+static pthread_rwlock_t standstill = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+#define ROUND_BEGIN() pthread_rwlock_rdlock(&standstill)
+#define FORK_BEGIN() pthread_rwlock_wrlock(&standstill)
+#define ROUND_OR_FORK_END() pthread_rwlock_unlock(&standstill)
+#else
+#define ROUND_BEGIN() ((void)0)
+#define FORK_BEGIN() ((void)0)
+#define ROUND_OR_FORK_END() ((void)0)
+#endif
 
 /* ---- in the child ---- */
 
@@ -73,6 +90,7 @@ static void drive(traffic *t, unsigned thread)
 
     print(&key, "thread:%u", thread);
     for (unsigned i = 0; !atomic_load(&t->over); i++) {
+        ROUND_BEGIN();
         print(&value, "%u", i);
         if (thread % 2) {
             put(t->store, key.bytes, value.bytes);
@@ -84,6 +102,7 @@ static void drive(traffic *t, unsigned thread)
             OK(kivi_store_set_many(t->store, NULL, keys, values, 3, KIVI_TTL_NONE, NULL, E));
         }
         expect_holds(t->store, key.bytes, value.bytes);
+        ROUND_OR_FORK_END();
         atomic_fetch_add(&t->rounds[thread], 1);
     }
 }
@@ -94,7 +113,9 @@ static void fork_often(traffic *t)
         unsigned before = atomic_load(&t->rounds[i % THREADS]);
         child c;
         t->number = i;
+        FORK_BEGIN();
         c = child_start(be_a_child, t);
+        ROUND_OR_FORK_END();
         child_ends(&c);
         /* The parent has been at work meanwhile, or still is. */
         while (atomic_load(&t->rounds[i % THREADS]) == before)

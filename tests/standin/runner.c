@@ -124,7 +124,7 @@ static bool is_wanted(const struct standin_test *test)
 {
     char name[512];
     snprintf(name, sizeof(name), "%s/%s", test->suite, test->name);
-    return !test->extra->disabled && (!pattern || !fnmatch(pattern, name, 0));
+    return !test->extra->disabled && (!pattern || !fnmatch(pattern, name, FNM_EXTMATCH));
 }
 
 /* All runs there are to make; fills in `runs` where it is not NULL. */

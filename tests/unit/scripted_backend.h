@@ -112,15 +112,15 @@ static kivi_status scripted_begin(void *given, scripted_verb verb)
     return scripted_play(&session->verb);
 }
 
-static kivi_status scripted_do_read(void *instance, void *session, kivi_read_vector *vector, kivi_wait *wait,
-                                    kivi_error **error)
+static kivi_status scripted_do_read(void *instance, void *session, kivi_read_vector *vector,
+                                    kivi_wait *wait, kivi_error **error)
 {
     (void)instance;
     return scripted_begin(session, (scripted_verb){.reads = vector, .wait = wait, .error = error});
 }
 
-static kivi_status scripted_do_write(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
-                                     kivi_error **error)
+static kivi_status scripted_do_write(void *instance, void *session, kivi_write_vector *vector,
+                                     kivi_wait *wait, kivi_error **error)
 {
     (void)instance;
     return scripted_begin(session, (scripted_verb){.writes = vector, .wait = wait, .error = error});
@@ -130,10 +130,12 @@ static kivi_status scripted_do_scan(void *instance, void *session, const kivi_sc
                                     kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error)
 {
     (void)instance;
-    return scripted_begin(session, (scripted_verb){.range = range, .sink = sink, .wait = wait, .error = error});
+    return scripted_begin(session,
+                          (scripted_verb){.range = range, .sink = sink, .wait = wait, .error = error});
 }
 
-static kivi_status scripted_step(void *instance, void *given, uint32_t revents, kivi_poll *poll, kivi_error **error)
+static kivi_status scripted_step(void *instance, void *given, uint32_t revents, kivi_poll *poll,
+                                 kivi_error **error)
 {
     scripted_session *session = given;
     (void)instance, (void)revents;
@@ -177,8 +179,8 @@ static void scripted_interrupt(void *instance, void *session)
     atomic_fetch_add(&script.interrupted, 1);
 }
 
-static kivi_status scripted_open(const kivi_config *config, kivi_wait *wait, kivi_instance *instance,
-                                 kivi_error **error)
+static kivi_status scripted_open(const kivi_config *config, kivi_wait *wait,
+                                 kivi_instance *instance, kivi_error **error)
 {
     kivi_status why = kivi_wait_check(wait);
     if (why) {
@@ -288,10 +290,10 @@ static inline void nap(void)
 }
 
 /* Waits until it is so; a test that hangs here is ended by its time limit. */
-#define WAIT_UNTIL(condition)  \
-    do {                       \
-        while (!(condition))   \
-            nap();             \
+#define WAIT_UNTIL(condition) \
+    do {                      \
+        while (!(condition))  \
+            nap();            \
     } while (0)
 
 static inline kivi_stats stats_of(kivi_store *store)
@@ -375,8 +377,8 @@ static inline kivi_status do_delete(caller *own)
 
 static inline kivi_status do_increment(caller *own)
 {
-    return kivi_store_increment(own->store, &own->call, kivi_str(own->key), own->integer, 0, &own->integer,
-                                &own->error);
+    return kivi_store_increment(own->store, &own->call, kivi_str(own->key), own->integer, 0,
+                                &own->integer, &own->error);
 }
 
 #endif

@@ -283,7 +283,8 @@ static kivi_status refuse_culprit(scripted_verb *verb)
 
 Test(core_lanes, halving_finds_the_culprit_and_asks_leftovers_again)
 {
-    const kivi_slice keys[] = {kivi_str("a"), kivi_str("bad"), kivi_str("c"), kivi_str("d"), kivi_str("e")};
+    const kivi_slice keys[] = {kivi_str("a"), kivi_str("bad"), kivi_str("c"), kivi_str("d"),
+                               kivi_str("e")};
     kivi_result *result = NULL;
     kivi_error *error = NULL;
     script.play = refuse_culprit;
@@ -342,8 +343,8 @@ static kivi_status cut(scripted_verb *verb)
     return KIVI_OK;
 }
 
-static void check_cut(bool of_item, bool silent, kivi_status status, kivi_retryable retryable, kivi_sent sent,
-                      kivi_status write_expected, kivi_status read_expected)
+static void check_cut(bool of_item, bool silent, kivi_status status, kivi_retryable retryable,
+                      kivi_sent sent, kivi_status write_expected, kivi_status read_expected)
 {
     kivi_buffer value = KIVI_BUFFER_INIT;
     kivi_error *error = NULL;
@@ -356,8 +357,8 @@ static void check_cut(bool of_item, bool silent, kivi_status status, kivi_retrya
     kivi_store *store = scripted_store("scripted:");
     atomic_store(&script.verbs, 0);
     kivi_status found = kivi_store_set(store, NULL, kivi_str("a"), kivi_str("v"), 0, &error);
-    cr_assert_eq(found, write_expected, "status %d retryable %d sent %d: set answered %d", status, retryable, sent,
-                 found);
+    cr_assert_eq(found, write_expected, "status %d retryable %d sent %d: set answered %d", status,
+                 retryable, sent, found);
     cr_assert_eq(kivi_error_status(error), found);
     cr_assert_eq(atomic_load(&script.verbs), found == KIVI_OK ? 2 : 1, "repeated though it was sent");
     if (found == KIVI_UNCERTAIN)
@@ -366,8 +367,8 @@ static void check_cut(bool of_item, bool silent, kivi_status status, kivi_retrya
     error = NULL;
     atomic_store(&script.verbs, 0);
     found = kivi_store_get(store, NULL, kivi_str("a"), &value, &error);
-    cr_assert_eq(found, read_expected, "status %d retryable %d sent %d: get answered %d", status, retryable, sent,
-                 found);
+    cr_assert_eq(found, read_expected, "status %d retryable %d sent %d: get answered %d", status,
+                 retryable, sent, found);
     kivi_error_free(error);
     kivi_buffer_free(&value);
     kivi_store_unref(store);
@@ -378,15 +379,20 @@ Test(core_lanes, what_a_cut_off_write_answers)
     for (int of_item = 0; of_item < 2; of_item++) {
         bool item = of_item;
         check_cut(item, false, KIVI_UNAVAILABLE, KIVI_RETRY_YES, KIVI_SENT_NOTHING, KIVI_OK, KIVI_OK);
-        check_cut(item, false, KIVI_UNAVAILABLE, KIVI_RETRY_IF_IDEMPOTENT, KIVI_SENT_PARTLY, KIVI_UNCERTAIN, KIVI_OK);
-        check_cut(item, false, KIVI_UNAVAILABLE, KIVI_RETRY_IF_IDEMPOTENT, KIVI_SENT_WHOLLY, KIVI_UNCERTAIN, KIVI_OK);
-        check_cut(item, false, KIVI_UNAVAILABLE, KIVI_RETRY_LATER, KIVI_SENT_NOTHING, KIVI_UNAVAILABLE,
-                  KIVI_UNAVAILABLE);
-        check_cut(item, false, KIVI_TIMEOUT, KIVI_RETRY_IF_IDEMPOTENT, KIVI_SENT_WHOLLY, KIVI_UNCERTAIN, KIVI_OK);
+        check_cut(item, false, KIVI_UNAVAILABLE, KIVI_RETRY_IF_IDEMPOTENT, KIVI_SENT_PARTLY,
+                  KIVI_UNCERTAIN, KIVI_OK);
+        check_cut(item, false, KIVI_UNAVAILABLE, KIVI_RETRY_IF_IDEMPOTENT, KIVI_SENT_WHOLLY,
+                  KIVI_UNCERTAIN, KIVI_OK);
+        check_cut(item, false, KIVI_UNAVAILABLE, KIVI_RETRY_LATER, KIVI_SENT_NOTHING,
+                  KIVI_UNAVAILABLE, KIVI_UNAVAILABLE);
+        check_cut(item, false, KIVI_TIMEOUT, KIVI_RETRY_IF_IDEMPOTENT, KIVI_SENT_WHOLLY,
+                  KIVI_UNCERTAIN, KIVI_OK);
         check_cut(item, false, KIVI_DENIED, KIVI_RETRY_NO, KIVI_SENT_WHOLLY, KIVI_DENIED, KIVI_DENIED);
-        check_cut(item, false, KIVI_IO, KIVI_RETRY_IF_IDEMPOTENT, KIVI_SENT_WHOLLY, KIVI_UNCERTAIN, KIVI_IO);
+        check_cut(item, false, KIVI_IO, KIVI_RETRY_IF_IDEMPOTENT, KIVI_SENT_WHOLLY, KIVI_UNCERTAIN,
+                  KIVI_IO);
     }
-    check_cut(true, true, KIVI_UNAVAILABLE, KIVI_RETRY_NO, KIVI_SENT_WHOLLY, KIVI_UNCERTAIN, KIVI_UNAVAILABLE);
+    check_cut(true, true, KIVI_UNAVAILABLE, KIVI_RETRY_NO, KIVI_SENT_WHOLLY, KIVI_UNCERTAIN,
+              KIVI_UNAVAILABLE);
 }
 
 /* ---- a peer that is silent ---- */
@@ -407,7 +413,8 @@ Test(core_lanes, a_silent_peer_costs_a_session_and_no_read)
     cr_assert_eq(atomic_load(&script.closed), 1);
     kivi_buffer_free(&value);
     atomic_store(&script.verbs, 0);
-    cr_assert_eq(kivi_store_page(store, NULL, NULL, &page, &error), KIVI_OK, "%s", kivi_error_message(error));
+    cr_assert_eq(kivi_store_page(store, NULL, NULL, &page, &error), KIVI_OK, "%s",
+                 kivi_error_message(error));
     cr_assert_eq(atomic_load(&script.closed), 2);
     cr_assert_eq(stats_of(store).reconnects, 2);
     kivi_page_free(page);
@@ -436,7 +443,8 @@ Test(core_lanes, a_merged_vector_keeps_the_stores_limits)
 static kivi_status do_set_large(caller *own)
 {
     char value[600] = {0};
-    return kivi_store_set(own->store, &own->call, kivi_str(own->key), kivi_bytes(value, sizeof(value)), 0, &own->error);
+    return kivi_store_set(own->store, &own->call, kivi_str(own->key),
+                          kivi_bytes(value, sizeof(value)), 0, &own->error);
 }
 
 static kivi_status check_bytes(scripted_verb *verb)

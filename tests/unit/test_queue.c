@@ -343,10 +343,18 @@ static unsigned count_threads(void)
     return count;
 }
 
+static void *nothing(void *given)
+{
+    return given;
+}
+
 Test(queue, its_threads_end_when_there_is_nothing_to_do, .timeout = 60)
 {
     kivi_store *store = open_store("memory:");
     kivi_queue *queue = new_queue();
+    pthread_t first; /* a sanitizer may begin one of its own with the first */
+    pthread_create(&first, NULL, nothing, NULL);
+    pthread_join(first, NULL);
     unsigned before = count_threads();
     for (int round = 0; round < 2; round++) {
         cr_assert_eq(ask_status(queue, store, REQUEST(.verb = KIVI_VERB_SET, KEY("a"), .value = kivi_str("1"))), KIVI_OK);

@@ -167,17 +167,14 @@ static bool branch_node(tree *t, uint64_t page, const uint8_t *node, bool first,
     return tree_page(t, child, level + 1);
 }
 
-static bool leaf_node(tree *t, uint64_t page, const uint8_t *node, const uint8_t *end)
+static bool leaf_node(tree *t, uint64_t page, const uint8_t *node)
 {
     verification *v = t->v;
     size_t key_size = get16(node + 6);
     uint64_t size = get16(node) | (uint64_t)get16(node + 2) << 16;
     unsigned flags = get16(node + 4);
     const uint8_t *key = node + NODE_HEADER, *data = key + key_size;
-    uint64_t within = flags & NODE_BIG ? sizeof(uint64_t) : size;
 
-    if ((uint64_t)(end - key) < key_size + within)
-        return damaged(v, page, "an entry of it is too long");
     if (!key_order(t, key, key_size, true))
         return damaged(v, page, "its keys are out of order");
     t->entries++;
@@ -195,6 +192,44 @@ static bool leaf_node(tree *t, uint64_t page, const uint8_t *node, const uint8_t
     return t->is_free ? free_list_use(v, page, data, size) : true;
 }
 
+/* Bytes that a node takes in its page; 0: it does not fit. */
+static size_t node_size(const verification *v, const uint8_t *bytes, size_t at, bool leaf)
+{
+    size_t size = NODE_HEADER;
+
+    if (at + NODE_HEADER > v->page_size)
+        return 0;
+    size += get16(bytes + at + 6);
+    if (leaf && get16(bytes + at + 4) & NODE_BIG)
+        size += sizeof(uint64_t);
+    else if (leaf)
+        size += get16(bytes + at) | (size_t)get16(bytes + at + 2) << 16;
+    size += size % 2;
+    return size <= v->page_size - at ? size : 0;
+}
+
+/* Whether the nodes lie side by side up to the end of the page: a deletion moves those before it. */
+static bool page_is_tiled(const verification *v, const uint8_t *bytes, size_t count, bool leaf)
+{
+    uint8_t tiles[65536 / 16]; /* a bit for two bytes */
+    size_t upper = get16(bytes + 14), total = 0;
+
+    memset(tiles, 0, v->page_size / 16);
+    for (size_t i = 0; i < count; i++) {
+        size_t at = get16(bytes + PAGE_HEADER + i * 2), size;
+        size = at < upper || at % 2 ? 0 : node_size(v, bytes, at, leaf);
+        if (!size)
+            return false;
+        total += size;
+        for (size_t tile = at / 2; tile < (at + size) / 2; tile++) {
+            if (tiles[tile / 8] >> tile % 8 & 1)
+                return false;
+            tiles[tile / 8] |= (uint8_t)(1 << tile % 8);
+        }
+    }
+    return total == v->page_size - upper;
+}
+
 /* The nodes of a page, in order. */
 static bool page_nodes(tree *t, uint64_t page, const uint8_t *bytes, unsigned level)
 {
@@ -202,19 +237,16 @@ static bool page_nodes(tree *t, uint64_t page, const uint8_t *bytes, unsigned le
     size_t lower = get16(bytes + 12), upper = get16(bytes + 14), count;
     bool leaf = get16(bytes + 10) == PAGE_LEAF;
 
-    /* A page size of 65,536 does not fit its field. */
     if (lower < PAGE_HEADER || lower % 2 || upper < lower || upper > v->page_size)
         return damaged(v, page, "its header is damaged");
     count = (lower - PAGE_HEADER) / 2;
     if (count < (leaf || t->is_free ? 1 : 2))
         return damaged(v, page, "it has too few entries");
+    if (!page_is_tiled(v, bytes, count, leaf))
+        return damaged(v, page, "its entries do not lie side by side");
     for (size_t i = 0; i < count; i++) {
         size_t at = get16(bytes + PAGE_HEADER + i * 2);
-        if (at < upper || at % 2 || at + NODE_HEADER > v->page_size ||
-            at + NODE_HEADER + get16(bytes + at + 6) > v->page_size)
-            return damaged(v, page, "an entry lies outside it");
-        if (leaf ? !leaf_node(t, page, bytes + at, bytes + v->page_size)
-                 : !branch_node(t, page, bytes + at, i == 0, level))
+        if (leaf ? !leaf_node(t, page, bytes + at) : !branch_node(t, page, bytes + at, i == 0, level))
             return false;
     }
     return true;

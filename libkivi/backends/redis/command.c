@@ -103,6 +103,13 @@ uint8_t *kvi_redis_put_number(uint8_t *at, int64_t number)
     return kvi_redis_put(at, kivi_bytes(text, (size_t)(end - text)));
 }
 
+uint8_t *kvi_redis_put_unsigned(uint8_t *at, uint64_t number)
+{
+    uint8_t text[24];
+
+    return kvi_redis_put(at, kivi_bytes(text, (size_t)(put_digits(text, number) - text)));
+}
+
 /* ---- Commands ---- */
 
 uint8_t *kvi_redis_begin(redis_session *session, redis_reply reply, uint32_t item, uint32_t count,

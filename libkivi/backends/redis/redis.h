@@ -209,6 +209,7 @@ uint8_t *kvi_redis_put(uint8_t *at, kivi_slice argument);
 uint8_t *kvi_redis_put_size(uint8_t *at, size_t size); /* of an argument whose bytes follow */
 uint8_t *kvi_redis_put_text(uint8_t *at, const char *argument);
 uint8_t *kvi_redis_put_number(uint8_t *at, int64_t number);
+uint8_t *kvi_redis_put_unsigned(uint8_t *at, uint64_t number);
 /* A script's name, and from here on what is sent again where the server does not know it. */
 uint8_t *kvi_redis_put_script(redis_session *session, uint8_t *at, redis_script script);
 /* The server does not know the command's script: it is sent again. False: it was sent with its text. */

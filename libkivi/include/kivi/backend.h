@@ -92,7 +92,8 @@ typedef enum kivi_then {
 } kivi_then;
 
 /**
- * How much of an item has left this process. Decides between TIMEOUT and UNCERTAIN, and who may retry.
+ * How much of an item has left this process: NOTHING when a verb begins. Decides between TIMEOUT and UNCERTAIN, and who may
+ * retry; a write that failed with KIVI_RETRY_IF_IDEMPOTENT after something was sent is UNCERTAIN whatever its status.
  * A stepped backend keeps it up to date; all items of an atomic vector have the same. From SENT_WHOLLY on, and
  * once an item has its status, nothing more is read through the slices of the item: their owner may be gone.
  * A blocking backend may leave NOTHING in items of a vector that had no effect; anything else of a write that was
@@ -365,7 +366,7 @@ struct kivi_host {
     kivi_error *(*error)(kivi_status status, int64_t native_code, kivi_retryable retryable,
                          const char *format, ...)KIVI_PRINTF(4, 5);
     /** Options by name, the backend's own and every store's (`sweep`, `consistency`), already checked; those not set have
-     *  their defaults. text: NULL where there is none. Valid during open. */
+     *  their defaults. text: NULL where there is none; "scheme" is the URL's. Valid during open. */
     const char *(*option_text)(const kivi_config *config, const char *name);
     int64_t (*option_int)(const kivi_config *config,
                           const char *name); /**< also SIZE, DURATION in ms, BOOL as 0 or 1 */

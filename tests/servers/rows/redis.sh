@@ -1,0 +1,42 @@
+# Redis: one server over TCP, unix socket and TLS (certificates made here), and one that is as old as
+# can be had: without HELLO, GETEX and GETDEL. Everything acknowledged is on disk.
+tls=$dir/tls
+mkdir -p "$tls" "$dir/data" "$dir/old"
+cd "$tls"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+    -subj "/CN=kivi test authority" -keyout ca.key -out ca.pem
+for who in server client; do
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=kivi test $who" \
+        -keyout "$who.key" -out "$who.csr"
+    printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\n' >san.txt
+    openssl x509 -req -in "$who.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile san.txt \
+        -out "$who.pem"
+done
+cd "$root"
+
+port=$(free_port)
+tls_port=$(free_port)
+# The path of a socket is at most 107 bytes, and the checkout may lie deep.
+socket=$dir/redis.sock
+[ ${#socket} -lt 100 ] || socket=/tmp/kivi-redis-$port.sock
+run_server redis redis-server --port "$port" --bind 127.0.0.1 --dir "$dir/data" --save '' \
+    --unixsocket "$socket" --appendonly yes --appendfsync always --databases 16 \
+    --tls-port "$tls_port" --tls-cert-file "$tls/server.pem" --tls-key-file "$tls/server.key" \
+    --tls-ca-cert-file "$tls/ca.pem" --tls-auth-clients yes \
+    --user default on nopass '~*' '&*' +@all \
+    --user kivi on '>kivi-secret' '~*' '&*' +@all
+old_port=$(free_port)
+run_server redis-old redis-server --port "$old_port" --bind 127.0.0.1 --dir "$dir/old" --save '' \
+    --appendonly yes --appendfsync always --requirepass old-secret \
+    --rename-command HELLO '' --rename-command GETEX '' --rename-command GETDEL ''
+wait_until 20 redis-cli -p "$port" ping
+wait_until 20 redis-cli -p "$old_port" -a old-secret --no-auth-warning ping
+
+# Each row has a database of its own.
+give REDIS "redis://127.0.0.1:$port/0"
+give REDIS_RESP2 "redis://127.0.0.1:$port/1?protocol=2"
+give REDIS_UNIX "redis+unix://$socket?db=2"
+give REDIS_TLS "rediss://kivi:kivi-secret@localhost:$tls_port/3?tls_ca_file=$tls/ca.pem&tls_cert_file=$tls/client.pem&tls_key_file=$tls/client.key"
+give REDIS_NAMESPACE "redis://kivi:kivi-secret@127.0.0.1:$port/4?namespace=spaced"
+give REDIS_JSON "redis+unix://$socket?db=5&protocol=2&codec=json"
+give REDIS_OLD "redis://:old-secret@127.0.0.1:$old_port/0"

@@ -1,0 +1,425 @@
+/* The stepped transport in clear: addresses, names, what leaves and what comes. */
+#include "net_fixture.h"
+
+#include <sys/wait.h>
+
+TestSuite(net, .timeout = 60);
+
+static kivi_error *error;
+
+static kvi_net_target target_of(const char *host, const char *port)
+{
+    return (kvi_net_target){.core = &kvi_host_table, .host = host, .port = port};
+}
+
+/* ---- Connecting ---- */
+
+Test(net, numeric_address)
+{
+    char port[8];
+    int server = listen_at("127.0.0.1", port);
+    kvi_net_target target = target_of("127.0.0.1", port);
+    kvi_net net;
+
+    kvi_net_init(&net, &target);
+    cr_assert_eq(connect_net(&net, &error), KIVI_OK);
+    cr_assert_eq(net.state, KVI_NET_OPEN);
+    cr_assert_null(net.addresses);
+    kvi_net_free(&net);
+    cr_assert_eq(net.fd, -1);
+    close(server);
+}
+
+/* A name is asked for on a thread, and its addresses are tried in turn: only one of localhost's listens. */
+Test(net, name)
+{
+    char port[8];
+    int server = listen_at("127.0.0.1", port);
+    kvi_net_target target = target_of("localhost", port);
+    kvi_net net;
+
+    kvi_net_init(&net, &target);
+    cr_assert_eq(kvi_net_connect(&net, &error), KIVI_PENDING);
+    cr_assert_eq(net.state, KVI_NET_RESOLVING);
+    kivi_status status = KIVI_PENDING;
+    while (status == KIVI_PENDING)
+        status = kvi_net_advance(&net, await_net(&net), &error);
+    cr_assert_eq(status, KIVI_OK);
+    kvi_net_free(&net);
+    close(server);
+}
+
+Test(net, name_without_address)
+{
+    kvi_net_target target = target_of("no-such-host.invalid", "1");
+    kvi_net net;
+
+    kvi_net_init(&net, &target);
+    expect_failure(connect_net(&net, &error), &error, KIVI_UNAVAILABLE, "no-such-host.invalid:1");
+    cr_assert_eq(net.state, KVI_NET_BROKEN);
+    kvi_net_free(&net);
+}
+
+/* Who leaves while a name is asked for waits for nobody, and its thread frees what is left. */
+Test(net, leaving_while_resolving)
+{
+    kvi_net_target target = target_of("localhost", "1");
+
+    for (int i = 0; i < 50; i++) {
+        kvi_net net;
+        kvi_net_init(&net, &target);
+        cr_assert_eq(kvi_net_connect(&net, &error), KIVI_PENDING);
+        kvi_net_free(&net);
+    }
+    nanosleep(&(struct timespec){0, 200000000}, NULL);
+}
+
+Test(net, refused)
+{
+    char port[8];
+    int taken = refuse_at(port);
+    const char *hosts[] = {"127.0.0.1", "localhost"};
+
+    for (int i = 0; i < 2; i++) {
+        kvi_net_target target = target_of(hosts[i], port);
+        kvi_net net;
+        kvi_net_init(&net, &target);
+        kivi_status status = connect_net(&net, &error);
+        cr_assert_eq(kivi_error_retryable(error), KIVI_RETRY_LATER);
+        cr_assert_eq(kivi_error_native_code(error), ECONNREFUSED);
+        expect_failure(status, &error, KIVI_UNAVAILABLE, "refused");
+        kvi_net_free(&net);
+    }
+    close(taken);
+}
+
+static void socket_path(char *path, size_t room)
+{
+    snprintf(path, room, "/tmp/kivi-unit-net-%d.sock", (int)getpid());
+}
+
+Test(net, unix_socket)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    kvi_net net;
+
+    socket_path(address.sun_path, sizeof(address.sun_path));
+    kvi_net_target target = {.core = &kvi_host_table, .path = address.sun_path};
+    unlink(address.sun_path);
+    kvi_net_init(&net, &target);
+    kivi_status status = kvi_net_connect(&net, &error);
+    cr_assert_eq(kivi_error_retryable(error), KIVI_RETRY_LATER);
+    expect_failure(status, &error, KIVI_UNAVAILABLE, address.sun_path);
+    kvi_net_close(&net);
+
+    cr_assert_eq(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
+    cr_assert_eq(listen(server, 4), 0);
+    cr_assert_eq(kvi_net_connect(&net, &error), KIVI_OK);
+    kvi_net_free(&net);
+    unlink(address.sun_path);
+    close(server);
+}
+
+Test(net, unix_path_too_long)
+{
+    char path[200];
+    kvi_net_target target = {.core = &kvi_host_table, .path = path};
+    kvi_net net;
+
+    memset(path, 'a', sizeof(path));
+    path[0] = '/';
+    path[199] = '\0';
+    kvi_net_init(&net, &target);
+    expect_failure(kvi_net_connect(&net, &error), &error, KIVI_INVALID, "longer");
+    kvi_net_free(&net);
+}
+
+/* ---- A connected pair ---- */
+
+typedef struct pair {
+    kvi_net_target target;
+    kvi_net net;
+    char port[8];
+    int server, peer;
+} pair;
+
+static void pair_open(pair *p)
+{
+    p->server = listen_at("127.0.0.1", p->port);
+    p->target = target_of("127.0.0.1", p->port);
+    kvi_net_init(&p->net, &p->target);
+    cr_assert_eq(connect_net(&p->net, &error), KIVI_OK);
+    p->peer = accept(p->server, NULL, NULL);
+    cr_assert_geq(p->peer, 0);
+}
+
+static void pair_close(pair *p)
+{
+    kvi_net_free(&p->net);
+    if (p->peer >= 0)
+        close(p->peer);
+    close(p->server);
+}
+
+/* ---- Sending ---- */
+
+/* Copied and referred pieces leave in the order in which they were queued. */
+Test(net, pieces_keep_their_order)
+{
+    pair p;
+    char got[64];
+
+    pair_open(&p);
+    cr_assert(kvi_net_refer(&p.net, kivi_str("one")));
+    cr_assert(kvi_net_refer(&p.net, kivi_str("two")));
+    queue_net(&p.net, "-three-", 7);
+    cr_assert(kvi_net_refer(&p.net, kivi_str("")));
+    cr_assert(kvi_net_refer(&p.net, kivi_str("four")));
+    queue_net(&p.net, "!", 1);
+    cr_assert_eq(p.net.queued, 18);
+    cr_assert_eq(flush_net(&p.net, &error), KIVI_OK);
+    cr_assert_eq(p.net.sent, 18);
+    cr_assert_eq(p.net.begun, 18);
+    cr_assert_eq(recv(p.peer, got, sizeof(got), 0), 18);
+    cr_assert_eq(memcmp(got, "onetwo-three-four!", 18), 0);
+    kvi_net_rewind(&p.net);
+    cr_assert_eq(p.net.queued, 0);
+    pair_close(&p);
+}
+
+typedef struct drain {
+    int fd;
+    size_t size;
+    uint8_t *bytes;
+} drain;
+
+static void *drain_slowly(void *user)
+{
+    drain *d = user;
+    size_t at = 0;
+
+    while (at < d->size) {
+        ssize_t got = recv(d->fd, d->bytes + at, d->size - at < 70000 ? d->size - at : 70000, 0);
+        if (got <= 0)
+            break;
+        at += (size_t)got;
+    }
+    d->size = at;
+    return NULL;
+}
+
+/* What does not leave at once is told by `sent`, and nothing of it is lost or twice. */
+Test(net, partial_sends)
+{
+    enum { PIECES = 200, LARGE = 60000 };
+    size_t total = 0;
+    uint8_t *large = malloc(LARGE), *wanted = malloc((size_t)PIECES * (LARGE + 64));
+    bool was_partial = false;
+    pthread_t thread;
+    pair p;
+
+    pair_open(&p);
+    for (size_t i = 0; i < LARGE; i++)
+        large[i] = (uint8_t)(i * 7 + i / 251);
+    for (int i = 0; i < PIECES; i++) {
+        char small[64];
+        int size = snprintf(small, sizeof(small), "<piece %d>", i);
+        queue_net(&p.net, small, (size_t)size);
+        memcpy(wanted + total, small, (size_t)size);
+        total += (size_t)size;
+        size_t part = (size_t)(LARGE - i * 100);
+        cr_assert(kvi_net_refer(&p.net, kivi_bytes(large, part)));
+        memcpy(wanted + total, large, part);
+        total += part;
+    }
+    cr_assert_eq(p.net.queued, total);
+    drain d = {p.peer, total, malloc(total)};
+    kivi_status status = kvi_net_flush(&p.net, &error);
+    cr_assert_eq(status, KIVI_PENDING, "all of it fitted: the case shows nothing");
+    cr_assert_lt(p.net.sent, total);
+    pthread_create(&thread, NULL, drain_slowly, &d);
+    while (status == KIVI_PENDING) {
+        was_partial = was_partial || (p.net.sent && p.net.sent < total);
+        await_net(&p.net);
+        status = kvi_net_flush(&p.net, &error);
+    }
+    cr_assert_eq(status, KIVI_OK);
+    pthread_join(thread, NULL);
+    cr_assert(was_partial);
+    cr_assert_eq(d.size, total);
+    cr_assert_eq(memcmp(d.bytes, wanted, total), 0);
+    free(d.bytes);
+    free(wanted);
+    free(large);
+    pair_close(&p);
+}
+
+/* A peer that is gone is a status; no signal ends the process. */
+Test(net, broken_pipe)
+{
+    pair p;
+    kivi_status status = KIVI_OK;
+
+    pair_open(&p);
+    close(p.peer);
+    p.peer = -1;
+    for (int i = 0; i < 100 && status == KIVI_OK; i++) {
+        queue_net(&p.net, "bytes", 5);
+        status = kvi_net_flush(&p.net, &error);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    cr_assert_eq(kivi_error_retryable(error), KIVI_RETRY_YES);
+    expect_failure(status, &error, KIVI_UNAVAILABLE, "broke");
+    cr_assert_eq(p.net.state, KVI_NET_BROKEN);
+    pair_close(&p);
+}
+
+/* ---- Receiving ---- */
+
+Test(net, receiving)
+{
+    pair p;
+    size_t size;
+
+    pair_open(&p);
+    cr_assert_eq(kvi_net_receive(&p.net, &error), KIVI_PENDING);
+    cr_assert_eq(send(p.peer, "hello", 5, 0), 5);
+    cr_assert_eq(receive_net(&p.net, 5, &error), KIVI_OK);
+    cr_assert_not(p.net.more);
+    cr_assert_eq(memcmp(kvi_net_bytes(&p.net, &size), "hello", 5), 0);
+    kvi_net_consume(&p.net, 2);
+    cr_assert_eq(memcmp(kvi_net_bytes(&p.net, &size), "llo", 3), 0);
+    cr_assert_eq(size, 3);
+    close(p.peer);
+    p.peer = -1;
+    expect_failure(receive_net(&p.net, 4, &error), &error, KIVI_UNAVAILABLE, "closed");
+    pair_close(&p);
+}
+
+static void *pour(void *user)
+{
+    drain *d = user;
+
+    for (size_t at = 0; at < d->size;) {
+        ssize_t sent = send(d->fd, d->bytes + at, d->size - at, MSG_NOSIGNAL);
+        if (sent <= 0)
+            break;
+        at += (size_t)sent;
+    }
+    return NULL;
+}
+
+/* The buffer grows, and goes back to a moderate size afterwards. */
+Test(net, receiving_much)
+{
+    pair p;
+    pthread_t thread;
+    size_t size, total = 5 << 20;
+    uint8_t *bytes = malloc(total);
+
+    pair_open(&p);
+    for (size_t i = 0; i < total; i++)
+        bytes[i] = (uint8_t)(i ^ i >> 8 ^ i >> 16);
+    drain d = {p.peer, total, bytes};
+    pthread_create(&thread, NULL, pour, &d);
+    cr_assert_eq(receive_net(&p.net, 10, &error), KIVI_OK);
+    kvi_net_consume(&p.net, 10);
+    cr_assert(kvi_net_expect(&p.net, total - 10));
+    cr_assert_eq(receive_net(&p.net, total - 10, &error), KIVI_OK);
+    pthread_join(thread, NULL);
+    cr_assert_eq(memcmp(kvi_net_bytes(&p.net, &size), bytes + 10, total - 10), 0);
+    cr_assert_eq(size, total - 10);
+    kvi_net_consume(&p.net, size);
+    kvi_net_trim(&p.net);
+    cr_assert_leq(p.net.in.capacity, 256 * 1024);
+    free(bytes);
+    pair_close(&p);
+}
+
+/* ---- Idle connections, the end ---- */
+
+Test(net, stale)
+{
+    pair p;
+
+    pair_open(&p);
+    cr_assert_not(kvi_net_is_stale(&p.net));
+    cr_assert_eq(send(p.peer, "x", 1, 0), 1);
+    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    cr_assert(kvi_net_is_stale(&p.net), "bytes that nobody asked for");
+    cr_assert_eq(receive_net(&p.net, 1, &error), KIVI_OK);
+    kvi_net_consume(&p.net, 1);
+    cr_assert_not(kvi_net_is_stale(&p.net));
+    close(p.peer);
+    p.peer = -1;
+    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    cr_assert(kvi_net_is_stale(&p.net), "the peer is gone");
+    pair_close(&p);
+}
+
+static int count_descriptors(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* A thread that asks for a name may hold one a little longer. */
+static void expect_descriptors(int wanted, int round)
+{
+    for (int i = 0; i < 500 && count_descriptors() != wanted; i++)
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    cr_assert_eq(count_descriptors(), wanted, "round %d", round);
+}
+
+/* Closed, or abandoned by a child, no descriptor is left, in whatever state it was. */
+Test(net, descriptors)
+{
+    char port[8];
+    int server = listen_at("127.0.0.1", port);
+    const char *hosts[] = {"127.0.0.1", "localhost"};
+    int before = count_descriptors();
+
+    for (int i = 0; i < 8; i++) {
+        kvi_net_target target = target_of(hosts[i % 2], port);
+        kvi_net net;
+        kvi_net_init(&net, &target);
+        if (i < 4)
+            kvi_net_connect(&net, &error);
+        else
+            cr_assert_eq(connect_net(&net, &error), KIVI_OK);
+        if (i % 4 < 2 || net.state == KVI_NET_RESOLVING)
+            kvi_net_free(&net);
+        else
+            kvi_net_abandon(&net, true);
+        expect_descriptors(before, i);
+    }
+    close(server);
+}
+
+/* What a child does with what it inherited while a name was asked for: no thread is there to end it. */
+Test(net, abandoned_while_resolving)
+{
+    kvi_net_target target = target_of("localhost", "1");
+    kvi_net net;
+    int ended = -1;
+
+    kvi_net_init(&net, &target);
+    cr_assert_eq(kvi_net_connect(&net, &error), KIVI_PENDING);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int before = count_descriptors();
+        kvi_net_abandon(&net, true);
+        _exit(count_descriptors() == before - 1 ? 0 : 1);
+    }
+    cr_assert_eq(waitpid(pid, &ended, 0), pid);
+    cr_assert_eq(ended, 0);
+    kivi_status status = KIVI_PENDING; /* the parent goes on undisturbed */
+    while (status == KIVI_PENDING)
+        status = kvi_net_advance(&net, await_net(&net), &error);
+    expect_failure(status, &error, KIVI_UNAVAILABLE, "localhost:1");
+    kvi_net_free(&net);
+}
