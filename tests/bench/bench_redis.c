@@ -56,7 +56,8 @@ static void start_server(void)
 
 redisContext *bench_redis_connect(const bench_redis *at, bool over_socket)
 {
-    redisContext *context = over_socket ? redisConnectUnix(at->socket) : redisConnect("127.0.0.1", at->port);
+    redisContext *context = over_socket ? redisConnectUnix(at->socket)
+                                        : redisConnect("127.0.0.1", at->port);
     if (!context || context->err)
         bench_fail("hiredis: %s", context ? context->errstr : "no memory");
     return context;
@@ -109,8 +110,8 @@ static void fill_server(void)
 {
     redisContext *context = bench_redis_connect(&redis, true);
     for (unsigned i = 0; i < REDIS_KEYS; i++) {
-        redisAppendCommand(context, "SET %b %b", redis.keys[i].text, sizeof redis.keys[i].text, redis.value,
-                           (size_t)REDIS_VALUE);
+        redisAppendCommand(context, "SET %b %b", redis.keys[i].text, sizeof redis.keys[i].text,
+                           redis.value, (size_t)REDIS_VALUE);
         if (i % 1000 == 999)
             for (unsigned j = 0; j < 1000; j++)
                 freeReplyObject(bench_redis_reply(context, REDIS_REPLY_STATUS));

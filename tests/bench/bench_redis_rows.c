@@ -171,8 +171,8 @@ static void our_set_many(void *user, unsigned thread, uint64_t iterations)
     while (iterations--) {
         for (unsigned i = 0; i < REDIS_BATCH; i++)
             keys[i] = bench_redis_slice(next_key(s, &s->our_places[thread].next));
-        bench_redis_ok(kivi_store_set_many(s->store, NULL, keys, values, REDIS_BATCH, KIVI_TTL_NONE, NULL,
-                                           &error),
+        bench_redis_ok(kivi_store_set_many(s->store, NULL, keys, values, REDIS_BATCH, KIVI_TTL_NONE,
+                                           NULL, &error),
                        &error);
     }
 }
@@ -247,20 +247,12 @@ static void our_scan(void *user, unsigned thread, uint64_t iterations)
 /* ---- The rows ---- */
 
 #define ARGV "hiredis: redisCommandArgv"
-#define THREADS(verb, count, least)                            \
-    {                                                          \
-        .name = "redis-" #verb "-" #count,                     \
-        .title = "Redis " #verb ", TCP, " #count " threads",   \
-        .peer = ARGV ", a connection a thread",                \
-        .goal = BENCH_OPS_AT_LEAST,                            \
-        .target = least,                                       \
-        .threads = count,                                      \
-        .peer_threads = count,                                 \
-        .round_ms = 300,                                       \
-        .setup = set_up,                                       \
-        .run_peer = peer_##verb,                               \
-        .run_ours = our_##verb,                                \
-        .teardown = tear_down,                                 \
+#define THREADS(verb, count, least)                                                             \
+    {                                                                                           \
+        .name = "redis-" #verb "-" #count, .title = "Redis " #verb ", TCP, " #count " threads", \
+        .peer = ARGV ", a connection a thread", .goal = BENCH_OPS_AT_LEAST, .target = least,    \
+        .threads = count, .peer_threads = count, .round_ms = 300, .setup = set_up,              \
+        .run_peer = peer_##verb, .run_ours = our_##verb, .teardown = tear_down,                 \
     }
 
 static const bench_row rows[] = {

@@ -16,7 +16,7 @@ static void refuse_open(const char *url, kivi_status wanted, const char *part)
     kivi_store *store = NULL;
 
     REFUSED(wanted, part, kivi_store_open(url, NULL, &store, E));
-    CHECK_SAYING(store == NULL, "%s was opened", url);
+    CHECK_SAYING(store == NULL, "%s was opened", url ? url : "NULL");
 }
 
 Test(bad_input, urls_and_options, .timeout = 30)

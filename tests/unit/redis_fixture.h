@@ -91,7 +91,8 @@ static inline bool argument_is(const redis_request *request, size_t index, const
 {
     kivi_slice said = request->arguments[index];
 
-    return index < request->count && said.size == strlen(text) && memcmp(said.data, text, said.size) == 0;
+    return index < request->count && said.size == strlen(text) &&
+           memcmp(said.data, text, said.size) == 0;
 }
 
 /* ---- Reading commands ---- */

@@ -95,7 +95,8 @@ static void client_open(client *c, const tls_server *server, const kvi_net_tls_s
 {
     cr_assert_eq(kvi_net_tls_new(&kvi_host_table, settings, host, &c->tls, &error), KIVI_OK, "%s",
                  error ? kivi_error_message(error) : "");
-    c->target = (kvi_net_target){.core = &kvi_host_table, .host = host, .port = server->port, .tls = c->tls};
+    c->target = (kvi_net_target){
+        .core = &kvi_host_table, .host = host, .port = server->port, .tls = c->tls};
     kvi_net_init(&c->net, &c->target);
 }
 
@@ -235,8 +236,8 @@ Test(net_tls, files, .init = make_all, .fini = remove_all)
         {{.key_file = client_id.key_file}, "without its certificate"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        expect_failure(kvi_net_tls_new(&kvi_host_table, &cases[i].settings, "localhost", &tls, &error), &error,
-                       KIVI_INVALID, cases[i].part);
+        expect_failure(kvi_net_tls_new(&kvi_host_table, &cases[i].settings, "localhost", &tls, &error),
+                       &error, KIVI_INVALID, cases[i].part);
 }
 
 /* ---- Servers that are none ---- */

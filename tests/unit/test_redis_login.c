@@ -77,7 +77,8 @@ Test(redis_login, hello)
 {
     expect_said("redis://127.0.0.1:%d", "HELLO 3 SETNAME kivi | GET k | ");
     expect_said("redis://127.0.0.1:%d/0?client_name=", "HELLO 3 | GET k | ");
-    expect_said("redis://127.0.0.1:%d/5?protocol=2&client_name=x", "HELLO 2 SETNAME x | SELECT 5 | GET k | ");
+    expect_said("redis://127.0.0.1:%d/5?protocol=2&client_name=x",
+                "HELLO 2 SETNAME x | SELECT 5 | GET k | ");
     expect_said("redis://:pw@127.0.0.1:%d/", "HELLO 3 AUTH default pw SETNAME kivi | GET k | ");
     expect_said("redis://me:pw@127.0.0.1:%d/?db=7&client_name=",
                 "HELLO 3 AUTH me pw | SELECT 7 | GET k | ");
@@ -184,11 +185,11 @@ static void expect_refused(const char *text, kivi_status wanted, const char *par
 
 Test(redis_login, refused)
 {
-    expect_refused("-WRONGPASS invalid username-password pair or user is disabled.\r\n", KIVI_DENIED,
-                   "WRONGPASS");
+    expect_refused("-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+                   KIVI_DENIED, "WRONGPASS");
     expect_refused("-ERR Client names cannot contain spaces\r\n", KIVI_INTERNAL, "refused");
-    expect_refused("-NOAUTH HELLO must be called with the client already authenticated\r\n", KIVI_DENIED,
-                   "NOAUTH");
+    expect_refused("-NOAUTH HELLO must be called with the client already authenticated\r\n",
+                   KIVI_DENIED, "NOAUTH");
     expect_refused("%1\r\n$4\r\nmode\r\n$7\r\ncluster\r\n+OK\r\n", KIVI_UNSUPPORTED, "Cluster");
     expect_refused("+OK\r\n", KIVI_CORRUPT, "answer");
 }
@@ -204,8 +205,8 @@ static void expect_mode(const char *mode, const char *part)
     kivi_store *store = open_at("redis://127.0.0.1:%d", server->port, NULL, NULL);
     char text[128];
 
-    snprintf(text, sizeof(text), "%%2\r\n$7\r\nversion\r\n$5\r\n7.2.0\r\n$4\r\nmode\r\n$%zu\r\n%s\r\n", strlen(mode),
-             mode);
+    snprintf(text, sizeof(text), "%%2\r\n$7\r\nversion\r\n$5\r\n7.2.0\r\n$4\r\nmode\r\n$%zu\r\n%s\r\n",
+             strlen(mode), mode);
     refusal = text;
     server->hello = hello_refused;
     expect_failure(get(store), &error, KIVI_UNSUPPORTED, part);
@@ -280,7 +281,8 @@ static void expect_read_again(const char *option, const char *value, void (*chan
     cr_assert_eq(get(store), KIVI_OK);
     kivi_store_unref(store);
     server_stop(server);
-    cr_assert_str_eq(said, "HELLO 3 AUTH default first | GET k | HELLO 3 AUTH default second | GET k | ");
+    cr_assert_str_eq(said,
+                     "HELLO 3 AUTH default first | GET k | HELLO 3 AUTH default second | GET k | ");
 }
 
 static void change_environment(const char *password)
@@ -309,7 +311,8 @@ Test(redis_login, password_is_read_again)
 Test(redis_login, password_is_nowhere)
 {
     redis_server *server = server_start(answer_value);
-    kivi_store *store = open_at("redis://127.0.0.1:%d", server->port, "password_file", "/nowhere/password");
+    kivi_store *store = open_at("redis://127.0.0.1:%d", server->port, "password_file",
+                                "/nowhere/password");
 
     expect_failure(get(store), &error, KIVI_DENIED, "/nowhere/password");
     kivi_store_unref(store);

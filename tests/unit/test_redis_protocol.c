@@ -14,8 +14,8 @@ static void expect_value(kivi_store *store, const char *key, const char *wanted)
 {
     kivi_buffer buffer = KIVI_BUFFER_INIT;
 
-    cr_assert_eq(kivi_store_get(store, NULL, kivi_str(key), &buffer, &error), KIVI_OK, "%s: %s", key,
-                 error ? kivi_error_message(error) : "");
+    cr_assert_eq(kivi_store_get(store, NULL, kivi_str(key), &buffer, &error), KIVI_OK, "%s: %s",
+                 key, error ? kivi_error_message(error) : "");
     cr_assert_eq(value_of(&buffer).size, strlen(wanted));
     cr_assert_eq(memcmp(buffer.data, wanted, buffer.size), 0);
     kivi_buffer_free(&buffer);
@@ -74,8 +74,8 @@ static void use_everything(kivi_store *store)
         pairs++;
     cr_assert_eq(pairs, 3);
     kivi_scan_free(scan);
-    cr_assert_eq(kivi_store_compare_and_set(store, NULL, kivi_str("k"), kivi_str("o"), kivi_str("n"),
-                                            KIVI_TTL_NONE, &error),
+    cr_assert_eq(kivi_store_compare_and_set(store, NULL, kivi_str("k"), kivi_str("o"),
+                                            kivi_str("n"), KIVI_TTL_NONE, &error),
                  KIVI_OK);
 }
 
@@ -179,8 +179,8 @@ Test(redis_protocol, cut_pipeline)
     kivi_result *result = NULL;
     kivi_status wanted[] = {KIVI_OK, KIVI_OK, KIVI_UNCERTAIN, KIVI_UNCERTAIN};
 
-    expect_failure(kivi_store_set_many(store, NULL, keys, keys, 4, KIVI_TTL_NONE, &result, &error), &error,
-                   KIVI_UNCERTAIN, "may or may not");
+    expect_failure(kivi_store_set_many(store, NULL, keys, keys, 4, KIVI_TTL_NONE, &result, &error),
+                   &error, KIVI_UNCERTAIN, "may or may not");
     for (size_t i = 0; i < 4; i++)
         cr_assert_eq(kivi_result_status(result, i), wanted[i], "item %zu", i);
     kivi_result_free(result);
@@ -236,10 +236,10 @@ Test(redis_protocol, silent)
     kivi_buffer buffer = KIVI_BUFFER_INIT;
 
     call.timeout_ms = 100;
-    expect_failure(kivi_store_get(store, &call, kivi_str("k"), &buffer, &error), &error, KIVI_TIMEOUT,
-                   "deadline");
-    expect_failure(kivi_store_set(store, &call, kivi_str("k"), kivi_str("v"), KIVI_TTL_NONE, &error), &error,
-                   KIVI_UNCERTAIN, "may or may not");
+    expect_failure(kivi_store_get(store, &call, kivi_str("k"), &buffer, &error), &error,
+                   KIVI_TIMEOUT, "deadline");
+    expect_failure(kivi_store_set(store, &call, kivi_str("k"), kivi_str("v"), KIVI_TTL_NONE, &error),
+                   &error, KIVI_UNCERTAIN, "may or may not");
     cr_assert_eq(server->requests, 2);
     kivi_store_unref(store);
     server_stop(server);
@@ -326,7 +326,8 @@ Test(redis_protocol, lists_of_another_length)
     kivi_slice keys[] = {{"a", 1}, {"b", 1}, {"c", 1}};
     kivi_page *page = NULL;
 
-    expect_failure(kivi_store_get_many(store, NULL, keys, 3, NULL, &error), &error, KIVI_CORRUPT, "answer");
+    expect_failure(kivi_store_get_many(store, NULL, keys, 3, NULL, &error), &error, KIVI_CORRUPT,
+                   "answer");
     expect_failure(kivi_store_page(store, NULL, NULL, &page, &error), &error, KIVI_CORRUPT, "answer");
     kivi_store_unref(store);
     server_stop(server);
@@ -376,8 +377,8 @@ Test(redis_protocol, refusals)
     expect_refusal("CROSSSLOT Keys", KIVI_UNSUPPORTED, "Cluster");
     expect_refusal("ERR max number of clients reached", KIVI_UNAVAILABLE, "maxclients");
     expect_refusal("ERR unknown command 'SET'", KIVI_UNSUPPORTED, "does not know");
-    expect_refusal("ERR Error running script (call to f_1): @user_script:1: -READONLY You", KIVI_UNAVAILABLE,
-                   "READONLY");
+    expect_refusal("ERR Error running script (call to f_1): @user_script:1: -READONLY You",
+                   KIVI_UNAVAILABLE, "READONLY");
     expect_refusal("ERR something else", KIVI_INTERNAL, "refused");
     expect_refusal("BUSYKEY Target", KIVI_INTERNAL, "refused");
 }
@@ -395,8 +396,8 @@ Test(redis_protocol, one_of_many_refused)
     kivi_slice keys[] = {{"a", 1}, {"b", 1}, {"c", 1}};
     kivi_result *result = NULL;
 
-    expect_failure(kivi_store_set_many(store, NULL, keys, keys, 3, KIVI_TTL_NONE, &result, &error), &error,
-                   KIVI_WRONG_TYPE, "plain value");
+    expect_failure(kivi_store_set_many(store, NULL, keys, keys, 3, KIVI_TTL_NONE, &result, &error),
+                   &error, KIVI_WRONG_TYPE, "plain value");
     cr_assert_eq(kivi_result_status(result, 0), KIVI_OK);
     cr_assert_eq(kivi_result_status(result, 1), KIVI_WRONG_TYPE);
     cr_assert_eq(kivi_result_status(result, 2), KIVI_OK);
@@ -449,8 +450,8 @@ Test(redis_protocol, writes_are_one_pipeline)
         keys[i] = kivi_str(names[i]);
     }
     keys[99] = kivi_str("last");
-    cr_assert_eq(kivi_store_set_many(store, NULL, keys, keys, 100, KIVI_TTL_NONE, NULL, &error), KIVI_OK, "%s",
-                 error ? kivi_error_message(error) : "");
+    cr_assert_eq(kivi_store_set_many(store, NULL, keys, keys, 100, KIVI_TTL_NONE, NULL, &error),
+                 KIVI_OK, "%s", error ? kivi_error_message(error) : "");
     cr_assert_eq(server->requests, 100);
     kivi_store_unref(store);
     server_stop(server);
@@ -474,7 +475,8 @@ Test(redis_protocol, reads_are_one_command)
     kivi_status wanted[] = {KIVI_OK, KIVI_NOT_FOUND, KIVI_WRONG_TYPE, KIVI_OK};
     kivi_result *result = NULL;
 
-    expect_failure(kivi_store_get_many(store, NULL, keys, 4, &result, &error), &error, KIVI_WRONG_TYPE, "");
+    expect_failure(kivi_store_get_many(store, NULL, keys, 4, &result, &error), &error,
+                   KIVI_WRONG_TYPE, "");
     for (size_t i = 0; i < 4; i++)
         cr_assert_eq(kivi_result_status(result, i), wanted[i], "item %zu", i);
     cr_assert_eq(server->requests, 3);
@@ -531,8 +533,8 @@ Test(redis_protocol, scripts_never_kept)
     redis_server *server = server_start(answer_never_scripts);
     kivi_store *store = open_redis(server, "");
 
-    expect_failure(kivi_store_compare_and_set(store, NULL, kivi_str("k"), kivi_str("a"), kivi_str("b"),
-                                              KIVI_TTL_NONE, &error),
+    expect_failure(kivi_store_compare_and_set(store, NULL, kivi_str("k"), kivi_str("a"),
+                                              kivi_str("b"), KIVI_TTL_NONE, &error),
                    &error, KIVI_INTERNAL, "NOSCRIPT");
     cr_assert_eq(server->requests, 2);
     kivi_store_unref(store);
@@ -550,9 +552,12 @@ static bool answer_scan(redis_peer *peer, const redis_request *request)
         return false;
     if (argument_is(request, 1, "7"))
         return say(peer, "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nz\r\n");
-    return say(peer, scan_order ? "*2\r\n$1\r\n7\r\n*6\r\n$1\r\nn\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n"
-                                  "$1\r\ne\r\n"
-                                : "*2\r\n$1\r\n7\r\n*5\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n");
+    return say(
+        peer,
+        scan_order
+            ? "*2\r\n$1\r\n7\r\n*6\r\n$1\r\nn\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n"
+              "$1\r\ne\r\n"
+            : "*2\r\n$1\r\n7\r\n*5\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n");
 }
 
 /* Keys of all pages of two, one letter each; the order changes after the first page where asked. */
@@ -610,8 +615,8 @@ Test(redis_protocol, prefixes_are_no_patterns)
     kivi_store *store = open_redis(server, "");
     uint64_t count = 99;
 
-    cr_assert_eq(kivi_store_count(store, NULL, kivi_str("a*?[]\\^-b"), &count, &error), KIVI_OK, "%s",
-                 error ? kivi_error_message(error) : "");
+    cr_assert_eq(kivi_store_count(store, NULL, kivi_str("a*?[]\\^-b"), &count, &error), KIVI_OK,
+                 "%s", error ? kivi_error_message(error) : "");
     cr_assert_eq(count, 0);
     kivi_store_unref(store);
     server_stop(server);

@@ -19,7 +19,8 @@ static void show_token(const kvi_resp_token *token, char *text, size_t room)
     if (token->kind == KVI_RESP_INTEGER || token->kind == KVI_RESP_ARRAY)
         snprintf(text + used, room - used, "%lld", (long long)token->integer);
     else if (token->bytes.size)
-        snprintf(text + used, room - used, "%.*s", (int)token->bytes.size, (const char *)token->bytes.data);
+        snprintf(text + used, room - used, "%.*s", (int)token->bytes.size,
+                 (const char *)token->bytes.data);
     used = strlen(text);
     snprintf(text + used, room - used, token->last ? ". " : " ");
 }
@@ -56,8 +57,8 @@ static void expect_tokens(const char *bytes, const char *wanted)
     char text[512];
 
     for (size_t step = 1; step <= strlen(bytes); step++) {
-        cr_assert_eq(read_all(bytes, strlen(bytes), step, text, sizeof(text)), KIVI_OK, "%s by %zu", bytes,
-                     step);
+        cr_assert_eq(read_all(bytes, strlen(bytes), step, text, sizeof(text)), KIVI_OK, "%s by %zu",
+                     bytes, step);
         cr_assert_str_eq(text, wanted, "%s by %zu: %s", bytes, step, text);
     }
 }
@@ -75,7 +76,8 @@ Test(redis_resp, values)
     expect_tokens("*-1\r\n", "0N. ");
     expect_tokens("*0\r\n", "0A0. ");
     expect_tokens("*2\r\n$1\r\na\r\n$-1\r\n", "0A2 1Ba 1N. ");
-    expect_tokens("*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n+next\r\n", "0A2 1B0 1A2 2Ba 2Bb. 0Snext. ");
+    expect_tokens("*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n+next\r\n",
+                  "0A2 1B0 1A2 2Ba 2Bb. 0Snext. ");
     expect_tokens("*2\r\n*0\r\n*0\r\n", "0A2 1A0 1A0. ");
 }
 
@@ -107,7 +109,8 @@ static void expect_corrupt(const char *bytes, size_t size)
     char text[1024];
 
     for (size_t step = 1; step <= size; step += step < 64 ? 1 : size / 2)
-        cr_assert_eq(read_all(bytes, size, step, text, sizeof(text)), KIVI_CORRUPT, "%.40s by %zu", bytes, step);
+        cr_assert_eq(read_all(bytes, size, step, text, sizeof(text)), KIVI_CORRUPT, "%.40s by %zu",
+                     bytes, step);
 }
 
 Test(redis_resp, no_resp)

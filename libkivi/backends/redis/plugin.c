@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEY_MOST (64 * 1024)           /* theirs is 512 MiB; a key goes into every message of every vector */
-#define VALUE_MOST (UINT64_C(512) << 20) /* proto-max-bulk-len, unless the server is told otherwise */
-#define ITEMS_MOST 4096                /* of a vector: a script or pipeline holds the server up that long */
+#define KEY_MOST (64 * 1024) /* theirs is 512 MiB; a key goes into every message of every vector */
+#define VALUE_MOST \
+    (UINT64_C(512) << 20) /* proto-max-bulk-len, unless the server is told otherwise */
+#define ITEMS_MOST 4096   /* of a vector: a script or pipeline holds the server up that long */
 #define BYTES_MOST (UINT64_C(16) << 20)
 
 const kivi_host *kvi_redis_host;
@@ -95,15 +96,15 @@ static void redis_session_abandon(void *instance, void *session, bool in_verb)
     kvi_redis_session_abandon(session, in_verb);
 }
 
-static kivi_status redis_read(void *instance, void *session, kivi_read_vector *vector, kivi_wait *wait,
-                              kivi_error **error)
+static kivi_status redis_read(void *instance, void *session, kivi_read_vector *vector,
+                              kivi_wait *wait, kivi_error **error)
 {
     (void)instance, (void)wait;
     return kvi_redis_session_begin(session, &(redis_job){.verb = VERB_READ, .reads = vector}, error);
 }
 
-static kivi_status redis_write(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
-                               kivi_error **error)
+static kivi_status redis_write(void *instance, void *session, kivi_write_vector *vector,
+                               kivi_wait *wait, kivi_error **error)
 {
     (void)instance, (void)wait;
     return kvi_redis_session_begin(session, &(redis_job){.verb = VERB_WRITE, .writes = vector}, error);
@@ -113,8 +114,8 @@ static kivi_status redis_scan(void *instance, void *session, const kivi_scan_ran
                               kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error)
 {
     (void)instance, (void)wait;
-    return kvi_redis_session_begin(session, &(redis_job){.verb = VERB_SCAN, .range = range, .sink = sink},
-                                   error);
+    return kvi_redis_session_begin(
+        session, &(redis_job){.verb = VERB_SCAN, .range = range, .sink = sink}, error);
 }
 
 static kivi_status redis_step(void *instance, void *session, uint32_t revents, kivi_poll *poll,
@@ -130,8 +131,8 @@ static void redis_detail(void *instance, char *text, size_t capacity)
     uint32_t version = atomic_load_explicit(&redis->version, memory_order_relaxed);
 
     if (version)
-        snprintf(text, capacity, "version %u.%u.%u, database %d", version / 10000, version / 100 % 100,
-                 version % 100, (int)redis->settings.db);
+        snprintf(text, capacity, "version %u.%u.%u, database %d", version / 10000,
+                 version / 100 % 100, version % 100, (int)redis->settings.db);
     else
         snprintf(text, capacity, "database %d", (int)redis->settings.db);
 }

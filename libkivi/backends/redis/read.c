@@ -310,8 +310,9 @@ static bool queue_again(redis_session *session)
         if (!at)
             return false;
         at = kvi_redis_put_text(at, "GET");
-        kvi_redis_end(session,
-                      kvi_redis_put(at, kivi_bytes(session->net.out.data + session->places[index], size)));
+        kvi_redis_end(
+            session,
+            kvi_redis_put(at, kivi_bytes(session->net.out.data + session->places[index], size)));
     }
     session->again_count = 0;
     return true;

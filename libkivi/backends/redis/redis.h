@@ -23,7 +23,8 @@ typedef struct redis_settings {
     kvi_net_target target;
 } redis_settings;
 
-kivi_status kvi_redis_settings_read(redis_settings *settings, const kivi_config *config, kivi_error **error);
+kivi_status kvi_redis_settings_read(redis_settings *settings, const kivi_config *config,
+                                    kivi_error **error);
 void kvi_redis_settings_clear(redis_settings *settings); /* wipes secrets */
 /* The password of a login that begins now, read again from where it lies: *password NULL: none. Wipe and free it. */
 kivi_status kvi_redis_password(const redis_settings *settings, char **password, kivi_error **error);
@@ -76,16 +77,16 @@ typedef enum redis_reply {
 
 /* One command that was queued, in the order of replies. */
 typedef struct redis_command {
-    uint8_t reply;       /* redis_reply */
-    uint8_t script;      /* redis_script, where `rest` is set */
-    bool more;           /* another command of the same item follows */
-    bool is_eval;        /* sent with the script's text */
-    bool refused;        /* NOSCRIPT: to be sent again */
-    uint32_t item;       /* of the vector; of VALUES and of a page: the place in session->order, in the page */
-    uint32_t count;      /* items that it is for */
-    uint64_t begin, end; /* its place in what was queued */
+    uint8_t reply;  /* redis_reply */
+    uint8_t script; /* redis_script, where `rest` is set */
+    bool more;      /* another command of the same item follows */
+    bool is_eval;   /* sent with the script's text */
+    bool refused;   /* NOSCRIPT: to be sent again */
+    uint32_t item; /* of the vector; of VALUES and of a page: the place in session->order, in the page */
+    uint32_t count;         /* items that it is for */
+    uint64_t begin, end;    /* its place in what was queued */
     size_t rest, rest_size; /* a script's arguments in net.out, behind its name; rest_size 0: none */
-    uint32_t arguments;  /* of the whole command */
+    uint32_t arguments;     /* of the whole command */
 } redis_command;
 
 typedef enum redis_verb { VERB_NONE = 0, VERB_READ, VERB_WRITE, VERB_SCAN } redis_verb;
@@ -133,14 +134,19 @@ typedef struct redis_page {
 typedef struct redis_refusal {
     kivi_status status;
     kivi_retryable retryable;
-    const char *text;  /* static: what the server wrote may hold keys and values */
-    bool condemns;     /* the connection is of no more use */
+    const char *text; /* static: what the server wrote may hold keys and values */
+    bool condemns;    /* the connection is of no more use */
     bool is_noscript;
 } redis_refusal;
 
 /* ---- A session ---- */
 
-typedef enum redis_phase { PHASE_CLOSED = 0, PHASE_CONNECTING, PHASE_LOGIN, PHASE_READY } redis_phase;
+typedef enum redis_phase {
+    PHASE_CLOSED = 0,
+    PHASE_CONNECTING,
+    PHASE_LOGIN,
+    PHASE_READY
+} redis_phase;
 
 /* What the server said of itself, and why it refused (login.c). */
 typedef struct redis_login {

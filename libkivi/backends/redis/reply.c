@@ -6,37 +6,43 @@ typedef struct refusal_row {
     redis_refusal refusal;
 } refusal_row;
 
-#define ROW(code, status, retryable, text, condemns)                      \
-    {                                                                     \
-        code, { status, retryable, text, condemns, false }                \
+#define ROW(code, status, retryable, text, condemns) \
+    {                                                \
+        code,                                        \
+        {                                            \
+            status, retryable, text, condemns, false \
+        }                                            \
     }
 #define CLUSTER "the server is part of a Redis Cluster, which is not supported yet"
 
 static const refusal_row rows[] = {
     ROW("WRONGTYPE", KIVI_WRONG_TYPE, KIVI_RETRY_NO, "the key holds no plain value", false),
-    {"NOSCRIPT", {KIVI_INTERNAL, KIVI_RETRY_NO, "the server does not keep scripts (NOSCRIPT)", false, true}},
+    {"NOSCRIPT",
+     {KIVI_INTERNAL, KIVI_RETRY_NO, "the server does not keep scripts (NOSCRIPT)", false, true}},
     ROW("OOM", KIVI_IO, KIVI_RETRY_NO, "the server is out of memory (OOM: maxmemory, noeviction)", false),
-    ROW("MISCONF", KIVI_IO, KIVI_RETRY_NO, "the server refuses writes: it cannot save to its disk (MISCONF)",
-        false),
+    ROW("MISCONF", KIVI_IO, KIVI_RETRY_NO,
+        "the server refuses writes: it cannot save to its disk (MISCONF)", false),
     ROW("READONLY", KIVI_UNAVAILABLE, KIVI_RETRY_YES, "the server is a read-only replica (READONLY)", true),
     ROW("LOADING", KIVI_UNAVAILABLE, KIVI_RETRY_YES, "the server is loading its data (LOADING)", false),
     ROW("MASTERDOWN", KIVI_UNAVAILABLE, KIVI_RETRY_YES,
         "the server is a replica that lost its master (MASTERDOWN)", false),
-    ROW("NOREPLICAS", KIVI_UNAVAILABLE, KIVI_RETRY_YES, "the server has too few replicas (NOREPLICAS)", false),
+    ROW("NOREPLICAS", KIVI_UNAVAILABLE, KIVI_RETRY_YES,
+        "the server has too few replicas (NOREPLICAS)", false),
     ROW("BUSY", KIVI_BUSY, KIVI_RETRY_YES, "the server runs a script that takes long (BUSY)", false),
-    ROW("UNKILLABLE", KIVI_BUSY, KIVI_RETRY_YES, "the server runs a script that takes long (UNKILLABLE)",
-        false),
+    ROW("UNKILLABLE", KIVI_BUSY, KIVI_RETRY_YES,
+        "the server runs a script that takes long (UNKILLABLE)", false),
     ROW("NOAUTH", KIVI_DENIED, KIVI_RETRY_NO, "the server wants a login (NOAUTH)", true),
     ROW("WRONGPASS", KIVI_DENIED, KIVI_RETRY_NO, "the server refused user and password (WRONGPASS)", true),
-    ROW("NOPERM", KIVI_DENIED, KIVI_RETRY_NO, "the user may not do this, or not with this key (NOPERM)",
-        false),
+    ROW("NOPERM", KIVI_DENIED, KIVI_RETRY_NO,
+        "the user may not do this, or not with this key (NOPERM)", false),
     ROW("DENIED", KIVI_DENIED, KIVI_RETRY_NO, "the server runs in protected mode (DENIED)", true),
     ROW("MOVED", KIVI_UNSUPPORTED, KIVI_RETRY_NO, CLUSTER " (MOVED)", false),
     ROW("ASK", KIVI_UNSUPPORTED, KIVI_RETRY_NO, CLUSTER " (ASK)", false),
     ROW("CROSSSLOT", KIVI_UNSUPPORTED, KIVI_RETRY_NO, CLUSTER " (CROSSSLOT)", false),
     ROW("CLUSTERDOWN", KIVI_UNSUPPORTED, KIVI_RETRY_NO, CLUSTER " (CLUSTERDOWN)", false),
     ROW("TRYAGAIN", KIVI_UNSUPPORTED, KIVI_RETRY_NO, CLUSTER " (TRYAGAIN)", false),
-    ROW("NOPROTO", KIVI_UNSUPPORTED, KIVI_RETRY_NO, "the server does not speak this protocol (NOPROTO)", true),
+    ROW("NOPROTO", KIVI_UNSUPPORTED, KIVI_RETRY_NO,
+        "the server does not speak this protocol (NOPROTO)", true),
     ROW("ERR max number of clients", KIVI_UNAVAILABLE, KIVI_RETRY_YES,
         "the server has all the clients it takes (maxclients)", true),
     ROW("ERR invalid password", KIVI_DENIED, KIVI_RETRY_NO, "the server refused the password", true),
@@ -77,7 +83,8 @@ static bool matches(kivi_slice text, const char *code)
 /* Before version 7 a script's failure is wrapped: "ERR Error running script (...): -READONLY ...". */
 static kivi_slice unwrap(kivi_slice text)
 {
-    static const char *const codes[] = {"READONLY", "OOM", "MISCONF", "NOREPLICAS", "NOPERM", "WRONGTYPE"};
+    static const char *const codes[] = {"READONLY",   "OOM",    "MISCONF",
+                                        "NOREPLICAS", "NOPERM", "WRONGTYPE"};
     const char *data = text.data;
 
     if (!begins(text, "ERR Error running script"))
@@ -111,9 +118,10 @@ kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal 
 kivi_status kvi_redis_breach(redis_session *session, kivi_error **error)
 {
     (void)session;
-    *error = kvi_redis_host->error(KIVI_CORRUPT, 0, KIVI_RETRY_NO,
-                                   "the server's answer is not one that this command can have: no Redis, or "
-                                   "bytes were lost on the way");
+    *error = kvi_redis_host->error(
+        KIVI_CORRUPT, 0, KIVI_RETRY_NO,
+        "the server's answer is not one that this command can have: no Redis, or "
+        "bytes were lost on the way");
     return KIVI_CORRUPT;
 }
 

@@ -4,11 +4,11 @@
 
 #include <kivi/base.h>
 
-#define KVI_RESP_DEPTH 8                       /* of nested replies; what is asked for has at most three */
-#define KVI_RESP_LINE (64 * 1024)              /* longest status or error */
-#define KVI_RESP_BULK (UINT64_C(512) << 20)    /* longest string: what a server takes, too */
-#define KVI_RESP_COUNT (UINT64_C(16) << 20)    /* most members of a reply */
-#define KVI_RESP_SKIPPED (UINT64_C(1) << 20)   /* longest string of a reply that nobody asked for */
+#define KVI_RESP_DEPTH 8          /* of nested replies; what is asked for has at most three */
+#define KVI_RESP_LINE (64 * 1024) /* longest status or error */
+#define KVI_RESP_BULK (UINT64_C(512) << 20)  /* longest string: what a server takes, too */
+#define KVI_RESP_COUNT (UINT64_C(16) << 20)  /* most members of a reply */
+#define KVI_RESP_SKIPPED (UINT64_C(1) << 20) /* longest string of a reply that nobody asked for */
 
 typedef enum kvi_resp_kind {
     KVI_RESP_STATUS = 1,
@@ -16,8 +16,8 @@ typedef enum kvi_resp_kind {
     KVI_RESP_INTEGER,
     KVI_RESP_STRING, /* also a verbatim one, without its format */
     KVI_RESP_NIL,
-    KVI_RESP_ARRAY,  /* also a set, or a map: twice as many members */
-    KVI_RESP_OTHER   /* a truth value, a double, a big number */
+    KVI_RESP_ARRAY, /* also a set, or a map: twice as many members */
+    KVI_RESP_OTHER  /* a truth value, a double, a big number */
 } kvi_resp_kind;
 
 typedef struct kvi_resp_token {

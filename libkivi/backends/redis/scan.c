@@ -12,9 +12,9 @@
  * with these very keys, all its keys are delivered once more: a key may repeat, none is lost.
  */
 
-#define COUNT_MOST 1024       /* keys that one SCAN looks at */
-#define COUNT_SEARCHING 8192  /* the same while nothing with the prefix is found */
-#define ROUNDS_MOST 32        /* SCANs that found nothing, before an empty page is answered */
+#define COUNT_MOST 1024      /* keys that one SCAN looks at */
+#define COUNT_SEARCHING 8192 /* the same while nothing with the prefix is found */
+#define ROUNDS_MOST 32       /* SCANs that found nothing, before an empty page is answered */
 #define MGET_MOST 256
 #define CURSOR_MOST 96
 
@@ -318,8 +318,8 @@ static bool queue_values(redis_session *session, size_t first, size_t count)
 
     for (size_t i = 0; i < count; i++)
         most += KVI_REDIS_ARGUMENT + page->keys[first + i].size;
-    at = kvi_redis_begin(session, REPLY_KEY_VALUES, (uint32_t)first, (uint32_t)count, (uint32_t)count + 1,
-                         most);
+    at = kvi_redis_begin(session, REPLY_KEY_VALUES, (uint32_t)first, (uint32_t)count,
+                         (uint32_t)count + 1, most);
     if (!at)
         return false;
     at = kvi_redis_put_text(at, "MGET");

@@ -4,7 +4,8 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define IDLE_NS UINT64_C(50000000) /* after so long without use it is asked whether the server is still there */
+#define IDLE_NS \
+    UINT64_C(50000000) /* after so long without use it is asked whether the server is still there */
 
 /* ---- Beginning and end ---- */
 
@@ -134,7 +135,8 @@ static kivi_status finish(redis_session *session, kivi_error **error)
     kivi_status status = session->condemned ? session->verdict : KIVI_OK;
 
     if (status) { /* every item has its own reason */
-        *error = kvi_redis_host->error(status, 0, KIVI_RETRY_NO, "the server wants this connection no more");
+        *error = kvi_redis_host->error(status, 0, KIVI_RETRY_NO,
+                                       "the server wants this connection no more");
         return fail(session, status);
     }
     session->job.verb = VERB_NONE;
@@ -226,7 +228,8 @@ static kivi_status take_replies(redis_session *session, kivi_error **error)
         else if (status == KIVI_CORRUPT)
             status = kvi_redis_breach(session, error);
         kvi_net_consume(&session->net, used);
-        if (status == KIVI_PENDING && session->resp.need && !kvi_net_expect(&session->net, session->resp.need))
+        if (status == KIVI_PENDING && session->resp.need &&
+            !kvi_net_expect(&session->net, session->resp.need))
             return kvi_redis_no_memory(error);
         if (status)
             return status;
@@ -352,7 +355,7 @@ kivi_status kvi_redis_session_step(redis_session *session, uint32_t revents, kiv
         status = push(session, error);
         if (status == KIVI_OK)
             status = revents & ~(uint32_t)POLLOUT || session->net.wants_write ? receive(session, error)
-                                                                             : KIVI_PENDING;
+                                                                              : KIVI_PENDING;
     }
     status = settle(session, status, error);
     if (status == KIVI_PENDING)

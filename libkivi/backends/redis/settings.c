@@ -26,8 +26,8 @@ const kivi_option_info kvi_redis_options[] = {
     STRING("client_name", "kivi", "name of the connections in the server's CLIENT LIST; empty: none"),
     OPTION("protocol", KIVI_OPTION_CHOICE, 0, "3", "2 3", 0, 0,
            "version of the protocol; 3 falls back to 2 where the server does not know it"),
-    OPTION("address_timeout", KIVI_OPTION_DURATION, 0, "1s", NULL, 0, 3600000,
-           "a name with several addresses: the next is tried after so long; 0: only after a failure"),
+    OPTION("address_timeout", KIVI_OPTION_DURATION, 0, "1s", NULL, 0,
+           3600000, "a name with several addresses: the next is tried after so long; 0: only after a failure"),
     STRING("tls_ca_file", NULL, "rediss: file of the authorities to trust; not set: the system's"),
     STRING("tls_ca_dir", NULL, "rediss: directory of the authorities to trust"),
     STRING("tls_cert_file", NULL, "rediss: this client's certificate, with its chain"),
@@ -64,8 +64,9 @@ static bool copy_text(const kivi_config *config, const char *name, char **copy)
 
 static bool copy_texts(redis_settings *settings, const kivi_config *config)
 {
-    return copy_text(config, "host", &settings->host) && copy_text(config, "port", &settings->port) &&
-           copy_text(config, "user", &settings->user) && copy_text(config, "password", &settings->password) &&
+    return copy_text(config, "host", &settings->host) &&
+           copy_text(config, "port", &settings->port) && copy_text(config, "user", &settings->user) &&
+           copy_text(config, "password", &settings->password) &&
            copy_text(config, "password_file", &settings->password_file) &&
            copy_text(config, "password_env", &settings->password_env) &&
            copy_text(config, "client_name", &settings->client_name);
@@ -87,8 +88,8 @@ static bool read_path_number(const char *path, int64_t *number)
     return !*end && !errno && *number <= INT32_MAX;
 }
 
-static kivi_status read_database(redis_settings *settings, const kivi_config *config, const char *path,
-                                 kivi_error **error)
+static kivi_status read_database(redis_settings *settings, const kivi_config *config,
+                                 const char *path, kivi_error **error)
 {
     int64_t by_path = -1;
     bool by_option = text_of(config, "db") != NULL;
@@ -221,8 +222,8 @@ static kivi_status password_lost(const char *from, const char *name, int code, k
 {
     char reason[100] = "";
 
-    *error = kvi_redis_host->error(KIVI_DENIED, code, KIVI_RETRY_NO, "no password in the %s %s%s%s", from,
-                                   name, code ? ": " : "",
+    *error = kvi_redis_host->error(KIVI_DENIED, code, KIVI_RETRY_NO, "no password in the %s %s%s%s",
+                                   from, name, code ? ": " : "",
                                    code ? strerror_r(code, reason, sizeof(reason)) : "");
     return KIVI_DENIED;
 }

@@ -145,7 +145,8 @@ static bool queue_atomic(redis_session *session)
     uint8_t *at;
 
     for (size_t i = 0; i < vector->count; i++)
-        most += KVI_REDIS_ARGUMENT + write_item(vector, i)->key.size + operation_size(write_item(vector, i));
+        most += KVI_REDIS_ARGUMENT + write_item(vector, i)->key.size +
+                operation_size(write_item(vector, i));
     at = kvi_redis_begin(session, REPLY_CODES, 0, (uint32_t)vector->count,
                          (uint32_t)(3 + 6 * vector->count), most);
     if (!at)

@@ -38,8 +38,8 @@ kivi_status kvi_net_break(kvi_net *net, kivi_retryable retryable, int code, cons
 
     net->state = KVI_NET_BROKEN;
     kvi_net_place(net->target, place, sizeof(place));
-    *error = core->error(KIVI_UNAVAILABLE, code, retryable, code ? "%s: %s: %s" : "%s: %s", place, what,
-                         code ? strerror_r(code, reason, sizeof(reason)) : "");
+    *error = core->error(KIVI_UNAVAILABLE, code, retryable, code ? "%s: %s: %s" : "%s: %s", place,
+                         what, code ? strerror_r(code, reason, sizeof(reason)) : "");
     return KIVI_UNAVAILABLE;
 }
 

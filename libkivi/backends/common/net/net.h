@@ -30,18 +30,18 @@ typedef enum kvi_net_state {
 
 /* What a TLS connection is made by, all texts NULL where not said. Read during kvi_net_tls_new() only. */
 typedef struct kvi_net_tls_settings {
-    const char *ca_file, *ca_dir;  /* both NULL: the system's */
-    const char *cert_file;         /* of the client, with its chain */
-    const char *key_file;          /* NULL: in cert_file as well */
-    const char *server_name;       /* NULL: the host connected to */
+    const char *ca_file, *ca_dir; /* both NULL: the system's */
+    const char *cert_file;        /* of the client, with its chain */
+    const char *key_file;         /* NULL: in cert_file as well */
+    const char *server_name;      /* NULL: the host connected to */
     bool verify;
 } kvi_net_tls_settings;
 
 /* Settings that connections share; owned by whoever made them, and outlive the connections. */
 typedef struct kvi_net_tls kvi_net_tls;
 /* Reads the files. INVALID names the option's file and why; `server_name` is needed where `host` is NULL. */
-kivi_status kvi_net_tls_new(const kivi_host *core, const kvi_net_tls_settings *settings, const char *host,
-                            kvi_net_tls **tls, kivi_error **error);
+kivi_status kvi_net_tls_new(const kivi_host *core, const kvi_net_tls_settings *settings,
+                            const char *host, kvi_net_tls **tls, kivi_error **error);
 void kvi_net_tls_free(kvi_net_tls *tls); /* NULL is nothing */
 
 /* ---- Where to ---- */
@@ -49,10 +49,10 @@ void kvi_net_tls_free(kvi_net_tls *tls); /* NULL is nothing */
 /* Owned by the backend's instance; its texts outlive the connections. Either host and port, or path. */
 typedef struct kvi_net_target {
     const kivi_host *core;
-    const char *host;    /* a name or a numeric address */
-    const char *port;    /* a number */
-    const char *path;    /* a unix socket */
-    kvi_net_tls *tls;    /* NULL: in clear */
+    const char *host; /* a name or a numeric address */
+    const char *port; /* a number */
+    const char *path; /* a unix socket */
+    kvi_net_tls *tls; /* NULL: in clear */
     uint32_t attempt_ms; /* where another address is left, it is tried after so long; 0: only after a failure */
 } kvi_net_target;
 

@@ -117,9 +117,9 @@ static kivi_status lookup_failed(kvi_net *net, int code, kivi_error **error)
     kivi_retryable retryable = code == EAI_NONAME ? KIVI_RETRY_LATER : KIVI_RETRY_YES;
 
     net->state = KVI_NET_BROKEN;
-    *error = net->target->core->error(KIVI_UNAVAILABLE, code, retryable, "%s: the name has no address: %s",
-                                      kvi_net_place(net->target, place, sizeof(place)),
-                                      gai_strerror(code));
+    *error = net->target->core->error(
+        KIVI_UNAVAILABLE, code, retryable, "%s: the name has no address: %s",
+        kvi_net_place(net->target, place, sizeof(place)), gai_strerror(code));
     return KIVI_UNAVAILABLE;
 }
 

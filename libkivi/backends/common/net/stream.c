@@ -8,10 +8,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define PIECES 64                      /* of one send */
+#define PIECES 64 /* of one send */
 #define FIRST_CAPACITY (16 * 1024)
-#define RECEIVE_LEAST (8 * 1024)       /* room that a receive offers at least */
-#define KEPT_CAPACITY (256 * 1024)     /* that an idle connection keeps in each direction */
+#define RECEIVE_LEAST (8 * 1024)   /* room that a receive offers at least */
+#define KEPT_CAPACITY (256 * 1024) /* that an idle connection keeps in each direction */
 
 /* ---- Queueing ---- */
 
@@ -193,8 +193,9 @@ static ptrdiff_t receive_clear(kvi_net *net, void *data, size_t size, kivi_statu
         return got;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
-    *status = got == 0 ? kvi_net_break(net, KIVI_RETRY_YES, 0, "the server closed the connection", error)
-                       : kvi_net_break(net, KIVI_RETRY_YES, errno, "the connection broke", error);
+    *status = got == 0
+                  ? kvi_net_break(net, KIVI_RETRY_YES, 0, "the server closed the connection", error)
+                  : kvi_net_break(net, KIVI_RETRY_YES, errno, "the connection broke", error);
     return -1;
 }
 

@@ -93,7 +93,8 @@ static bool is_refusal(int reason)
     }
 }
 
-static kivi_status deny(kvi_net *net, const char *what, const char *reason, int64_t code, kivi_error **error)
+static kivi_status deny(kvi_net *net, const char *what, const char *reason, int64_t code,
+                        kivi_error **error)
 {
     char place[300];
 
@@ -113,11 +114,11 @@ static kivi_status fail_by_queue(kvi_net *net, kivi_error **error)
 
     ERR_clear_error();
     if (net->target->tls->verify && verdict != X509_V_OK)
-        return deny(net, "the server's certificate was not accepted", X509_verify_cert_error_string(verdict),
-                    verdict, error);
+        return deny(net, "the server's certificate was not accepted",
+                    X509_verify_cert_error_string(verdict), verdict, error);
     if (is_refusal(ERR_GET_REASON(last)))
-        return deny(net, "the server did not accept this client", reason ? reason : "refused", (int64_t)last,
-                    error);
+        return deny(net, "the server did not accept this client", reason ? reason : "refused",
+                    (int64_t)last, error);
     net->state = KVI_NET_BROKEN;
     *error = net->target->core->error(KIVI_UNAVAILABLE, (int64_t)last, KIVI_RETRY_NO, "%s: TLS: %s",
                                       kvi_net_place(net->target, place, sizeof(place)),

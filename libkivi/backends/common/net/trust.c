@@ -13,10 +13,11 @@ static const char *last_reason(void)
     return reason ? reason : "it cannot be read";
 }
 
-static kivi_status refuse_file(const kivi_host *core, const char *what, const char *path, kivi_error **error)
+static kivi_status refuse_file(const kivi_host *core, const char *what, const char *path,
+                               kivi_error **error)
 {
-    *error = core->error(KIVI_INVALID, (int64_t)ERR_peek_last_error(), KIVI_RETRY_NO, "TLS: %s %s: %s", what,
-                         path, last_reason());
+    *error = core->error(KIVI_INVALID, (int64_t)ERR_peek_last_error(), KIVI_RETRY_NO,
+                         "TLS: %s %s: %s", what, path, last_reason());
     ERR_clear_error();
     return KIVI_INVALID;
 }
@@ -83,8 +84,8 @@ static void set_up(SSL_CTX *context, bool verify)
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
 }
 
-kivi_status kvi_net_tls_new(const kivi_host *core, const kvi_net_tls_settings *settings, const char *host,
-                            kvi_net_tls **tls, kivi_error **error)
+kivi_status kvi_net_tls_new(const kivi_host *core, const kvi_net_tls_settings *settings,
+                            const char *host, kvi_net_tls **tls, kivi_error **error)
 {
     const char *name = settings->server_name ? settings->server_name : host;
     kvi_net_tls *made = calloc(1, sizeof(*made));
