@@ -35,7 +35,8 @@ static kivi_status collect_keys(reading *all, const kivi_slice *keys)
         asked *one = &all->asked[i];
         *one = (asked){.key = keys[i], .index = i, .offset = all->keys.size};
         kvi_key made = {.heap = KIVI_BUFFER_INIT};
-        kivi_status status = plain ? kvi_key_make(ctx, keys[i], &made) : kvi_key_append(ctx, keys[i], &all->keys);
+        kivi_status status = plain ? kvi_key_make(ctx, keys[i], &made)
+                                   : kvi_key_append(ctx, keys[i], &all->keys);
         if (status)
             return status;
         one->size = all->keys.size - one->offset;
@@ -50,8 +51,8 @@ static kivi_status collect_keys(reading *all, const kivi_slice *keys)
     return KIVI_OK;
 }
 
-static kivi_status deliver_to_result(kivi_read_vector *vector, kivi_read_item *item, kivi_slice value,
-                                     kivi_slice version)
+static kivi_status deliver_to_result(kivi_read_vector *vector, kivi_read_item *item,
+                                     kivi_slice value, kivi_slice version)
 {
     reading *all = vector->owner;
     asked *one = item->tag;
@@ -67,8 +68,10 @@ static size_t make_items(reading *all)
     for (size_t i = 0; i < all->count; i++) {
         if (i && !kvi_slice_compare(all->asked[i].key, all->asked[i - 1].key))
             continue;
-        all->items[n++] = (kivi_read_item){.key = all->asked[i].key, .want = KIVI_WANT_VALUE,
-                                           .status = KIVI_PENDING, .tag = &all->asked[i]};
+        all->items[n++] = (kivi_read_item){.key = all->asked[i].key,
+                                           .want = KIVI_WANT_VALUE,
+                                           .status = KIVI_PENDING,
+                                           .tag = &all->asked[i]};
         all->asked[i].size = 0;
     }
     return n;
@@ -114,8 +117,8 @@ static kivi_status read_all(reading *all, const kivi_slice *keys)
     return kvi_result_verdict(ctx, all->result);
 }
 
-kivi_status kivi_store_get_many(kivi_store *store, const kivi_call *call, const kivi_slice *keys, size_t count,
-                                kivi_result **result, kivi_error **error)
+kivi_status kivi_store_get_many(kivi_store *store, const kivi_call *call, const kivi_slice *keys,
+                                size_t count, kivi_result **result, kivi_error **error)
 {
     kvi_context ctx;
     reading all = {.ctx = &ctx, .count = count};

@@ -22,12 +22,14 @@ typedef struct group {
 static kivi_status check_op(kvi_context *ctx, const kivi_op *op, bool atomic, size_t index)
 {
     if (op->kind < KIVI_OP_SET || op->kind > KIVI_OP_INCREMENT)
-        return kvi_context_fail(ctx, KIVI_INVALID, "operation %zu: unknown kind %d", index, (int)op->kind);
+        return kvi_context_fail(ctx, KIVI_INVALID, "operation %zu: unknown kind %d", index,
+                                (int)op->kind);
     if (op->condition < KIVI_IF_ALWAYS || op->condition > KIVI_IF_VERSION)
         return kvi_context_fail(ctx, KIVI_INVALID, "operation %zu: unknown condition %d", index,
                                 (int)op->condition);
     if (op->flags & ~(uint32_t)KIVI_OP_WANT_EXISTED)
-        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "operation %zu: unknown flags 0x%x", index, op->flags);
+        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "operation %zu: unknown flags 0x%x", index,
+                                op->flags);
     if (op->kind == KIVI_OP_INCREMENT && atomic)
         return kvi_context_fail(ctx, KIVI_INVALID, "operation %zu: increment in an atomic batch", index);
     if (op->kind == KIVI_OP_INCREMENT && op->condition != KIVI_IF_ALWAYS)
@@ -39,8 +41,11 @@ static kivi_status check_op(kvi_context *ctx, const kivi_op *op, bool atomic, si
 
 static kivi_write_item item_of_op(const kivi_op *op)
 {
-    kivi_write_item item = {.kind = op->kind, .condition = op->condition, .status = KIVI_PENDING,
-                            .flags = op->flags, .by = op->by};
+    kivi_write_item item = {.kind = op->kind,
+                            .condition = op->condition,
+                            .status = KIVI_PENDING,
+                            .flags = op->flags,
+                            .by = op->by};
     if (op->kind == KIVI_OP_SET)
         item.value = op->value;
     if (op->condition == KIVI_IF_EQUAL || op->condition == KIVI_IF_VERSION)
@@ -60,7 +65,8 @@ static kivi_status collect_keys(writing *all, const kivi_slice *keys)
     for (size_t i = 0; i < all->count; i++) {
         kvi_key made = {.heap = KIVI_BUFFER_INIT};
         size_t offset = all->keys.size;
-        kivi_status status = plain ? kvi_key_make(ctx, keys[i], &made) : kvi_key_append(ctx, keys[i], &all->keys);
+        kivi_status status = plain ? kvi_key_make(ctx, keys[i], &made)
+                                   : kvi_key_append(ctx, keys[i], &all->keys);
         if (status)
             return status;
         /* the memory moves while it grows: place and size now, the pointer afterwards */
@@ -174,7 +180,8 @@ static kivi_status send_in_rounds(writing *all)
     size_t *taken = malloc(all->count * sizeof(*taken));
     kivi_write_item *folded = malloc(all->count * sizeof(*folded));
     if (!sorted || !groups || !taken || !folded) {
-        status = kvi_context_fail(all->ctx, KIVI_NO_MEMORY, "no memory for a batch of %zu keys", all->count);
+        status = kvi_context_fail(all->ctx, KIVI_NO_MEMORY, "no memory for a batch of %zu keys",
+                                  all->count);
         goto out;
     }
     for (size_t i = 0; i < all->count; i++)
@@ -213,7 +220,8 @@ static kivi_status check_atomic_size(writing *all)
         size += all->items[i].key.size + all->items[i].value.size + all->items[i].expected.size;
     if (size <= room)
         return KIVI_OK;
-    return kvi_context_fail(all->ctx, KIVI_TOO_LARGE, "apply: an atomic batch of %llu bytes; this store takes %llu",
+    return kvi_context_fail(all->ctx, KIVI_TOO_LARGE,
+                            "apply: an atomic batch of %llu bytes; this store takes %llu",
                             (unsigned long long)size, (unsigned long long)room);
 }
 
@@ -249,7 +257,8 @@ static kivi_status answer(writing *all)
     for (size_t i = 0; i < all->count; i++) {
         kivi_write_item *item = &all->items[i];
         kvi_result_set(all->result, i, item->status, item->error);
-        kvi_result_set_write(all->result, i, item->existed && item->flags & KIVI_OP_WANT_EXISTED, item->integer);
+        kvi_result_set_write(all->result, i, item->existed && item->flags & KIVI_OP_WANT_EXISTED,
+                             item->integer);
     }
     return all->atomic ? atomic_verdict(all) : kvi_result_verdict(all->ctx, all->result);
 }
@@ -281,8 +290,8 @@ static kivi_status end(writing *all, kivi_status status, kivi_result **result)
 /* ---- the public calls ---- */
 
 kivi_status kivi_store_set_many(kivi_store *store, const kivi_call *call, const kivi_slice *keys,
-                                const kivi_slice *values, size_t count, int64_t ttl_ms, kivi_result **result,
-                                kivi_error **error)
+                                const kivi_slice *values, size_t count, int64_t ttl_ms,
+                                kivi_result **result, kivi_error **error)
 {
     kvi_context ctx;
     writing all = {.ctx = &ctx, .count = count};
@@ -297,15 +306,16 @@ kivi_status kivi_store_set_many(kivi_store *store, const kivi_call *call, const 
     if (!status)
         status = prepare(&all);
     for (size_t i = 0; i < count && !status; i++)
-        all.items[i] = (kivi_write_item){.kind = KIVI_OP_SET, .value = values[i], .ttl_ms = ttl_ms,
-                                         .status = KIVI_PENDING};
+        all.items[i] = (kivi_write_item){
+            .kind = KIVI_OP_SET, .value = values[i], .ttl_ms = ttl_ms, .status = KIVI_PENDING};
     if (!status)
         status = write_all(&all, keys);
     return end(&all, status, result);
 }
 
-kivi_status kivi_store_delete_many(kivi_store *store, const kivi_call *call, const kivi_slice *keys, size_t count,
-                                   uint64_t *existed, kivi_result **result, kivi_error **error)
+kivi_status kivi_store_delete_many(kivi_store *store, const kivi_call *call, const kivi_slice *keys,
+                                   size_t count, uint64_t *existed, kivi_result **result,
+                                   kivi_error **error)
 {
     kvi_context ctx;
     writing all = {.ctx = &ctx, .count = count};
@@ -318,7 +328,8 @@ kivi_status kivi_store_delete_many(kivi_store *store, const kivi_call *call, con
     if (!status)
         status = prepare(&all);
     for (size_t i = 0; i < count && !status; i++)
-        all.items[i] = (kivi_write_item){.kind = KIVI_OP_DELETE, .status = KIVI_PENDING,
+        all.items[i] = (kivi_write_item){.kind = KIVI_OP_DELETE,
+                                         .status = KIVI_PENDING,
                                          .flags = existed ? KIVI_OP_WANT_EXISTED : 0};
     if (!status)
         status = write_all(&all, keys);
@@ -337,7 +348,8 @@ static kivi_status read_ops(writing *all, const kivi_op *ops, kivi_slice *keys)
         const char *given = (const char *)ops + i * step;
         kivi_status status = kvi_struct_read(&op, sizeof(op), given, "kivi_op", &ctx->error);
         if (!status && op.struct_size != step)
-            status = kvi_context_fail(ctx, KIVI_INVALID, "operation %zu: struct_size is not the first one's", i);
+            status = kvi_context_fail(ctx, KIVI_INVALID,
+                                      "operation %zu: struct_size is not the first one's", i);
         if (!status)
             status = check_op(ctx, &op, all->atomic, i);
         if (status)
@@ -359,12 +371,13 @@ static kivi_status check_apply(kvi_context *ctx, size_t count, uint32_t flags)
         return KIVI_OK;
     if (most == 0)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "apply: this store has no atomic batches");
-    return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "apply: %zu operations; this store takes %llu in an atomic batch",
+    return kvi_context_fail(ctx, KIVI_UNSUPPORTED,
+                            "apply: %zu operations; this store takes %llu in an atomic batch",
                             count, (unsigned long long)most);
 }
 
-kivi_status kivi_store_apply(kivi_store *store, const kivi_call *call, const kivi_op *ops, size_t count,
-                             uint32_t flags, kivi_result **result, kivi_error **error)
+kivi_status kivi_store_apply(kivi_store *store, const kivi_call *call, const kivi_op *ops,
+                             size_t count, uint32_t flags, kivi_result **result, kivi_error **error)
 {
     kvi_context ctx;
     writing all = {.ctx = &ctx, .count = count, .atomic = flags & KIVI_APPLY_ATOMIC};

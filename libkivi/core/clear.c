@@ -7,7 +7,8 @@
 
 /* ---- count ---- */
 
-static kivi_status count_pair(kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value, int64_t ttl_ms)
+static kivi_status count_pair(kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value,
+                              int64_t ttl_ms)
 {
     (void)key, (void)stored, (void)value, (void)ttl_ms;
     ++*(uint64_t *)walk->owner;
@@ -22,8 +23,12 @@ static void count_reset(kvi_walk *walk)
 static kivi_status count_by_walking(kvi_context *ctx, kivi_slice prefix, uint64_t *count)
 {
     uint64_t of_page = 0;
-    kvi_walk walk = {.ctx = ctx, .prefix = prefix, .flags = KIVI_SCAN_KEYS, .pair = count_pair,
-                     .reset = count_reset, .owner = &of_page};
+    kvi_walk walk = {.ctx = ctx,
+                     .prefix = prefix,
+                     .flags = KIVI_SCAN_KEYS,
+                     .pair = count_pair,
+                     .reset = count_reset,
+                     .owner = &of_page};
     kivi_status status = kvi_walk_begin(&walk, kivi_bytes(NULL, 0));
     while (!status) {
         status = kvi_walk_page(&walk, 10 * PAGE);
@@ -46,8 +51,8 @@ static kivi_status count_natively(kvi_context *ctx, kivi_slice prefix, uint64_t 
     kivi_status status = kvi_prefix_append(ctx, prefix, &stored);
     ctx->reached = true;
     if (!status)
-        status = store->backend->count(store->instance.handle, kivi_buffer_slice(&stored), &ctx->wait, count,
-                                       &ctx->error);
+        status = store->backend->count(store->instance.handle, kivi_buffer_slice(&stored),
+                                       &ctx->wait, count, &ctx->error);
     kivi_buffer_free(&stored);
     /* A key that is the namespace's prefix and nothing more is a stranger's. */
     if (!status && store->space.size && prefix.size == 0 && *count) {
@@ -59,8 +64,8 @@ static kivi_status count_natively(kvi_context *ctx, kivi_slice prefix, uint64_t 
     return status;
 }
 
-kivi_status kivi_store_count(kivi_store *store, const kivi_call *call, kivi_slice prefix, uint64_t *count,
-                             kivi_error **error)
+kivi_status kivi_store_count(kivi_store *store, const kivi_call *call, kivi_slice prefix,
+                             uint64_t *count, kivi_error **error)
 {
     kvi_context ctx;
     *count = 0;
@@ -88,7 +93,8 @@ typedef struct doomed {
     kivi_write_item items[PAGE];
 } doomed;
 
-static kivi_status doom_key(kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value, int64_t ttl_ms)
+static kivi_status doom_key(kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value,
+                            int64_t ttl_ms)
 {
     doomed *page = walk->owner;
     (void)key, (void)value, (void)ttl_ms;
@@ -117,9 +123,11 @@ static size_t make_items(doomed *page)
 {
     size_t n = 0;
     for (size_t i = 0; i < page->count; i++)
-        page->items[i] = (kivi_write_item){
-            .key = kivi_bytes(page->bytes.data + page->offsets[i], page->offsets[i + 1] - page->offsets[i]),
-            .kind = KIVI_OP_DELETE, .flags = KIVI_OP_WANT_EXISTED, .status = KIVI_PENDING};
+        page->items[i] = (kivi_write_item){.key = kivi_bytes(page->bytes.data + page->offsets[i],
+                                                             page->offsets[i + 1] - page->offsets[i]),
+                                           .kind = KIVI_OP_DELETE,
+                                           .flags = KIVI_OP_WANT_EXISTED,
+                                           .status = KIVI_PENDING};
     qsort(page->items, page->count, sizeof(page->items[0]), compare_items);
     for (size_t i = 0; i < page->count; i++)
         if (n == 0 || compare_items(&page->items[n - 1], &page->items[i]))
@@ -153,8 +161,12 @@ static kivi_status delete_page(kvi_context *ctx, doomed *page, uint64_t *cleared
 
 static kivi_status clear_pages(kvi_context *ctx, kivi_slice prefix, doomed *page, uint64_t *cleared)
 {
-    kvi_walk walk = {.ctx = ctx, .prefix = prefix, .flags = KIVI_SCAN_KEYS, .pair = doom_key,
-                     .reset = doom_reset, .owner = page};
+    kvi_walk walk = {.ctx = ctx,
+                     .prefix = prefix,
+                     .flags = KIVI_SCAN_KEYS,
+                     .pair = doom_key,
+                     .reset = doom_reset,
+                     .owner = page};
     kivi_status status = kvi_walk_begin(&walk, kivi_bytes(NULL, 0));
     while (!status) {
         status = kvi_walk_page(&walk, PAGE);
@@ -175,13 +187,13 @@ static kivi_status check_clear(kvi_context *ctx, kivi_slice prefix, uint32_t fla
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "clear: unknown flags 0x%x", flags);
     if (store->instance.capabilities.shared_keyspace && !store->space.size && !prefix.size &&
         !(flags & KIVI_CLEAR_ALL))
-        return kvi_context_fail(ctx, KIVI_INVALID,
-                                "clear: without a prefix or namespace this empties a keyspace shared with others; say all=true");
+        return kvi_context_fail(
+            ctx, KIVI_INVALID, "clear: without a prefix or namespace this empties a keyspace shared with others; say all=true");
     return KIVI_OK;
 }
 
-kivi_status kivi_store_clear(kivi_store *store, const kivi_call *call, kivi_slice prefix, uint32_t flags,
-                             uint64_t *cleared, kivi_error **error)
+kivi_status kivi_store_clear(kivi_store *store, const kivi_call *call, kivi_slice prefix,
+                             uint32_t flags, uint64_t *cleared, kivi_error **error)
 {
     kvi_context ctx;
     uint64_t count = 0;

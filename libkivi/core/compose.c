@@ -76,7 +76,8 @@ static kivi_status compare_and_write(composed *all, kivi_slice expected, kivi_wr
         if (status == KIVI_NOT_FOUND)
             return KIVI_CONDITION;
         if (!status)
-            status = kivi_value_equal(codec, expected, kivi_buffer_slice(&all->value), &same, &all->ctx.error);
+            status = kivi_value_equal(codec, expected, kivi_buffer_slice(&all->value), &same,
+                                      &all->ctx.error);
         if (status || !same)
             return status ? status : KIVI_CONDITION;
         status = write_unchanged(all, item);
@@ -89,7 +90,8 @@ static kivi_status compare_and_write(composed *all, kivi_slice expected, kivi_wr
 }
 
 kivi_status kivi_store_compare_and_set(kivi_store *store, const kivi_call *call, kivi_slice key,
-                                       kivi_slice expected, kivi_slice value, int64_t ttl_ms, kivi_error **error)
+                                       kivi_slice expected, kivi_slice value, int64_t ttl_ms,
+                                       kivi_error **error)
 {
     composed all;
     kivi_status status = begin(&all, store, call, "compare_and_set", key, error);
@@ -98,8 +100,8 @@ kivi_status kivi_store_compare_and_set(kivi_store *store, const kivi_call *call,
     if (!status)
         status = kvi_ttl_check(&all.ctx, ttl_ms, true);
     if (!status)
-        status = compare_and_write(&all, expected,
-                                   (kivi_write_item){.kind = KIVI_OP_SET, .value = value, .ttl_ms = ttl_ms});
+        status = compare_and_write(
+            &all, expected, (kivi_write_item){.kind = KIVI_OP_SET, .value = value, .ttl_ms = ttl_ms});
     return end(&all, status);
 }
 
@@ -129,7 +131,8 @@ static kivi_status add_once(composed *all, int64_t by, int64_t ttl_ms, int64_t *
     if (__builtin_add_overflow(sum, by, &sum))
         return KIVI_OVERFLOW;
     *value = sum;
-    kivi_write_item item = {.kind = KIVI_OP_SET, .value = kivi_bytes(bytes, codec->integer_write(sum, bytes))};
+    kivi_write_item item = {.kind = KIVI_OP_SET,
+                            .value = kivi_bytes(bytes, codec->integer_write(sum, bytes))};
     item.ttl_ms = missing ? ttl_ms : KIVI_TTL_KEEP;
     if (!missing)
         return write_unchanged(all, item);
@@ -167,8 +170,8 @@ kivi_status kvi_increment(kvi_context *ctx, kivi_slice stored, int64_t by, int64
     return status;
 }
 
-kivi_status kivi_store_increment(kivi_store *store, const kivi_call *call, kivi_slice key, int64_t by,
-                                 int64_t ttl_ms, int64_t *value, kivi_error **error)
+kivi_status kivi_store_increment(kivi_store *store, const kivi_call *call, kivi_slice key,
+                                 int64_t by, int64_t ttl_ms, int64_t *value, kivi_error **error)
 {
     composed all;
     int64_t sum = 0;
@@ -218,8 +221,8 @@ static kivi_status read_then(composed *all, kivi_then then, int64_t ttl_ms, kivi
     return kvi_read_one(&all->ctx, &item, kvi_receive, &to);
 }
 
-kivi_status kivi_store_take(kivi_store *store, const kivi_call *call, kivi_slice key, kivi_buffer *value,
-                            kivi_error **error)
+kivi_status kivi_store_take(kivi_store *store, const kivi_call *call, kivi_slice key,
+                            kivi_buffer *value, kivi_error **error)
 {
     composed all;
     value->size = 0;
@@ -231,8 +234,8 @@ kivi_status kivi_store_take(kivi_store *store, const kivi_call *call, kivi_slice
     return end(&all, status);
 }
 
-kivi_status kivi_store_get_and_expire(kivi_store *store, const kivi_call *call, kivi_slice key, int64_t ttl_ms,
-                                      kivi_buffer *value, kivi_error **error)
+kivi_status kivi_store_get_and_expire(kivi_store *store, const kivi_call *call, kivi_slice key,
+                                      int64_t ttl_ms, kivi_buffer *value, kivi_error **error)
 {
     composed all;
     value->size = 0;
@@ -248,8 +251,8 @@ kivi_status kivi_store_get_and_expire(kivi_store *store, const kivi_call *call, 
 
 /* ---- update ---- */
 
-static kivi_status write_update(composed *all, bool missing, kivi_update_action action, kivi_slice next,
-                                int64_t ttl_ms)
+static kivi_status write_update(composed *all, bool missing, kivi_update_action action,
+                                kivi_slice next, int64_t ttl_ms)
 {
     kivi_write_item item = {.kind = KIVI_OP_DELETE};
     if (action < KIVI_UPDATE_SET || action > KIVI_UPDATE_LEAVE)
@@ -269,7 +272,8 @@ static kivi_status write_update(composed *all, bool missing, kivi_update_action 
     return kvi_write_one(&all->ctx, &item);
 }
 
-static kivi_status update(composed *all, int64_t ttl_ms, kivi_update_fn compute, void *user, kivi_buffer *next)
+static kivi_status update(composed *all, int64_t ttl_ms, kivi_update_fn compute, void *user,
+                          kivi_buffer *next)
 {
     for (;;) {
         kivi_update_action action = KIVI_UPDATE_SET;
@@ -295,8 +299,8 @@ static kivi_status update(composed *all, int64_t ttl_ms, kivi_update_fn compute,
     }
 }
 
-kivi_status kivi_store_update(kivi_store *store, const kivi_call *call, kivi_slice key, int64_t ttl_ms,
-                              kivi_update_fn compute, void *user, kivi_error **error)
+kivi_status kivi_store_update(kivi_store *store, const kivi_call *call, kivi_slice key,
+                              int64_t ttl_ms, kivi_update_fn compute, void *user, kivi_error **error)
 {
     composed all;
     kivi_buffer next = KIVI_BUFFER_INIT;

@@ -108,7 +108,8 @@ static kivi_status pass_gate(kvi_context *ctx, uint32_t gate)
 
 static kivi_status read_call(kvi_context *ctx, const kivi_call *call)
 {
-    kivi_status status = kvi_struct_read(&ctx->call_copy, sizeof(ctx->call_copy), call, "kivi_call", &ctx->error);
+    kivi_status status = kvi_struct_read(&ctx->call_copy, sizeof(ctx->call_copy), call, "kivi_call",
+                                         &ctx->error);
     if (status)
         return status;
     ctx->call = &ctx->call_copy;
@@ -163,8 +164,11 @@ static void tell(kvi_context *ctx, kivi_event *event)
 void kvi_tell_vector(kvi_context *ctx)
 {
     if (ctx->vector_items && ctx->store->on_event)
-        tell(ctx, &(kivi_event){.type = KIVI_EVENT_VECTOR, .verb = ctx->vector_verb, .status = ctx->vector_status,
-                                .items = ctx->vector_items, .duration_ns = ctx->vector_ns});
+        tell(ctx, &(kivi_event){.type = KIVI_EVENT_VECTOR,
+                                .verb = ctx->vector_verb,
+                                .status = ctx->vector_status,
+                                .items = ctx->vector_items,
+                                .duration_ns = ctx->vector_ns});
     ctx->vector_items = 0;
 }
 
@@ -174,14 +178,19 @@ static void tell_events(kvi_context *ctx, kivi_status status, uint64_t duration_
     uint64_t swept = atomic_exchange_explicit(&store->events_swept, 0, memory_order_relaxed);
     uint64_t reconnects = atomic_exchange_explicit(&store->events_reconnects, 0, memory_order_relaxed);
     for (uint64_t i = 1; i <= ctx->retries; i++)
-        tell(ctx, &(kivi_event){.type = KIVI_EVENT_RETRY, .verb = ctx->verb, .attempt = (uint32_t)i,
+        tell(ctx, &(kivi_event){.type = KIVI_EVENT_RETRY,
+                                .verb = ctx->verb,
+                                .attempt = (uint32_t)i,
                                 .items = ctx->items});
     if (reconnects)
         tell(ctx, &(kivi_event){.type = KIVI_EVENT_RECONNECT, .verb = ctx->verb, .items = reconnects});
     kvi_tell_vector(ctx);
     if (swept)
         tell(ctx, &(kivi_event){.type = KIVI_EVENT_SWEEP, .verb = ctx->verb, .items = swept});
-    kivi_event event = {.type = KIVI_EVENT_CALL, .verb = ctx->verb, .status = status, .items = ctx->items,
+    kivi_event event = {.type = KIVI_EVENT_CALL,
+                        .verb = ctx->verb,
+                        .status = status,
+                        .items = ctx->items,
                         .duration_ns = duration_ns};
     if (store->event_keys)
         event.key = ctx->key;
@@ -193,7 +202,8 @@ static void end_timed(kvi_context *ctx, kivi_status status)
     uint64_t duration = kvi_monotonic_ns() - ctx->started_ns;
     unsigned bucket = duration ? 63u - (unsigned)__builtin_clzll(duration) : 0;
     if (ctx->reached)
-        atomic_fetch_add_explicit(&ctx->store->latency[bucket < 40 ? bucket : 39], 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&ctx->store->latency[bucket < 40 ? bucket : 39], 1,
+                                  memory_order_relaxed);
     if (ctx->store->on_event)
         tell_events(ctx, status, duration);
 }
@@ -246,13 +256,16 @@ kivi_error *kvi_item_error(kivi_status status)
     case KIVI_WRONG_TYPE:
         return kvi_error_new(status, 0, KIVI_RETRY_NO, "the key holds a value of another type");
     case KIVI_OVERFLOW:
-        return kvi_error_new(status, 0, KIVI_RETRY_NO, "the sum is beyond 64 bits; the value is unchanged");
+        return kvi_error_new(status, 0, KIVI_RETRY_NO,
+                             "the sum is beyond 64 bits; the value is unchanged");
     case KIVI_ABORTED:
-        return kvi_error_new(status, 0, KIVI_RETRY_NO, "another operation of the atomic batch did not hold");
+        return kvi_error_new(status, 0, KIVI_RETRY_NO,
+                             "another operation of the atomic batch did not hold");
     case KIVI_NO_MEMORY:
         return kvi_error_new(status, 0, KIVI_RETRY_YES, "no memory");
     case KIVI_UNCERTAIN:
-        return kvi_error_new(status, 0, KIVI_RETRY_IF_IDEMPOTENT, "cut off in flight; it may or may not have been applied");
+        return kvi_error_new(status, 0, KIVI_RETRY_IF_IDEMPOTENT,
+                             "cut off in flight; it may or may not have been applied");
     default:
         return kvi_error_new(status, 0, KIVI_RETRY_NO, "failed with %s", kivi_status_name(status));
     }
@@ -300,7 +313,8 @@ kivi_status kvi_struct_read(void *local, size_t known, const void *given, const 
     const uint8_t *bytes = given;
     for (size_t i = known; i < size; i++)
         if (bytes[i])
-            return kvi_fail(error, KIVI_UNSUPPORTED, "%s: made for a newer libkivi (byte %zu is set)", name, i);
+            return kvi_fail(error, KIVI_UNSUPPORTED,
+                            "%s: made for a newer libkivi (byte %zu is set)", name, i);
     memset(local, 0, known);
     memcpy(local, given, size < known ? size : known);
     return KIVI_OK;

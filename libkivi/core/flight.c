@@ -5,7 +5,8 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define GRACE_NS (200 * KVI_MS) /* that a leader out of time gives to those it serves on a blocking session */
+#define GRACE_NS \
+    (200 * KVI_MS) /* that a leader out of time gives to those it serves on a blocking session */
 
 /* What a verb is given to wait by: the leader's context, and a grace for those that it serves. */
 typedef struct flight_wait {
@@ -132,8 +133,9 @@ static kivi_status judge(kivi_status status, kivi_error **error, bool is_read, i
     kivi_status answer = is_read ? status : cut_off(status, retryable, sent);
     if (answer != status) {
         kivi_error_free(*error);
-        *error = kvi_error_new(answer, 0, KIVI_RETRY_IF_IDEMPOTENT,
-                               "the write was cut off in flight; it may or may not have been applied");
+        *error = kvi_error_new(
+            answer, 0, KIVI_RETRY_IF_IDEMPOTENT,
+            "the write was cut off in flight; it may or may not have been applied");
     }
     return answer;
 }
@@ -259,7 +261,8 @@ static kivi_status begin_part(kvi_lane *lane, kivi_wait *wait, kivi_error **erro
     if (status)
         return status;
     if (flight->kind == KVI_SCAN)
-        return backend->scan(store->instance.handle, lane->session, flight->range, flight->sink, wait, error);
+        return backend->scan(store->instance.handle, lane->session, flight->range, flight->sink,
+                             wait, error);
     if (flight->kind == KVI_READ) {
         flight->reads.items = flight->read_items + flight->begin;
         flight->reads.count = flight->end - flight->begin;
@@ -279,7 +282,8 @@ static bool is_refused_whole(const kvi_flight *flight, kivi_status status, const
         return false;
     if (is_leaving(status) || !error || kivi_error_retryable(error) != KIVI_RETRY_YES)
         return false;
-    return kivi_status_class(status) != KIVI_CLASS_TRANSIENT && status != KIVI_IO && status != KIVI_NO_MEMORY;
+    return kivi_status_class(status) != KIVI_CLASS_TRANSIENT && status != KIVI_IO &&
+           status != KIVI_NO_MEMORY;
 }
 
 static void halve_part(kvi_flight *flight)
@@ -374,7 +378,8 @@ static kivi_status await(kvi_lane *lane, kvi_context *ctx, const kivi_poll *what
 
 static bool has_answer(const kvi_flight *flight, const kvi_task *self)
 {
-    return flight->merged && self && atomic_load_explicit(&self->state, memory_order_relaxed) == KVI_TASK_DONE;
+    return flight->merged && self &&
+           atomic_load_explicit(&self->state, memory_order_relaxed) == KVI_TASK_DONE;
 }
 
 bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self)
@@ -404,7 +409,8 @@ bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self)
 
 kivi_error *kvi_dead_peer_error(const kivi_store *store)
 {
-    return kvi_error_new(KIVI_UNAVAILABLE, 0, KIVI_RETRY_IF_IDEMPOTENT, "nothing came in for %llu ms (io_timeout)",
+    return kvi_error_new(KIVI_UNAVAILABLE, 0, KIVI_RETRY_IF_IDEMPOTENT,
+                         "nothing came in for %llu ms (io_timeout)",
                          (unsigned long long)(store->io_timeout_ns / (uint64_t)KVI_MS));
 }
 

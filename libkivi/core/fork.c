@@ -119,7 +119,8 @@ kivi_status kvi_fork_reopen(kvi_context *ctx)
     if (!(atomic_load(&store->gate) & KVI_GATE_FORKED))
         goto out;
     if (store->flags & KIVI_BACKEND_FORK_REFUSED) {
-        status = kvi_context_fail(ctx, KIVI_FORKED, "opened before the fork; %s cannot be had by parent and child",
+        status = kvi_context_fail(ctx, KIVI_FORKED,
+                                  "opened before the fork; %s cannot be had by parent and child",
                                   store->backend->name);
         goto out;
     }

@@ -6,8 +6,8 @@ kivi_status kivi_store_capabilities(kivi_store *store, kivi_capabilities *capabi
     kvi_context ctx;
     kivi_status status = kvi_begin(&ctx, store, NULL, "capabilities", error);
     if (!status)
-        status = kvi_struct_write(capabilities, &store->instance.capabilities, sizeof(*capabilities),
-                                  "kivi_capabilities", &ctx.error);
+        status = kvi_struct_write(capabilities, &store->instance.capabilities,
+                                  sizeof(*capabilities), "kivi_capabilities", &ctx.error);
     return kvi_end(&ctx, status);
 }
 
@@ -50,7 +50,8 @@ kivi_status kivi_store_stats(kivi_store *store, kivi_stats *stats, kivi_error **
     return kvi_struct_write(stats, &local, sizeof(local), "kivi_stats", error);
 }
 
-kivi_status kivi_store_health(kivi_store *store, const kivi_call *call, kivi_health *health, kivi_error **error)
+kivi_status kivi_store_health(kivi_store *store, const kivi_call *call, kivi_health *health,
+                              kivi_error **error)
 {
     kvi_context ctx;
     kvi_key made = {.heap = KIVI_BUFFER_INIT};

@@ -11,8 +11,7 @@
 /* ---- errors (error.c) ---- */
 
 /* Sets *error (if wanted) to a new error and answers status, so that failures read `return kvi_fail(...)`. */
-kivi_status kvi_fail(kivi_error **error, kivi_status status, const char *format, ...)
-    KIVI_PRINTF(3, 4);
+kivi_status kvi_fail(kivi_error **error, kivi_status status, const char *format, ...) KIVI_PRINTF(3, 4);
 /* As kivi_host.error. */
 kivi_error *kvi_error_new(kivi_status status, int64_t native_code, kivi_retryable retryable,
                           const char *format, ...) KIVI_PRINTF(4, 5);
@@ -81,9 +80,9 @@ void kvi_url_clear(kvi_url *url); /* wipes the password */
  * Checked options of one store: core options and the backend's own, each with its value or default.
  * INVALID names the option, and the nearest name for an unknown one. `options` wins over the URL.
  */
-kivi_status kvi_config_new(const kivi_backend *backend, const kvi_url *url, const kivi_options *options,
-                           kivi_config **config, kivi_error **error);
-void kvi_config_free(kivi_config *config); /* wipes secrets */
+kivi_status kvi_config_new(const kivi_backend *backend, const kvi_url *url,
+                           const kivi_options *options, kivi_config **config, kivi_error **error);
+void kvi_config_free(kivi_config *config);                           /* wipes secrets */
 bool kvi_config_is_set(const kivi_config *config, const char *name); /* said by URL or options, not a default */
 const char *kvi_config_text(const kivi_config *config, const char *name);
 int64_t kvi_config_int(const kivi_config *config, const char *name);
@@ -100,7 +99,8 @@ kivi_event_fn kvi_options_hook(const kivi_options *options, void **user);
 /* The backend of a scheme: registered, or from its plugin. INVALID lists the known schemes; UNSUPPORTED says what to install. */
 kivi_status kvi_backend_find(const char *scheme, const kivi_backend **backend, kivi_error **error);
 /* Known schemes by position, in the order of their names; *scheme NULL past the last. Loads nothing. Static texts. */
-kivi_status kvi_scheme_at(size_t index, const char **scheme, const char **backend_name, kivi_error **error);
+kivi_status kvi_scheme_at(size_t index, const char **scheme, const char **backend_name,
+                          kivi_error **error);
 extern const kivi_host kvi_host_table; /* host.c */
 /* Backends compiled into the library, ended by NULL; the build writes this table. */
 extern const kivi_plugin_fn kvi_builtin_plugins[];

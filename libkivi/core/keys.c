@@ -15,8 +15,9 @@ int kvi_slice_compare(kivi_slice a, kivi_slice b)
 
 static bool is_portable_byte(uint8_t byte)
 {
-    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
-           byte == '-' || byte == '.' || byte == '_' || byte == ':' || byte == '/';
+    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= 'a' && byte <= 'z') || byte == '-' || byte == '.' || byte == '_' ||
+           byte == ':' || byte == '/';
 }
 
 /* Bytes that a key takes where every byte outside the plain ones is escaped. */
@@ -75,8 +76,8 @@ static kivi_status check_given(kvi_context *ctx, kivi_slice key)
     if (KVI_UNLIKELY(key.size == 0))
         return kvi_context_fail(ctx, KIVI_INVALID, "the key is empty");
     if (KVI_UNLIKELY(key.size > ctx->store->max_stored_key))
-        return kvi_context_fail(ctx, KIVI_TOO_LARGE, "key of %zu bytes; this store takes %llu", key.size,
-                                (unsigned long long)ctx->store->max_stored_key);
+        return kvi_context_fail(ctx, KIVI_TOO_LARGE, "key of %zu bytes; this store takes %llu",
+                                key.size, (unsigned long long)ctx->store->max_stored_key);
     return KVI_UNLIKELY(ctx->store->portable) ? check_portable(ctx, key) : KIVI_OK;
 }
 
@@ -117,8 +118,9 @@ kivi_status kvi_value_check(kvi_context *ctx, kivi_slice value)
     if (store->portable && limit > PORTABLE_VALUE)
         limit = PORTABLE_VALUE;
     if (KVI_UNLIKELY(value.size > limit))
-        return kvi_context_fail(ctx, KIVI_TOO_LARGE, "value of %zu bytes; this store takes %llu%s", value.size,
-                                (unsigned long long)limit, store->portable ? " (portable=true)" : "");
+        return kvi_context_fail(ctx, KIVI_TOO_LARGE, "value of %zu bytes; this store takes %llu%s",
+                                value.size, (unsigned long long)limit,
+                                store->portable ? " (portable=true)" : "");
     return KIVI_OK;
 }
 
@@ -129,11 +131,13 @@ kivi_status kvi_ttl_check(kvi_context *ctx, int64_t ttl_ms, bool keep)
     if (ttl_ms < 0)
         return kvi_context_fail(ctx, KIVI_INVALID, "ttl of %lld ms", (long long)ttl_ms);
     if (ttl_ms > KIVI_TTL_MAX)
-        return kvi_context_fail(ctx, KIVI_INVALID, "ttl of %lld ms; 100 years are the most", (long long)ttl_ms);
+        return kvi_context_fail(ctx, KIVI_INVALID, "ttl of %lld ms; 100 years are the most",
+                                (long long)ttl_ms);
     if (ctx->store->instance.capabilities.ttl == KIVI_ABSENT)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "this store has no expiry");
     if (ttl_ms > ctx->store->instance.capabilities.max_ttl_ms)
-        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "ttl of %lld ms; this store takes %lld", (long long)ttl_ms,
+        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "ttl of %lld ms; this store takes %lld",
+                                (long long)ttl_ms,
                                 (long long)ctx->store->instance.capabilities.max_ttl_ms);
     return KIVI_OK;
 }
@@ -146,7 +150,9 @@ static kivi_status setup_space(kivi_store *store, kivi_error **error)
         return KIVI_OK;
     bool verbatim = !strcmp(kvi_config_text(store->config, "escape"), "off");
     if (verbatim && !kvi_escape_fits(&store->instance.escape, kivi_str(name)))
-        return kvi_fail(error, KIVI_INVALID, "option namespace: this store cannot hold such a name as it is (escape=off)");
+        return kvi_fail(
+            error, KIVI_INVALID,
+            "option namespace: this store cannot hold such a name as it is (escape=off)");
     kivi_escape escape = store->escape;
     escape.bytes[':' / 8] |= (uint8_t)(1 << ':' % 8);
     kivi_status status = kvi_escape_encode(&escape, kivi_str(name), &store->space);

@@ -115,7 +115,8 @@ kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_task **lead)
 
 static bool gathers(const kvi_lanes *lanes, kvi_kind kind)
 {
-    return kind == KVI_WRITE && lanes->store->flags & KIVI_BACKEND_GROUP_COMMIT && lanes->last_callers > 1;
+    return kind == KVI_WRITE && lanes->store->flags & KIVI_BACKEND_GROUP_COMMIT &&
+           lanes->last_callers > 1;
 }
 
 /*
@@ -177,7 +178,9 @@ void kvi_lanes_count_flight(kvi_lane *lane, kvi_context *ctx)
     atomic_fetch_add_explicit(&lanes->store->vector_items, items, memory_order_relaxed);
     ctx->vector_items = items;
     ctx->vector_ns = took;
-    ctx->vector_verb = flight->kind == KVI_READ ? "read" : flight->kind == KVI_WRITE ? "write" : "scan";
+    ctx->vector_verb = flight->kind == KVI_READ    ? "read"
+                       : flight->kind == KVI_WRITE ? "write"
+                                                   : "scan";
     ctx->vector_status = flight->status;
     if (flight->kind != KVI_WRITE || !(lanes->store->flags & KIVI_BACKEND_GROUP_COMMIT))
         return;
@@ -316,7 +319,7 @@ static void answer_left(const kvi_work *work)
 }
 
 static kivi_status run_merged(kvi_lanes *lanes, kvi_context *ctx, kvi_task *task, kvi_lane *lane,
-                       const kvi_work *work)
+                              const kvi_work *work)
 {
     uint32_t state = KVI_TASK_LEADING;
     if (lane) {
@@ -359,7 +362,7 @@ static kivi_status run_alone(kvi_lanes *lanes, kvi_context *ctx, kvi_task *task,
             return KIVI_FORKED; /* the queue is the parent's */
         if (!kvi_lanes_leave(lanes, task))
             kvi_lanes_release(task->lane); /* given a moment ago */
-        return KIVI_PENDING; /* the run loop says why */
+        return KIVI_PENDING;               /* the run loop says why */
     }
     return fly_solo(lane, ctx, work);
 }

@@ -32,8 +32,8 @@ enum {
     KVI_TASK_WAITING = 0, /* in a queue (lanes.mutex) */
     KVI_TASK_TAKEN = 1,   /* its item is in somebody's flight */
     KVI_TASK_LEADING = 2, /* it was given `lane`: to begin a flight, or to go on with the one it is in */
-    KVI_TASK_DONE = 3,    /* its answer is there */
-    KVI_TASK_LEFT = 4     /* its caller went away; the flight drops it */
+    KVI_TASK_DONE = 3, /* its answer is there */
+    KVI_TASK_LEFT = 4  /* its caller went away; the flight drops it */
 };
 
 /* Who is told instead of the futex, for tasks that no thread waits for (queue_run.c). With no lock held. */
@@ -70,13 +70,13 @@ struct kvi_task {
 typedef struct kvi_flight {
     kvi_kind kind;
     bool merged;
-    bool active; /* a verb of the session is in progress */
-    kivi_read_vector reads;   /* the part of the vector that the verb was given */
+    bool active;            /* a verb of the session is in progress */
+    kivi_read_vector reads; /* the part of the vector that the verb was given */
     kivi_write_vector writes;
     const kivi_scan_range *range;
     kivi_scan_sink *sink;
     kivi_status scan_status;
-    kivi_status status; /* of the last verb that failed, else OK: for the hook */
+    kivi_status status;         /* of the last verb that failed, else OK: for the hook */
     kivi_read_item *read_items; /* all items */
     kivi_write_item *write_items;
     size_t count;
@@ -86,7 +86,7 @@ typedef struct kvi_flight {
     size_t part_count, begin, end;
     uint64_t progress_ns; /* when something last came in */
     uint64_t begun_ns;
-    uint64_t condemn_ns;  /* when a blocking verb of a merged flight must end; 0: not counted yet */
+    uint64_t condemn_ns; /* when a blocking verb of a merged flight must end; 0: not counted yet */
     /* merged: the tasks in order of their keys, and for each item where its own begin */
     kvi_task *tasks[KVI_MERGE_ITEMS];
     size_t task_count, first_task[KVI_MERGE_ITEMS + 1];
@@ -126,8 +126,8 @@ struct kvi_lanes {
     /* group commit: how many callers the last write vector served, how long it took */
     uint32_t last_callers;
     uint64_t last_ns;
-    uint32_t gather_want;       /* wake the leader that gathers when so many wait; 0: none gathers */
-    _Atomic uint32_t gathered;  /* a futex */
+    uint32_t gather_want;      /* wake the leader that gathers when so many wait; 0: none gathers */
+    _Atomic uint32_t gathered; /* a futex */
 };
 
 /* One attempt at a piece of work. Items have their answers afterwards, or KIVI_PENDING where they must be asked again. */

@@ -236,7 +236,8 @@ void kvi_flight_merge(kvi_lane *lane, kvi_task *lead)
         qsort(flight->tasks, count, sizeof(flight->tasks[0]), compare_tasks);
     for (size_t begin = 0; begin < count;) {
         size_t end = begin + 1;
-        while (end < count && !kvi_slice_compare(task_key(flight->tasks[begin]), task_key(flight->tasks[end])))
+        while (end < count &&
+               !kvi_slice_compare(task_key(flight->tasks[begin]), task_key(flight->tasks[end])))
             end++;
         size_t folded = fold_tasks(flight, flight->tasks + begin, end - begin);
         flight->first_task[flight->count] = used;
@@ -253,7 +254,8 @@ void kvi_flight_merge(kvi_lane *lane, kvi_task *lead)
     put_back(lanes, later, later_count);
     flight->read_items = flight->merged_reads;
     flight->write_items = flight->merged_writes;
-    flight->reads = (kivi_read_vector)KVI_READ_VECTOR(flight->merged_reads, flight->count, deliver_merged, flight);
+    flight->reads = (kivi_read_vector)KVI_READ_VECTOR(flight->merged_reads, flight->count,
+                                                      deliver_merged, flight);
     flight->writes = (kivi_write_vector)KVI_WRITE_VECTOR(flight->merged_writes, flight->count, 0);
     kvi_writes_setup(lanes->store, &flight->writes);
     kvi_flight_begin_merged(flight);

@@ -90,7 +90,8 @@ static void finish(computing *one)
 static kivi_status wait_for(kvi_context *ctx, computing *one)
 {
     if (pthread_equal(one->owner, pthread_self()))
-        return kvi_context_fail(ctx, KIVI_INVALID, "get_or_set: the computation asks for the key it computes");
+        return kvi_context_fail(ctx, KIVI_INVALID,
+                                "get_or_set: the computation asks for the key it computes");
     while (!atomic_load(&one->done)) {
         kivi_status status = kvi_check(ctx);
         if (status)
@@ -105,8 +106,8 @@ static kivi_status wait_for(kvi_context *ctx, computing *one)
 }
 
 /* Computes and adds; `*again`: another process was first and its value is gone already. */
-static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t ttl_ms, kivi_compute_fn compute,
-                                 void *user, kivi_buffer *value, bool *again)
+static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t ttl_ms,
+                                 kivi_compute_fn compute, void *user, kivi_buffer *value, bool *again)
 {
     kivi_status status = kvi_fetch(ctx, stored, value, NULL);
     if (status != KIVI_NOT_FOUND)
@@ -122,7 +123,10 @@ static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t tt
     status = kvi_value_check(ctx, kivi_buffer_slice(value));
     if (status)
         return status;
-    kivi_write_item item = {.key = stored, .kind = KIVI_OP_SET, .condition = KIVI_IF_ABSENT, .ttl_ms = ttl_ms,
+    kivi_write_item item = {.key = stored,
+                            .kind = KIVI_OP_SET,
+                            .condition = KIVI_IF_ABSENT,
+                            .ttl_ms = ttl_ms,
                             .value = kivi_buffer_slice(value)};
     status = kvi_write_one(ctx, &item);
     if (status != KIVI_CONDITION)
@@ -132,8 +136,8 @@ static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t tt
     return status;
 }
 
-static kivi_status get_or_set(kvi_context *ctx, kivi_slice stored, int64_t ttl_ms, kivi_compute_fn compute,
-                              void *user, kivi_buffer *value)
+static kivi_status get_or_set(kvi_context *ctx, kivi_slice stored, int64_t ttl_ms,
+                              kivi_compute_fn compute, void *user, kivi_buffer *value)
 {
     for (;;) {
         kivi_status status = kvi_fetch(ctx, stored, value, NULL);
@@ -144,7 +148,8 @@ static kivi_status get_or_set(kvi_context *ctx, kivi_slice stored, int64_t ttl_m
         if (!one)
             return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to compute a key");
         bool again = !mine;
-        status = mine ? compute_value(ctx, stored, ttl_ms, compute, user, value, &again) : wait_for(ctx, one);
+        status = mine ? compute_value(ctx, stored, ttl_ms, compute, user, value, &again)
+                      : wait_for(ctx, one);
         if (mine)
             finish(one);
         else
@@ -157,8 +162,9 @@ static kivi_status get_or_set(kvi_context *ctx, kivi_slice stored, int64_t ttl_m
     }
 }
 
-kivi_status kivi_store_get_or_set(kivi_store *store, const kivi_call *call, kivi_slice key, int64_t ttl_ms,
-                                  kivi_compute_fn compute, void *user, kivi_buffer *value, kivi_error **error)
+kivi_status kivi_store_get_or_set(kivi_store *store, const kivi_call *call, kivi_slice key,
+                                  int64_t ttl_ms, kivi_compute_fn compute, void *user,
+                                  kivi_buffer *value, kivi_error **error)
 {
     kvi_context ctx;
     kvi_key made = {.heap = KIVI_BUFFER_INIT};

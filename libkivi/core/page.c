@@ -78,7 +78,8 @@ static kivi_status read_cursor(kvi_walk *walk, kivi_slice cursor)
     if (cursor_check(walk, inner, check) || kivi_buffer_assign(&walk->cursor, inner))
         return kvi_context_fail(walk->ctx, KIVI_NO_MEMORY, "no memory for a cursor");
     if (memcmp(check, bytes + 5, sizeof(check)) != 0)
-        return kvi_context_fail(walk->ctx, KIVI_INVALID, "the cursor is damaged, or of another prefix or namespace");
+        return kvi_context_fail(walk->ctx, KIVI_INVALID,
+                                "the cursor is damaged, or of another prefix or namespace");
     return KIVI_OK;
 }
 
@@ -97,7 +98,8 @@ static kivi_status room_for_pair(kivi_page *page)
     return KIVI_OK;
 }
 
-static kivi_status collect_pair(kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value, int64_t ttl_ms)
+static kivi_status collect_pair(kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value,
+                                int64_t ttl_ms)
 {
     kivi_page *page = walk->owner;
     (void)stored;
@@ -106,7 +108,8 @@ static kivi_status collect_pair(kvi_walk *walk, kivi_slice key, kivi_slice store
     page_pair *pair = &page->pairs[page->count];
     kivi_buffer *bytes = &page->bytes;
     size_t need = key.size + value.size;
-    if (KVI_UNLIKELY(need > bytes->capacity - bytes->size) && kivi_buffer_reserve(bytes, bytes->size + need))
+    if (KVI_UNLIKELY(need > bytes->capacity - bytes->size) &&
+        kivi_buffer_reserve(bytes, bytes->size + need))
         return KIVI_NO_MEMORY;
     *pair = (page_pair){bytes->size, key.size, value.size, ttl_ms};
     memcpy(bytes->data + bytes->size, key.data, key.size);
@@ -127,8 +130,12 @@ static void forget_pairs(kvi_walk *walk)
 /* Fills a page (used before or not) with what follows `range`. */
 static kivi_status fill_page(kvi_context *ctx, const kivi_range *range, kivi_page *page)
 {
-    kvi_walk walk = {.ctx = ctx, .prefix = range->prefix, .flags = range->flags, .pair = collect_pair,
-                     .reset = forget_pairs, .owner = page};
+    kvi_walk walk = {.ctx = ctx,
+                     .prefix = range->prefix,
+                     .flags = range->flags,
+                     .pair = collect_pair,
+                     .reset = forget_pairs,
+                     .owner = page};
     kivi_status status = kvi_walk_begin(&walk, range->after);
     if (!status)
         status = read_cursor(&walk, range->cursor);
@@ -162,8 +169,8 @@ static kivi_page *page_new(kivi_store *store)
     return page;
 }
 
-kivi_status kivi_store_page(kivi_store *store, const kivi_call *call, const kivi_range *range, kivi_page **page,
-                            kivi_error **error)
+kivi_status kivi_store_page(kivi_store *store, const kivi_call *call, const kivi_range *range,
+                            kivi_page **page, kivi_error **error)
 {
     kvi_context ctx;
     kivi_range local;
@@ -259,7 +266,8 @@ static kivi_status copy_range(kivi_scan *scan, const kivi_range *range)
     return status;
 }
 
-kivi_status kivi_store_scan(kivi_store *store, const kivi_range *range, kivi_scan **scan, kivi_error **error)
+kivi_status kivi_store_scan(kivi_store *store, const kivi_range *range, kivi_scan **scan,
+                            kivi_error **error)
 {
     kvi_context ctx;
     kivi_range local;

@@ -136,7 +136,8 @@ static kivi_status prepare(kvi_queued *call, const kivi_request *request)
 {
     kvi_context *ctx = &call->ctx;
     if (ctx->call->interrupted)
-        return kvi_context_fail(ctx, KIVI_INVALID, "submit: `interrupted` would be asked on another thread; use `interrupt`");
+        return kvi_context_fail(
+            ctx, KIVI_INVALID, "submit: `interrupted` would be asked on another thread; use `interrupt`");
     kivi_status status = kvi_queued_prepare(call, request);
     ctx->single_read = call->request.verb == KIVI_VERB_GET;
     kvi_deadline(ctx); /* counts from here */

@@ -29,16 +29,16 @@ typedef enum kvi_stage {
 typedef struct kvi_queued {
     kivi_queue *queue;
     kvi_worker *worker;
-    struct kvi_queued *previous, *next;           /* calls in flight */
-    struct kvi_queued *job_previous, *job_next;   /* the worker's jobs */
-    struct kvi_queued *done_next;                 /* completions to take */
+    struct kvi_queued *previous, *next;         /* calls in flight */
+    struct kvi_queued *job_previous, *job_next; /* the worker's jobs */
+    struct kvi_queued *done_next;               /* completions to take */
     uint64_t ticket;
     kvi_stage stage;
     kvi_task *task;
     uint32_t attempt;
     uint64_t due_ns; /* PAUSED */
     _Atomic bool cancelled;
-    bool told;       /* ctx says that the call began: it ends with kvi_end() when it is taken */
+    bool told; /* ctx says that the call began: it ends with kvi_end() when it is taken */
     kvi_context ctx;
     kvi_key key;          /* stored form, of single items */
     kivi_request request; /* its slices lie in `memory` */
@@ -58,7 +58,7 @@ struct kvi_worker {
     pthread_t thread;
     bool started; /* there is a thread to join */
     bool running;
-    bool wanted;  /* tasks wait in the lanes of a blocking store */
+    bool wanted; /* tasks wait in the lanes of a blocking store */
     pthread_cond_t wake;
     kvi_queued *job_head, *job_tail;
     kvi_lane *led;      /* lanes that were given to tasks of ours (blocking store) */
@@ -69,9 +69,9 @@ struct kvi_worker {
 
 struct kivi_queue {
     pthread_mutex_t mutex; /* guards all below; taken before lanes.mutex, never held while anything blocks */
-    uint32_t generation;   /* of forks, at creation */
-    int descriptor;        /* eventfd: completions are there */
-    int wake;              /* eventfd: the stepper has something to do */
+    uint32_t generation; /* of forks, at creation */
+    int descriptor;      /* eventfd: completions are there */
+    int wake;            /* eventfd: the stepper has something to do */
     bool closed;
     uint64_t tickets, count; /* accepted and not taken */
     kvi_queued *in_flight;
@@ -103,8 +103,8 @@ kivi_status kvi_queued_prepare(kvi_queued *call, const kivi_request *request);
 /* Whether it is one item of a vector; then kvi_queued_work() says which. */
 bool kvi_queued_is_single(const kvi_queued *call);
 /* The item's work, whose key and value lie in the call; valid while `reads` and `writes` are. */
-void kvi_queued_work(kvi_queued *call, kvi_work *work, kivi_read_vector *reads, kivi_write_vector *writes,
-                     kivi_read_item *read, kivi_write_item *write);
+void kvi_queued_work(kvi_queued *call, kvi_work *work, kivi_read_vector *reads,
+                     kivi_write_vector *writes, kivi_read_item *read, kivi_write_item *write);
 /* Makes the call as any caller would; its answer goes into the completion. */
 void kvi_queued_run(kvi_queued *call);
 /* The answer of its task into the completion: OK, or PENDING where it must be asked again. */

@@ -5,10 +5,30 @@
 
 static const char *verb_name(int32_t verb)
 {
-    static const char *const names[] = {
-        "", "get", "get_versioned", "exists", "ttl", "set", "add", "replace", "delete", "compare_and_set",
-        "compare_and_delete", "increment", "take", "get_and_expire", "expire", "persist", "get_many", "set_many",
-        "delete_many", "apply", "page", "count", "clear", "health"};
+    static const char *const names[] = {"",
+                                        "get",
+                                        "get_versioned",
+                                        "exists",
+                                        "ttl",
+                                        "set",
+                                        "add",
+                                        "replace",
+                                        "delete",
+                                        "compare_and_set",
+                                        "compare_and_delete",
+                                        "increment",
+                                        "take",
+                                        "get_and_expire",
+                                        "expire",
+                                        "persist",
+                                        "get_many",
+                                        "set_many",
+                                        "delete_many",
+                                        "apply",
+                                        "page",
+                                        "count",
+                                        "clear",
+                                        "health"};
     return verb > 0 && verb <= KIVI_VERB_HEALTH ? names[verb] : "submit";
 }
 
@@ -50,7 +70,8 @@ static kivi_slice *copy_slices(kivi_buffer *memory, const kivi_slice *slices, si
 static kivi_status copy_lists(kvi_queued *call, const kivi_request *given)
 {
     kivi_request *request = &call->request;
-    if (given->count && given->keys && !(request->keys = call->keys = copy_slices(&call->memory, given->keys, given->count)))
+    if (given->count && given->keys &&
+        !(request->keys = call->keys = copy_slices(&call->memory, given->keys, given->count)))
         return KIVI_NO_MEMORY;
     if (given->count && given->values &&
         !(request->values = call->values = copy_slices(&call->memory, given->values, given->count)))
@@ -127,7 +148,8 @@ static kivi_status check_single(kvi_queued *call)
     if (verb == KIVI_VERB_INCREMENT && request->ttl_ms == KIVI_TTL_KEEP)
         request->ttl_ms = KIVI_TTL_NONE;
     if (verb == KIVI_VERB_EXPIRE && request->ttl_ms == KIVI_TTL_NONE)
-        return kvi_context_fail(&call->ctx, KIVI_INVALID, "expire: a ttl of 0 ms; persist takes an expiry away");
+        return kvi_context_fail(&call->ctx, KIVI_INVALID,
+                                "expire: a ttl of 0 ms; persist takes an expiry away");
     status = kvi_value_check(&call->ctx, request->value);
     return status ? status : kvi_ttl_check(&call->ctx, request->ttl_ms, keeps);
 }
@@ -135,12 +157,14 @@ static kivi_status check_single(kvi_queued *call)
 kivi_status kvi_queued_prepare(kvi_queued *call, const kivi_request *request)
 {
     kvi_context *ctx = &call->ctx;
-    kivi_status status = kvi_struct_read(&call->request, sizeof(call->request), request, "kivi_request", &ctx->error);
+    kivi_status status = kvi_struct_read(&call->request, sizeof(call->request), request,
+                                         "kivi_request", &ctx->error);
     if (status)
         return status;
     ctx->verb = verb_name(call->request.verb);
     if (call->request.verb < KIVI_VERB_GET || call->request.verb > KIVI_VERB_HEALTH)
-        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "submit: unknown verb %d", (int)call->request.verb);
+        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "submit: unknown verb %d",
+                                (int)call->request.verb);
     kivi_request given = call->request;
     status = check_lists(ctx, &given);
     if (!status && copy_request(call, &given))
@@ -191,8 +215,8 @@ static kivi_read_item read_item(const kivi_request *request)
 
 static kivi_write_item write_item(const kivi_request *request)
 {
-    kivi_write_item item = {.kind = KIVI_OP_SET, .value = request->value,
-                            .ttl_ms = request->ttl_ms, .status = KIVI_PENDING};
+    kivi_write_item item = {
+        .kind = KIVI_OP_SET, .value = request->value, .ttl_ms = request->ttl_ms, .status = KIVI_PENDING};
     switch (request->verb) {
     case KIVI_VERB_ADD:
         item.condition = KIVI_IF_ABSENT;
@@ -205,11 +229,14 @@ static kivi_write_item write_item(const kivi_request *request)
         item.expected = request->expected;
         break;
     case KIVI_VERB_COMPARE_AND_DELETE:
-        item = (kivi_write_item){.kind = KIVI_OP_DELETE, .condition = KIVI_IF_EQUAL,
-                                 .expected = request->expected, .status = KIVI_PENDING};
+        item = (kivi_write_item){.kind = KIVI_OP_DELETE,
+                                 .condition = KIVI_IF_EQUAL,
+                                 .expected = request->expected,
+                                 .status = KIVI_PENDING};
         break;
     case KIVI_VERB_DELETE:
-        item = (kivi_write_item){.kind = KIVI_OP_DELETE, .status = KIVI_PENDING,
+        item = (kivi_write_item){.kind = KIVI_OP_DELETE,
+                                 .status = KIVI_PENDING,
                                  .flags = request->flags & KIVI_OP_WANT_EXISTED};
         break;
     case KIVI_VERB_INCREMENT:
@@ -234,8 +261,8 @@ static bool reads(int32_t verb)
     return verb <= KIVI_VERB_TTL || verb == KIVI_VERB_TAKE || verb == KIVI_VERB_GET_AND_EXPIRE;
 }
 
-void kvi_queued_work(kvi_queued *call, kvi_work *work, kivi_read_vector *read_vector, kivi_write_vector *write_vector,
-                     kivi_read_item *read, kivi_write_item *write)
+void kvi_queued_work(kvi_queued *call, kvi_work *work, kivi_read_vector *read_vector,
+                     kivi_write_vector *write_vector, kivi_read_item *read, kivi_write_item *write)
 {
     bool is_read = reads(call->request.verb);
     *read = read_item(&call->request);
@@ -308,7 +335,8 @@ static kivi_status run_key(kvi_queued *call, const kivi_call *how)
     case KIVI_VERB_TTL:
         return kivi_store_ttl(store, how, ask->key, &end->integer, error);
     case KIVI_VERB_COMPARE_AND_SET:
-        return kivi_store_compare_and_set(store, how, ask->key, ask->expected, ask->value, ask->ttl_ms, error);
+        return kivi_store_compare_and_set(store, how, ask->key, ask->expected, ask->value,
+                                          ask->ttl_ms, error);
     case KIVI_VERB_COMPARE_AND_DELETE:
         return kivi_store_compare_and_delete(store, how, ask->key, ask->expected, error);
     case KIVI_VERB_INCREMENT:
@@ -333,10 +361,12 @@ static kivi_status run_many(kvi_queued *call, const kivi_call *how)
     case KIVI_VERB_GET_MANY:
         return kivi_store_get_many(store, how, ask->keys, ask->count, &end->result, error);
     case KIVI_VERB_SET_MANY:
-        return kivi_store_set_many(store, how, ask->keys, ask->values, ask->count, ask->ttl_ms, &end->result, error);
+        return kivi_store_set_many(store, how, ask->keys, ask->values, ask->count, ask->ttl_ms,
+                                   &end->result, error);
     case KIVI_VERB_DELETE_MANY:
         status = kivi_store_delete_many(store, how, ask->keys, ask->count,
-                                        ask->flags & KIVI_OP_WANT_EXISTED ? &count : NULL, &end->result, error);
+                                        ask->flags & KIVI_OP_WANT_EXISTED ? &count : NULL,
+                                        &end->result, error);
         break;
     case KIVI_VERB_APPLY:
         return kivi_store_apply(store, how, ask->ops, ask->count, ask->flags, &end->result, error);

@@ -158,8 +158,8 @@ void kvi_queued_start(kvi_queued *call)
         return;
     }
     if (call->attempt == 0 && !call->ctx.single_read)
-        atomic_fetch_add_explicit(call->request.verb <= KIVI_VERB_TTL ? &shard->reads : &shard->writes, 1,
-                                  memory_order_relaxed);
+        atomic_fetch_add_explicit(call->request.verb <= KIVI_VERB_TTL ? &shard->reads : &shard->writes,
+                                  1, memory_order_relaxed);
     start_task(call);
 }
 
@@ -541,7 +541,8 @@ static void fly_blocking(kvi_worker *worker, kvi_lane *lane)
     take_up(lane);
     worker->flying = lane;
     worker->ctx.ended = KIVI_OK;
-    worker->ctx.call_copy = (kivi_call){.struct_size = sizeof(kivi_call), .interrupted = nobody_waits, .user = worker};
+    worker->ctx.call_copy = (kivi_call){
+        .struct_size = sizeof(kivi_call), .interrupted = nobody_waits, .user = worker};
     worker->ctx.call = &worker->ctx.call_copy;
     kvi_flight_drive(lane, &worker->ctx, NULL);
     kvi_lanes_count_flight(lane, &worker->ctx);
@@ -604,7 +605,8 @@ static void *worker_main(void *given)
         bool in_lanes = worker->in_flight != 0;
         if (queue->closed && !in_lanes)
             break;
-        if (!wait_for_work(worker) && !worker->in_flight && !worker->job_head && !worker->led && !worker->wanted)
+        if (!wait_for_work(worker) && !worker->in_flight && !worker->job_head && !worker->led &&
+            !worker->wanted)
             break;
     }
     worker->running = false;

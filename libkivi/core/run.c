@@ -9,8 +9,8 @@ _Static_assert(SCRATCH >= KVI_INTEGER_MAX, "an encoded integer must fit");
 
 /* ---- increments inside a backend's transaction ---- */
 
-static kivi_status add_integer(kivi_write_vector *vector, kivi_write_item *item, const kivi_slice *old,
-                               kivi_slice *bytes)
+static kivi_status add_integer(kivi_write_vector *vector, kivi_write_item *item,
+                               const kivi_slice *old, kivi_slice *bytes)
 {
     const kivi_store *store = vector->owner;
     int64_t value = 0;
@@ -123,7 +123,8 @@ static void begin_anew(const kvi_work *work)
     for (size_t i = 0; i < work_count(work); i++) {
         if (*item_status(work, i) != KIVI_PENDING)
             continue;
-        *(work->kind == KVI_READ ? &work->reads->items[i].sent : &work->writes->items[i].sent) = KIVI_SENT_NOTHING;
+        *(work->kind == KVI_READ ? &work->reads->items[i].sent
+                                 : &work->writes->items[i].sent) = KIVI_SENT_NOTHING;
         kivi_error_free(*item_error(work, i));
         *item_error(work, i) = NULL;
     }
@@ -209,7 +210,8 @@ static void run(kvi_context *ctx, const kvi_work *work)
         size_t left = count_pending(work);
         if (left == 0)
             return;
-        if (left < work_count(work) && work->kind == KVI_WRITE && work->writes->flags & KIVI_VECTOR_ATOMIC) {
+        if (left < work_count(work) && work->kind == KVI_WRITE &&
+            work->writes->flags & KIVI_VECTOR_ATOMIC) {
             fail_all(ctx, work, KIVI_INTERNAL); /* a part of it cannot be asked again */
             return;
         }
@@ -316,7 +318,8 @@ kivi_status kvi_run_scan(kvi_context *ctx, const kivi_scan_range *range, kivi_sc
         kivi_status status = attempt(ctx, &work);
         kivi_retryable retryable = ctx->error ? kivi_error_retryable(ctx->error) : KIVI_RETRY_NO;
         bool again = status == KIVI_PENDING || status == KIVI_TIMEOUT || status == KIVI_INTERRUPTED ||
-                     (status == KIVI_UNAVAILABLE && retryable != KIVI_RETRY_NO && retryable != KIVI_RETRY_LATER);
+                     (status == KIVI_UNAVAILABLE && retryable != KIVI_RETRY_NO &&
+                      retryable != KIVI_RETRY_LATER);
         if (!again)
             return status;
         kivi_status why = before_repeat(ctx, number);
@@ -333,7 +336,8 @@ kivi_status kvi_run_scan(kvi_context *ctx, const kivi_scan_range *range, kivi_sc
 /* ---- one item ---- */
 
 kivi_status kvi_read_one(kvi_context *ctx, kivi_read_item *item,
-                         kivi_status (*deliver)(kivi_read_vector *, kivi_read_item *, kivi_slice, kivi_slice),
+                         kivi_status (*deliver)(kivi_read_vector *, kivi_read_item *, kivi_slice,
+                                                kivi_slice),
                          void *owner)
 {
     kivi_store *store = ctx->store;
@@ -341,8 +345,10 @@ kivi_status kvi_read_one(kvi_context *ctx, kivi_read_item *item,
     item->status = KIVI_PENDING;
     if (KVI_LIKELY(kvi_reads_are_shared(store) && item->then == KIVI_THEN_NOTHING)) {
         ctx->reached = true;
-        kivi_status status = store->backend->read(store->instance.handle, NULL, &vector, &ctx->wait, &ctx->error);
-        if (KVI_LIKELY(status == KIVI_OK && item->status != KIVI_PENDING && item->status != KIVI_UNAVAILABLE)) {
+        kivi_status status = store->backend->read(store->instance.handle, NULL, &vector, &ctx->wait,
+                                                  &ctx->error);
+        if (KVI_LIKELY(status == KIVI_OK && item->status != KIVI_PENDING &&
+                       item->status != KIVI_UNAVAILABLE)) {
             if (KVI_UNLIKELY(!ctx->single_read))
                 atomic_fetch_add_explicit(&kvi_shard_of(store)->reads, 1, memory_order_relaxed);
             ctx->error = item->error;

@@ -22,24 +22,25 @@ static kivi_status read_key(kivi_store *store, const kivi_call *call, const char
     return kvi_end(&ctx, status);
 }
 
-kivi_status kivi_store_get(kivi_store *store, const kivi_call *call, kivi_slice key, kivi_buffer *value,
-                           kivi_error **error)
+kivi_status kivi_store_get(kivi_store *store, const kivi_call *call, kivi_slice key,
+                           kivi_buffer *value, kivi_error **error)
 {
     kvi_receiver to = {value, NULL};
     value->size = 0;
     return read_key(store, call, "get", key, KIVI_WANT_VALUE, &to, NULL, error);
 }
 
-kivi_status kivi_store_get_versioned(kivi_store *store, const kivi_call *call, kivi_slice key, kivi_buffer *value,
-                                     kivi_buffer *version, kivi_error **error)
+kivi_status kivi_store_get_versioned(kivi_store *store, const kivi_call *call, kivi_slice key,
+                                     kivi_buffer *value, kivi_buffer *version, kivi_error **error)
 {
     kvi_receiver to = {value, version};
     value->size = version->size = 0;
-    return read_key(store, call, "get_versioned", key, KIVI_WANT_VALUE | KIVI_WANT_VERSION, &to, NULL, error);
+    return read_key(store, call, "get_versioned", key, KIVI_WANT_VALUE | KIVI_WANT_VERSION, &to,
+                    NULL, error);
 }
 
-kivi_status kivi_store_exists(kivi_store *store, const kivi_call *call, kivi_slice key, bool *exists,
-                              kivi_error **error)
+kivi_status kivi_store_exists(kivi_store *store, const kivi_call *call, kivi_slice key,
+                              bool *exists, kivi_error **error)
 {
     kvi_receiver to = {NULL, NULL};
     kivi_status status = read_key(store, call, "exists", key, 0, &to, NULL, error);
@@ -47,8 +48,8 @@ kivi_status kivi_store_exists(kivi_store *store, const kivi_call *call, kivi_sli
     return status == KIVI_NOT_FOUND ? KIVI_OK : status;
 }
 
-kivi_status kivi_store_ttl(kivi_store *store, const kivi_call *call, kivi_slice key, int64_t *ttl_ms,
-                           kivi_error **error)
+kivi_status kivi_store_ttl(kivi_store *store, const kivi_call *call, kivi_slice key,
+                           int64_t *ttl_ms, kivi_error **error)
 {
     kvi_receiver to = {NULL, NULL};
     *ttl_ms = KIVI_TTL_NONE;
@@ -63,8 +64,8 @@ typedef struct visitor {
     kivi_status answer; /* the visitor's own; whatever it is, it is no failure of the store's */
 } visitor;
 
-static kivi_status deliver_to_visitor(kivi_read_vector *vector, kivi_read_item *item, kivi_slice value,
-                                      kivi_slice version)
+static kivi_status deliver_to_visitor(kivi_read_vector *vector, kivi_read_item *item,
+                                      kivi_slice value, kivi_slice version)
 {
     visitor *to = vector->owner;
     (void)item;
@@ -90,8 +91,8 @@ static kivi_status visit(kvi_context *ctx, kivi_slice stored, visitor *to)
     return status;
 }
 
-kivi_status kivi_store_visit(kivi_store *store, const kivi_call *call, kivi_slice key, kivi_visit_fn visit_fn,
-                             void *user, kivi_error **error)
+kivi_status kivi_store_visit(kivi_store *store, const kivi_call *call, kivi_slice key,
+                             kivi_visit_fn visit_fn, void *user, kivi_error **error)
 {
     kvi_context ctx;
     kvi_key made = {.heap = KIVI_BUFFER_INIT};
@@ -108,8 +109,8 @@ kivi_status kivi_store_visit(kivi_store *store, const kivi_call *call, kivi_slic
 /* ---- writes ---- */
 
 /* One write of a key; `item` says what, its key is filled in here. Its answers stay in it. */
-static kivi_status write_key(kivi_store *store, const kivi_call *call, const char *verb, kivi_slice key,
-                             kivi_write_item *item, kivi_error **error)
+static kivi_status write_key(kivi_store *store, const kivi_call *call, const char *verb,
+                             kivi_slice key, kivi_write_item *item, kivi_error **error)
 {
     kvi_context ctx;
     kvi_key made;
@@ -129,33 +130,34 @@ static kivi_status write_key(kivi_store *store, const kivi_call *call, const cha
     return kvi_end(&ctx, status);
 }
 
-static kivi_status set_key(kivi_store *store, const kivi_call *call, const char *verb, kivi_slice key,
-                           kivi_slice value, int64_t ttl_ms, kivi_condition condition, kivi_error **error)
+static kivi_status set_key(kivi_store *store, const kivi_call *call, const char *verb,
+                           kivi_slice key, kivi_slice value, int64_t ttl_ms,
+                           kivi_condition condition, kivi_error **error)
 {
     kivi_write_item item = {.kind = KIVI_OP_SET, .condition = condition, .value = value, .ttl_ms = ttl_ms};
     return write_key(store, call, verb, key, &item, error);
 }
 
-kivi_status kivi_store_set(kivi_store *store, const kivi_call *call, kivi_slice key, kivi_slice value,
-                           int64_t ttl_ms, kivi_error **error)
+kivi_status kivi_store_set(kivi_store *store, const kivi_call *call, kivi_slice key,
+                           kivi_slice value, int64_t ttl_ms, kivi_error **error)
 {
     return set_key(store, call, "set", key, value, ttl_ms, KIVI_IF_ALWAYS, error);
 }
 
-kivi_status kivi_store_add(kivi_store *store, const kivi_call *call, kivi_slice key, kivi_slice value,
-                           int64_t ttl_ms, kivi_error **error)
+kivi_status kivi_store_add(kivi_store *store, const kivi_call *call, kivi_slice key,
+                           kivi_slice value, int64_t ttl_ms, kivi_error **error)
 {
     return set_key(store, call, "add", key, value, ttl_ms, KIVI_IF_ABSENT, error);
 }
 
-kivi_status kivi_store_replace(kivi_store *store, const kivi_call *call, kivi_slice key, kivi_slice value,
-                               int64_t ttl_ms, kivi_error **error)
+kivi_status kivi_store_replace(kivi_store *store, const kivi_call *call, kivi_slice key,
+                               kivi_slice value, int64_t ttl_ms, kivi_error **error)
 {
     return set_key(store, call, "replace", key, value, ttl_ms, KIVI_IF_PRESENT, error);
 }
 
-kivi_status kivi_store_delete(kivi_store *store, const kivi_call *call, kivi_slice key, bool *existed,
-                              kivi_error **error)
+kivi_status kivi_store_delete(kivi_store *store, const kivi_call *call, kivi_slice key,
+                              bool *existed, kivi_error **error)
 {
     kivi_write_item item = {.kind = KIVI_OP_DELETE, .flags = existed ? KIVI_OP_WANT_EXISTED : 0};
     kivi_status status = write_key(store, call, "delete", key, &item, error);
@@ -164,15 +166,15 @@ kivi_status kivi_store_delete(kivi_store *store, const kivi_call *call, kivi_sli
     return status;
 }
 
-static kivi_status touch_key(kivi_store *store, const kivi_call *call, const char *verb, kivi_slice key,
-                             int64_t ttl_ms, kivi_error **error)
+static kivi_status touch_key(kivi_store *store, const kivi_call *call, const char *verb,
+                             kivi_slice key, int64_t ttl_ms, kivi_error **error)
 {
     kivi_write_item item = {.kind = KIVI_OP_TOUCH, .ttl_ms = ttl_ms};
     return write_key(store, call, verb, key, &item, error);
 }
 
-kivi_status kivi_store_expire(kivi_store *store, const kivi_call *call, kivi_slice key, int64_t ttl_ms,
-                              kivi_error **error)
+kivi_status kivi_store_expire(kivi_store *store, const kivi_call *call, kivi_slice key,
+                              int64_t ttl_ms, kivi_error **error)
 {
     if (ttl_ms == KIVI_TTL_NONE)
         return kvi_fail(error, KIVI_INVALID, "expire: a ttl of 0 ms; persist takes an expiry away");

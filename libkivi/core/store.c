@@ -9,8 +9,8 @@ static kivi_status check_layout(kivi_store *store, kivi_error **error)
 {
     if (store->instance.layout != KIVI_LAYOUT_FOREIGN || kvi_config_is_set(store->config, "codec"))
         return KIVI_OK;
-    return kvi_fail(error, KIVI_INVALID,
-                    "this %s store was made by another program: name the codec of its values (codec=json, raw or msgpack)",
+    return kvi_fail(error,
+                    KIVI_INVALID, "this %s store was made by another program: name the codec of its values (codec=json, raw or msgpack)",
                     store->backend->name);
 }
 
@@ -67,7 +67,8 @@ static kivi_status read_core_options(kivi_store *store, const kivi_options *opti
         store->on_event = kvi_options_hook(options, &store->on_event_user);
     store->codec = kvi_codec_find(kvi_config_text(config, "codec"));
     if (!store->codec)
-        return kvi_fail(error, KIVI_INVALID, "option codec: no codec \"%s\"; known are msgpack, json and raw",
+        return kvi_fail(error, KIVI_INVALID,
+                        "option codec: no codec \"%s\"; known are msgpack, json and raw",
                         kvi_config_text(config, "codec"));
     return KIVI_OK;
 }
@@ -158,7 +159,8 @@ static kivi_store *store_new(const kivi_backend *backend)
     return store;
 }
 
-kivi_status kivi_store_open(const char *url, const kivi_options *options, kivi_store **opened, kivi_error **error)
+kivi_status kivi_store_open(const char *url, const kivi_options *options, kivi_store **opened,
+                            kivi_error **error)
 {
     kvi_error_clear(error);
     *opened = NULL;

@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define KVI_MS INT64_C(1000000) /* ns in a millisecond */
+#define KVI_MS INT64_C(1000000)    /* ns in a millisecond */
 #define KVI_SLICE_NS (50 * KVI_MS) /* the longest a waiting thread goes without looking up */
 #define KVI_STAT_SHARDS 16
 #define KVI_SAMPLE 64 /* one call in so many is timed on embedded stores */
@@ -33,14 +33,14 @@ struct kivi_store {
     const kivi_backend *backend;
     kivi_instance instance;
     bool instance_open;
-    bool forked; /* the engine cannot be had by a child; under fork_mutex */
+    bool forked;     /* the engine cannot be had by a child; under fork_mutex */
     bool plain_keys; /* stored keys are the keys themselves */
     bool escapes;    /* some key is stored escaped */
     bool forbids;    /* some key does not fit as it is */
     bool portable;
     bool in_place;
     bool event_keys;
-    uint64_t untimed; /* mask of a call's number: calls with none of these bits are timed */
+    uint64_t untimed;        /* mask of a call's number: calls with none of these bits are timed */
     uint64_t max_stored_key; /* bytes, namespace included */
     int64_t timeout_ms;
     uint64_t io_timeout_ns;
@@ -56,8 +56,8 @@ struct kivi_store {
     kvi_lanes *lanes;
 
     _Atomic uint32_t refs;
-    _Atomic uint32_t generation; /* moves on in a forked child */
-    pthread_mutex_t fork_mutex;  /* one thread of a child opens the instance anew */
+    _Atomic uint32_t generation;        /* moves on in a forked child */
+    pthread_mutex_t fork_mutex;         /* one thread of a child opens the instance anew */
     struct kivi_store *previous, *next; /* registry of open stores */
 
     _Atomic uint64_t vectors, vector_items, retries, reconnects, swept, strangers;
@@ -71,13 +71,13 @@ typedef struct kvi_context {
     kivi_wait wait; /* first: the backend's view of it */
     kivi_store *store;
     const char *verb;
-    kivi_slice key;       /* for the hook; empty: none or several */
-    uint64_t items;       /* keys concerned */
-    bool single_read;     /* counted in shard.single_reads */
-    bool reached;         /* the call got as far as the store: it counts */
-    bool limited;         /* deadline_ns is computed */
-    bool alone;           /* may not share a vector any more */
-    kivi_status ended;    /* why it may not go on; stays, as the caller may say it once only */
+    kivi_slice key;    /* for the hook; empty: none or several */
+    uint64_t items;    /* keys concerned */
+    bool single_read;  /* counted in shard.single_reads */
+    bool reached;      /* the call got as far as the store: it counts */
+    bool limited;      /* deadline_ns is computed */
+    bool alone;        /* may not share a vector any more */
+    kivi_status ended; /* why it may not go on; stays, as the caller may say it once only */
     const kivi_call *call; /* what the caller gave, as far as it is known here; all defaults where it gave none */
     uint64_t deadline_ns; /* UINT64_MAX: none */
     uint64_t started_ns;  /* 0: this call is not timed */
@@ -180,18 +180,19 @@ kivi_status kvi_key_read(kivi_store *store, kivi_slice stored, kivi_buffer *out,
 int kvi_slice_compare(kivi_slice a, kivi_slice b);
 static inline bool kvi_slice_begins(kivi_slice bytes, kivi_slice prefix)
 {
-    return bytes.size >= prefix.size && (prefix.size == 0 || !memcmp(bytes.data, prefix.data, prefix.size));
+    return bytes.size >= prefix.size &&
+           (prefix.size == 0 || !memcmp(bytes.data, prefix.data, prefix.size));
 }
 
 /* ---- run.c: vectors and pages through the store, with chunks, retries and leftovers ---- */
 
-#define KVI_READ_VECTOR(its, n, deliver_fn, own)                                                        \
-    {                                                                                                   \
-        sizeof(kivi_read_vector), sizeof(kivi_read_item), its, n, deliver_fn, own                       \
+#define KVI_READ_VECTOR(its, n, deliver_fn, own)                                  \
+    {                                                                             \
+        sizeof(kivi_read_vector), sizeof(kivi_read_item), its, n, deliver_fn, own \
     }
-#define KVI_WRITE_VECTOR(its, n, fl)                                                                    \
-    {                                                                                                   \
-        sizeof(kivi_write_vector), sizeof(kivi_write_item), its, n, fl, 0, NULL, NULL                   \
+#define KVI_WRITE_VECTOR(its, n, fl)                                                  \
+    {                                                                                 \
+        sizeof(kivi_write_vector), sizeof(kivi_write_item), its, n, fl, 0, NULL, NULL \
     }
 
 /* Reads: items sorted, each key once. Every item has its answer afterwards, never KIVI_PENDING. */
@@ -205,7 +206,8 @@ kivi_status kvi_run_scan(kvi_context *ctx, const kivi_scan_range *range, kivi_sc
                          void (*reset)(void *owner));
 /* One item; its status is the answer, its error moves into ctx->error. */
 kivi_status kvi_read_one(kvi_context *ctx, kivi_read_item *item,
-                         kivi_status (*deliver)(kivi_read_vector *, kivi_read_item *, kivi_slice, kivi_slice),
+                         kivi_status (*deliver)(kivi_read_vector *, kivi_read_item *, kivi_slice,
+                                                kivi_slice),
                          void *owner);
 kivi_status kvi_write_one(kvi_context *ctx, kivi_write_item *item);
 /* Whether reads and scans go straight to the engine. */
@@ -240,7 +242,8 @@ typedef struct kvi_walk {
     kivi_buffer decoded;
     uint64_t strangers; /* of the page in progress */
     /* One pair of ours under the prefix; `stored` is its stored key. KIVI_END: enough for this page. */
-    kivi_status (*pair)(struct kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value, int64_t ttl_ms);
+    kivi_status (*pair)(struct kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value,
+                        int64_t ttl_ms);
     /* The page begins, or begins again: forget what came. */
     void (*reset)(struct kvi_walk *walk);
     void *owner;

@@ -10,7 +10,8 @@ kivi_status kvi_walk_begin(kvi_walk *walk, kivi_slice after)
     if (can->scan == KIVI_ABSENT)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "%s: this store cannot list its keys", ctx->verb);
     if (after.size && can->order != KIVI_ORDER_BYTES)
-        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "%s: `after` on a store whose keys have no order", ctx->verb);
+        return kvi_context_fail(ctx, KIVI_UNSUPPORTED,
+                                "%s: `after` on a store whose keys have no order", ctx->verb);
     kivi_status status = kvi_prefix_append(ctx, walk->prefix, &walk->stored_prefix);
     if (!status && after.size)
         status = kvi_key_append(ctx, after, &walk->after);

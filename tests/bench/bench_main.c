@@ -14,10 +14,7 @@ extern const bench_group bench_redis_group;
 #endif
 
 static const bench_group *const groups[] = {
-    &bench_get_group,
-    &bench_set_group,
-    &bench_scan_group,
-    &bench_values_group,
+    &bench_get_group,   &bench_set_group, &bench_scan_group, &bench_values_group,
 #ifdef KIVI_BENCH_REDIS
     &bench_redis_group,
 #endif

@@ -45,8 +45,8 @@ static kivi_status increment_often(kivi_store *store, kivi_slice key, kivi_error
     return status;
 }
 
-static kivi_status list_page(kivi_store *store, const kivi_range *range, kivi_buffer *cursor, kivi_buffer *out,
-                             kivi_error **error)
+static kivi_status list_page(kivi_store *store, const kivi_range *range, kivi_buffer *cursor,
+                             kivi_buffer *out, kivi_error **error)
 {
     kivi_page *page = NULL;
     kivi_status status = kivi_store_page(store, NULL, range, &page, error);

@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <time.h>
 
-__attribute__((visibility("default"))) int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
+__attribute__((visibility("default"))) int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock,
+                                                                   const struct timespec *until)
 {
     for (;;) {
         int rc = pthread_mutex_trylock(mutex);
@@ -12,8 +13,7 @@ __attribute__((visibility("default"))) int pthread_mutex_clocklock(pthread_mutex
             return rc;
         struct timespec now, pause = {0, 200000};
         clock_gettime(clock, &now);
-        if (now.tv_sec > until->tv_sec ||
-            (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec))
+        if (now.tv_sec > until->tv_sec || (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec))
             return ETIMEDOUT;
         nanosleep(&pause, NULL);
     }

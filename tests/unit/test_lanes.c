@@ -98,11 +98,13 @@ static void set_and_get(hand *own)
         char key[32], text[32];
         snprintf(key, sizeof(key), "k%u-%u", own->number, i % 10);
         snprintf(text, sizeof(text), "%u.%u", own->number, i);
-        cr_assert_eq(kivi_store_set(own->crew->store, NULL, kivi_str(key), kivi_str(text), 0, NULL), KIVI_OK);
+        cr_assert_eq(kivi_store_set(own->crew->store, NULL, kivi_str(key), kivi_str(text), 0, NULL),
+                     KIVI_OK);
         cr_assert_eq(kivi_store_get(own->crew->store, NULL, kivi_str(key), &value, NULL), KIVI_OK);
         cr_assert_eq(value.size, strlen(text));
         cr_assert_eq(memcmp(value.data, text, value.size), 0);
-        cr_assert_eq(kivi_store_get(own->crew->store, NULL, kivi_str("none"), &value, NULL), KIVI_NOT_FOUND);
+        cr_assert_eq(kivi_store_get(own->crew->store, NULL, kivi_str("none"), &value, NULL),
+                     KIVI_NOT_FOUND);
     }
     kivi_buffer_free(&value);
 }
@@ -157,7 +159,8 @@ static void add_ones(hand *own)
 {
     for (unsigned i = 0; i < own->crew->rounds; i++) {
         int64_t value = 0;
-        cr_assert_eq(kivi_store_increment(own->crew->store, NULL, kivi_str("sum"), 1, 0, &value, NULL), KIVI_OK);
+        cr_assert_eq(kivi_store_increment(own->crew->store, NULL, kivi_str("sum"), 1, 0, &value, NULL),
+                     KIVI_OK);
         own->done += (uint64_t)value;
     }
 }
@@ -189,8 +192,8 @@ Test(lanes, combined_increments_give_each_its_own_value)
 static void add_much(hand *own)
 {
     for (unsigned i = 0; i < own->crew->rounds; i++) {
-        kivi_status status = kivi_store_increment(own->crew->store, NULL, kivi_str("sum"), INT64_C(1) << 59, 0,
-                                                  NULL, NULL);
+        kivi_status status = kivi_store_increment(own->crew->store, NULL, kivi_str("sum"),
+                                                  INT64_C(1) << 59, 0, NULL, NULL);
         cr_assert(status == KIVI_OK || status == KIVI_OVERFLOW);
         *(status == KIVI_OK ? &own->done : &own->failed) += 1;
     }
@@ -274,11 +277,12 @@ static void hang_or_not(hand *own)
         kivi_call call = KIVI_CALL_INIT;
         call.timeout_ms = 60 + (int64_t)(draw(own) % 60);
         double begun = now_s();
-        kivi_status status = kivi_store_get(own->crew->store, &call, kivi_str(slow ? "slow" : "fast"), &value, NULL);
+        kivi_status status = kivi_store_get(own->crew->store, &call,
+                                            kivi_str(slow ? "slow" : "fast"), &value, NULL);
         double over = now_s() - begun - (double)call.timeout_ms / 1000;
         cr_assert_lt(over, 5, "%f s past its deadline", over);
-        cr_assert(status == KIVI_TIMEOUT || (!slow && status == KIVI_NOT_FOUND), "%s: %s", slow ? "slow" : "fast",
-                  kivi_status_name(status));
+        cr_assert(status == KIVI_TIMEOUT || (!slow && status == KIVI_NOT_FOUND), "%s: %s",
+                  slow ? "slow" : "fast", kivi_status_name(status));
     }
     kivi_buffer_free(&value);
 }
@@ -304,7 +308,8 @@ Test(lanes, every_call_ends_at_its_deadline, .timeout = 120)
 
 Test(lanes, a_session_into_which_nothing_comes_is_given_up, .timeout = 60)
 {
-    kivi_store *store = open_store("memory:?shape=stepped&lanes=1&hang_keys=slow&io_timeout=0.2&timeout=2s");
+    kivi_store *store = open_store(
+        "memory:?shape=stepped&lanes=1&hang_keys=slow&io_timeout=0.2&timeout=2s");
     kivi_error *error = NULL;
     kivi_buffer value = KIVI_BUFFER_INIT;
     kivi_status status = kivi_store_get(store, NULL, kivi_str("slow"), &value, &error);
@@ -394,7 +399,8 @@ static void storm(hand *own)
         } else if (choice == 5) {
             kivi_store_set(own->crew->store, &call, kivi_str(key), kivi_str("v"), 0, NULL);
         } else {
-            kivi_status status = kivi_store_increment(own->crew->store, &call, kivi_str("sum"), 1, 0, NULL, NULL);
+            kivi_status status = kivi_store_increment(own->crew->store, &call, kivi_str("sum"), 1,
+                                                      0, NULL, NULL);
             own->done += status == KIVI_OK;
             own->uncertain += status == KIVI_UNCERTAIN;
         }
@@ -420,8 +426,9 @@ static void check_storm(const char *url, unsigned rounds)
     while (status == KIVI_UNCERTAIN)
         status = kivi_store_increment(store, &call, kivi_str("sum"), 0, 0, &sum, NULL);
     cr_assert_eq(status, KIVI_OK, "%s", kivi_status_name(status));
-    cr_assert(sum >= (int64_t)done && sum <= (int64_t)(done + uncertain), "%s: %lld stored, %llu acknowledged, %llu uncertain",
-              url, (long long)sum, (unsigned long long)done, (unsigned long long)uncertain);
+    cr_assert(sum >= (int64_t)done && sum <= (int64_t)(done + uncertain),
+              "%s: %lld stored, %llu acknowledged, %llu uncertain", url, (long long)sum,
+              (unsigned long long)done, (unsigned long long)uncertain);
     kivi_stats stats = stats_of(store);
     cr_assert_eq(stats.lanes_busy, 0);
     cr_assert_eq(stats.waiting, 0);
@@ -431,7 +438,11 @@ static void check_storm(const char *url, unsigned rounds)
 Test(lanes, books_balance_after_a_storm, .timeout = 300)
 {
     check_storm("memory:?shape=stepped&steps=4&lanes=2&latency=1ms&latency_jitter=4ms&seed=1", 150);
-    check_storm("memory:?shape=stepped&steps=4&lanes=3&latency=1ms&fail_rate=0.05&uncertain_rate=0.05&hang_rate=0.01&seed=2", 150);
-    check_storm("memory:?shape=blocking&lanes=2&latency=1ms&fail_rate=0.05&uncertain_rate=0.05&hang_rate=0.01&partial_rate=0.1&seed=3", 150);
+    check_storm("memory:?shape=stepped&steps=4&lanes=3&latency=1ms&fail_rate=0.05&uncertain_rate=0."
+                "05&hang_rate=0.01&seed=2",
+                150);
+    check_storm("memory:?shape=blocking&lanes=2&latency=1ms&fail_rate=0.05&uncertain_rate=0.05&"
+                "hang_rate=0.01&partial_rate=0.1&seed=3",
+                150);
     check_storm("memory:?group_commit=true&commit_time=2ms&hang_rate=0.01&fail_rate=0.05&seed=4", 150);
 }

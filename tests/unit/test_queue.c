@@ -10,8 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *const shapes[] = {"memory:?shape=stepped&steps=3&lanes=2", "memory:?shape=blocking&lanes=2", "memory:",
-                                     "memory:?shape=stepped&native=false", "memory:?codec=json&versions=counter"};
+static const char *const shapes[] = {
+    "memory:?shape=stepped&steps=3&lanes=2", "memory:?shape=blocking&lanes=2",
+    "memory:", "memory:?shape=stepped&native=false", "memory:?codec=json&versions=counter"};
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
 
 static kivi_store *open_store(const char *url)
@@ -83,15 +84,23 @@ static void check_single_verbs(kivi_queue *q, kivi_store *s)
 {
     kivi_completion end;
     cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_GET, KEY("a"))), KIVI_NOT_FOUND);
-    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_SET, KEY("a"), .value = kivi_str("1"))), KIVI_OK);
+    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_SET, KEY("a"), .value = kivi_str("1"))),
+                 KIVI_OK);
     expect_value(q, s, "a", "1");
-    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_ADD, KEY("a"), .value = kivi_str("2"))), KIVI_CONDITION);
-    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_REPLACE, KEY("b"), .value = kivi_str("2"))), KIVI_CONDITION);
-    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_REPLACE, KEY("a"), .value = kivi_str("2"))), KIVI_OK);
-    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_COMPARE_AND_SET, KEY("a"), .expected = kivi_str("1"),
-                                          .value = kivi_str("3"))), KIVI_CONDITION);
-    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_COMPARE_AND_SET, KEY("a"), .expected = kivi_str("2"),
-                                          .value = kivi_str("3"))), KIVI_OK);
+    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_ADD, KEY("a"), .value = kivi_str("2"))),
+                 KIVI_CONDITION);
+    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_REPLACE, KEY("b"), .value = kivi_str("2"))),
+                 KIVI_CONDITION);
+    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_REPLACE, KEY("a"), .value = kivi_str("2"))),
+                 KIVI_OK);
+    cr_assert_eq(ask_status(q, s,
+                            REQUEST(.verb = KIVI_VERB_COMPARE_AND_SET, KEY("a"),
+                                    .expected = kivi_str("1"), .value = kivi_str("3"))),
+                 KIVI_CONDITION);
+    cr_assert_eq(ask_status(q, s,
+                            REQUEST(.verb = KIVI_VERB_COMPARE_AND_SET, KEY("a"),
+                                    .expected = kivi_str("2"), .value = kivi_str("3"))),
+                 KIVI_OK);
     expect_value(q, s, "a", "3");
     end = ask(q, s, REQUEST(.verb = KIVI_VERB_EXISTS, KEY("a")));
     cr_assert(end.status == KIVI_OK && end.truth);
@@ -121,8 +130,10 @@ static void check_single_verbs(kivi_queue *q, kivi_store *s)
     end = ask(q, s, REQUEST(.verb = KIVI_VERB_TAKE, KEY("n")));
     cr_assert(end.status == KIVI_OK && end.value.size > 0);
     kivi_completion_release(&end);
-    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_COMPARE_AND_DELETE, KEY("n"), .expected = kivi_str("1"))),
-                 KIVI_CONDITION);
+    cr_assert_eq(
+        ask_status(q, s,
+                   REQUEST(.verb = KIVI_VERB_COMPARE_AND_DELETE, KEY("n"), .expected = kivi_str("1"))),
+        KIVI_CONDITION);
 }
 
 static void check_other_verbs(kivi_queue *q, kivi_store *s)
@@ -130,7 +141,8 @@ static void check_other_verbs(kivi_queue *q, kivi_store *s)
     kivi_slice keys[] = {kivi_str("x2"), kivi_str("x1"), kivi_str("none"), kivi_str("x2")};
     kivi_slice values[] = {kivi_str("2"), kivi_str("1")};
     kivi_op op = KIVI_OP_INIT;
-    kivi_completion end = ask(q, s, REQUEST(.verb = KIVI_VERB_SET_MANY, .keys = keys, .values = values, .count = 2));
+    kivi_completion end = ask(
+        q, s, REQUEST(.verb = KIVI_VERB_SET_MANY, .keys = keys, .values = values, .count = 2));
     cr_assert_eq(end.status, KIVI_OK);
     kivi_completion_release(&end);
     end = ask(q, s, REQUEST(.verb = KIVI_VERB_GET_MANY, .keys = keys, .count = 4));
@@ -150,7 +162,9 @@ static void check_other_verbs(kivi_queue *q, kivi_store *s)
     end = ask(q, s, REQUEST(.verb = KIVI_VERB_PAGE));
     cr_assert_eq(kivi_page_count(end.page), 3);
     kivi_completion_release(&end);
-    end = ask(q, s, REQUEST(.verb = KIVI_VERB_DELETE_MANY, .keys = keys, .count = 2, .flags = KIVI_OP_WANT_EXISTED));
+    end = ask(q, s,
+              REQUEST(.verb = KIVI_VERB_DELETE_MANY, .keys = keys, .count = 2,
+                      .flags = KIVI_OP_WANT_EXISTED));
     cr_assert(end.status == KIVI_OK && end.integer == 2);
     kivi_completion_release(&end);
     end = ask(q, s, REQUEST(.verb = KIVI_VERB_CLEAR, KEY("x")));
@@ -207,7 +221,8 @@ static size_t take_all(kivi_queue *queue, size_t count, kivi_status first, kivi_
         cr_assert_leq(n, count);
         count -= n;
         for (size_t i = 0; i < n; i++) {
-            cr_assert(ends[i].status == first || ends[i].status == second, "%s", kivi_status_name(ends[i].status));
+            cr_assert(ends[i].status == first || ends[i].status == second, "%s",
+                      kivi_status_name(ends[i].status));
             firsts += ends[i].status == first;
             kivi_completion_release(&ends[i]);
         }
@@ -242,7 +257,8 @@ Test(queue, a_thousand_in_flight_share_vectors, .timeout = 60)
 
 Test(queue, more_than_the_limit_is_busy, .timeout = 60)
 {
-    kivi_store *store = open_store("memory:?shape=stepped&hang_keys=slow&queue_limit=10&timeout=300ms");
+    kivi_store *store = open_store(
+        "memory:?shape=stepped&hang_keys=slow&queue_limit=10&timeout=300ms");
     kivi_queue *queue = new_queue();
     kivi_request request = KIVI_REQUEST_INIT;
     kivi_error *error = NULL;
@@ -286,7 +302,8 @@ static void check_hanging(const char *url, bool cancels, bool closes, kivi_statu
 
 Test(queue, deadlines_cancels_and_close_end_what_hangs, .timeout = 120)
 {
-    const char *urls[] = {"memory:?shape=stepped&hang_keys=slow&lanes=2", "memory:?shape=blocking&hang_keys=slow&lanes=2"};
+    const char *urls[] = {"memory:?shape=stepped&hang_keys=slow&lanes=2",
+                          "memory:?shape=blocking&hang_keys=slow&lanes=2"};
     for (size_t i = 0; i < 2; i++) {
         char url[128];
         snprintf(url, sizeof(url), "%s&timeout=200ms", urls[i]);
@@ -300,7 +317,8 @@ Test(queue, deadlines_cancels_and_close_end_what_hangs, .timeout = 120)
 Test(queue, closing_drops_what_is_in_flight, .timeout = 60)
 {
     for (size_t i = 0; i < 2; i++) {
-        kivi_store *store = open_store(i ? "memory:?shape=blocking&hang_keys=slow" : "memory:?shape=stepped&hang_keys=slow");
+        kivi_store *store = open_store(i ? "memory:?shape=blocking&hang_keys=slow"
+                                         : "memory:?shape=stepped&hang_keys=slow");
         kivi_queue *queue = new_queue();
         kivi_request request = KIVI_REQUEST_INIT;
         request.verb = KIVI_VERB_GET;
@@ -357,7 +375,9 @@ Test(queue, its_threads_end_when_there_is_nothing_to_do, .timeout = 60)
     pthread_join(first, NULL);
     unsigned before = count_threads();
     for (int round = 0; round < 2; round++) {
-        cr_assert_eq(ask_status(queue, store, REQUEST(.verb = KIVI_VERB_SET, KEY("a"), .value = kivi_str("1"))), KIVI_OK);
+        cr_assert_eq(ask_status(queue, store,
+                                REQUEST(.verb = KIVI_VERB_SET, KEY("a"), .value = kivi_str("1"))),
+                     KIVI_OK);
         cr_assert_gt(count_threads(), before);
         for (int i = 0; i < 100 && count_threads() > before; i++)
             usleep(100 * 1000);
@@ -461,7 +481,8 @@ static void *take_some(void *given)
         poll(&ready, 1, 20);
         size_t n = kivi_queue_take(all->queue, ends, 16);
         for (size_t i = 0; i < n; i++) {
-            bool adds = ends[i].value.data == NULL && ends[i].status != KIVI_NOT_FOUND && ends[i].integer > 0;
+            bool adds = ends[i].value.data == NULL && ends[i].status != KIVI_NOT_FOUND &&
+                        ends[i].integer > 0;
             atomic_fetch_add(&all->done, adds && ends[i].status == KIVI_OK);
             atomic_fetch_add(&all->uncertain, ends[i].status == KIVI_UNCERTAIN);
             kivi_completion_release(&ends[i]);
@@ -478,7 +499,11 @@ static void check_storm(const char *url)
     int64_t sum = -1;
     atomic_store(&all.submitting, 4);
     for (int i = 0; i < 8; i++)
-        pthread_create(&threads[i], NULL, i < 4 ? submit_many : i < 6 ? call_directly : take_some, &all);
+        pthread_create(&threads[i], NULL,
+                       i < 4   ? submit_many
+                       : i < 6 ? call_directly
+                               : take_some,
+                       &all);
     for (int i = 0; i < 8; i++)
         pthread_join(threads[i], NULL);
     kivi_queue_close(all.queue);
@@ -488,8 +513,8 @@ static void check_storm(const char *url)
         status = kivi_store_increment(all.store, &call, kivi_str("sum"), 0, 0, &sum, NULL);
     cr_assert_eq(status, KIVI_OK);
     int64_t done = (int64_t)all.done, uncertain = (int64_t)all.uncertain;
-    cr_assert(sum >= done && sum <= done + uncertain, "%s: %lld stored, %lld acknowledged, %lld uncertain", url,
-              (long long)sum, (long long)done, (long long)uncertain);
+    cr_assert(sum >= done && sum <= done + uncertain, "%s: %lld stored, %lld acknowledged, %lld uncertain",
+              url, (long long)sum, (long long)done, (long long)uncertain);
     kivi_stats stats = {.struct_size = sizeof(stats)};
     kivi_store_stats(all.store, &stats, NULL);
     cr_assert_eq(stats.lanes_busy, 0);
@@ -500,7 +525,9 @@ static void check_storm(const char *url)
 Test(queue, books_balance_after_a_storm, .timeout = 240)
 {
     check_storm("memory:?shape=stepped&steps=4&lanes=2&latency=1ms&latency_jitter=3ms&seed=1");
-    check_storm("memory:?shape=stepped&steps=4&lanes=3&fail_rate=0.05&uncertain_rate=0.05&hang_rate=0.01&seed=2");
-    check_storm("memory:?shape=blocking&lanes=2&latency=1ms&fail_rate=0.05&uncertain_rate=0.05&hang_rate=0.01&seed=3");
+    check_storm("memory:?shape=stepped&steps=4&lanes=3&fail_rate=0.05&uncertain_rate=0.05&hang_"
+                "rate=0.01&seed=2");
+    check_storm("memory:?shape=blocking&lanes=2&latency=1ms&fail_rate=0.05&uncertain_rate=0.05&"
+                "hang_rate=0.01&seed=3");
     check_storm("memory:?group_commit=true&commit_time=2ms&fail_rate=0.05&seed=4");
 }

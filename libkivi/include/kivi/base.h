@@ -71,12 +71,12 @@ enum {
     KIVI_END = 3,       /**< the scan has no more pairs */
     KIVI_PENDING = 4,   /**< backends only: not done yet, step again */
 
-    KIVI_INVALID = 16,         /**< the caller's mistake: a bad argument, option, URL or cursor */
-    KIVI_UNSUPPORTED = 17,     /**< the store cannot do that; nothing was sent */
-    KIVI_TOO_LARGE = 18,       /**< key, value or batch over the store's limit; nothing was sent */
-    KIVI_WRONG_TYPE = 19,      /**< the key holds something else than the call needs */
-    KIVI_OVERFLOW = 20,        /**< an increment would leave int64; the value is unchanged */
-    KIVI_CORRUPT = 21,         /**< stored bytes are damaged or break a limit of the decoder */
+    KIVI_INVALID = 16,     /**< the caller's mistake: a bad argument, option, URL or cursor */
+    KIVI_UNSUPPORTED = 17, /**< the store cannot do that; nothing was sent */
+    KIVI_TOO_LARGE = 18,   /**< key, value or batch over the store's limit; nothing was sent */
+    KIVI_WRONG_TYPE = 19,  /**< the key holds something else than the call needs */
+    KIVI_OVERFLOW = 20,    /**< an increment would leave int64; the value is unchanged */
+    KIVI_CORRUPT = 21,     /**< stored bytes are damaged or break a limit of the decoder */
     KIVI_UNREPRESENTABLE = 22, /**< this language or codec cannot hold the value; the message says where */
     KIVI_ABORTED = 23,         /**< another operation of the same atomic batch failed */
 
@@ -84,8 +84,8 @@ enum {
     KIVI_INTERRUPTED = 33, /**< the call's interrupt was raised: a read, or a write not sent */
     KIVI_CANCELLED = 34,   /**< a queued call was cancelled before anything of it was sent */
     KIVI_UNAVAILABLE = 35, /**< the store cannot be reached; not applied */
-    KIVI_UNCERTAIN = 36,   /**< a write was cut off in flight: it may or may not have been applied */
-    KIVI_BUSY = 37,        /**< something else holds what the call needs; not applied, try again */
+    KIVI_UNCERTAIN = 36, /**< a write was cut off in flight: it may or may not have been applied */
+    KIVI_BUSY = 37,      /**< something else holds what the call needs; not applied, try again */
 
     KIVI_DENIED = 48,    /**< the store refused these credentials or this operation */
     KIVI_FORKED = 49,    /**< this handle belongs to the parent process */

@@ -40,9 +40,9 @@ KIVI_API void kivi_result_free(kivi_result *result);
 KIVI_API kivi_status kivi_store_get_many(kivi_store *store, const kivi_call *call, const kivi_slice *keys,
                                          size_t count, kivi_result **result, kivi_error **error);
 /** Writes `count` pairs with one TTL; of a key that repeats the last wins. Since 0.1. */
-KIVI_API kivi_status kivi_store_set_many(kivi_store *store, const kivi_call *call, const kivi_slice *keys,
-                                         const kivi_slice *values, size_t count, int64_t ttl_ms,
-                                         kivi_result **result, kivi_error **error);
+KIVI_API kivi_status kivi_store_set_many(kivi_store *store, const kivi_call *call,
+                                         const kivi_slice *keys, const kivi_slice *values, size_t count,
+                                         int64_t ttl_ms, kivi_result **result, kivi_error **error);
 /** Deletes `count` keys. `existed`, if not NULL, is set to how many were there (asking may cost). Since 0.1. */
 KIVI_API kivi_status kivi_store_delete_many(kivi_store *store, const kivi_call *call,
                                             const kivi_slice *keys, size_t count, uint64_t *existed,
@@ -83,7 +83,10 @@ typedef struct kivi_op {
     int64_t by;          /**< for INCREMENT */
 } kivi_op;
 
-#define KIVI_OP_INIT {sizeof(kivi_op), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0}
+#define KIVI_OP_INIT                                                    \
+    {                                                                   \
+        sizeof(kivi_op), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0 \
+    }
 
 enum {
     KIVI_APPLY_ATOMIC = 1 << 0 /**< all happen or none */

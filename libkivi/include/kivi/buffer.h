@@ -20,7 +20,10 @@ typedef struct kivi_buffer {
     size_t capacity; /**< bytes owned */
 } kivi_buffer;
 
-#define KIVI_BUFFER_INIT {NULL, 0, 0}
+#define KIVI_BUFFER_INIT \
+    {                    \
+        NULL, 0, 0       \
+    }
 
 /** The bytes of a buffer; valid until the buffer is next written or freed. */
 static inline kivi_slice kivi_buffer_slice(const kivi_buffer *buffer)

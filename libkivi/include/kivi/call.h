@@ -36,7 +36,7 @@ KIVI_API void kivi_interrupt_free(kivi_interrupt *interrupt);
 typedef struct kivi_call {
     uint32_t struct_size; /**< sizeof(kivi_call) */
     uint32_t flags;       /**< none defined yet: 0 */
-    int64_t timeout_ms;   /**< from the start of the call; 0: the store's `timeout`; KIVI_NO_TIMEOUT */
+    int64_t timeout_ms; /**< from the start of the call; 0: the store's `timeout`; KIVI_NO_TIMEOUT */
     kivi_interrupt *interrupt; /**< ends the call when raised; may be NULL */
     /** Asked on EINTR and at least every 50 ms of waiting, with no lock held, on the waiting thread:
      *  non-zero ends the call with KIVI_INTERRUPTED. A binding checks its signals here. May be NULL. */
@@ -45,7 +45,10 @@ typedef struct kivi_call {
     const void *trace; /**< handed unread to the event hook; may be NULL */
 } kivi_call;
 
-#define KIVI_CALL_INIT {sizeof(kivi_call), 0, 0, NULL, NULL, NULL, NULL}
+#define KIVI_CALL_INIT                                  \
+    {                                                   \
+        sizeof(kivi_call), 0, 0, NULL, NULL, NULL, NULL \
+    }
 
 #ifdef __cplusplus
 }

@@ -9,9 +9,9 @@ extern "C" {
 #endif
 
 enum {
-    KIVI_COPY_DRY_RUN = 1 << 0,    /**< read and count, write nothing */
-    KIVI_COPY_ADD_ONLY = 1 << 1,   /**< leave keys that the target has; they count as skipped */
-    KIVI_COPY_NO_EXPIRY = 1 << 2   /**< do not ask for expiries: copies never expire */
+    KIVI_COPY_DRY_RUN = 1 << 0,  /**< read and count, write nothing */
+    KIVI_COPY_ADD_ONLY = 1 << 1, /**< leave keys that the target has; they count as skipped */
+    KIVI_COPY_NO_EXPIRY = 1 << 2 /**< do not ask for expiries: copies never expire */
 };
 
 /** How far a copy is. Valid during the progress call, or filled at the end. */
@@ -22,7 +22,7 @@ typedef struct kivi_copy_progress {
     uint64_t skipped;     /**< pairs left alone by ADD_ONLY, or expired on the way */
     uint64_t bytes;       /**< of keys and values read */
     uint64_t elapsed_ns;
-    kivi_slice cursor;    /**< where to go on: everything before it is acknowledged by the target */
+    kivi_slice cursor; /**< where to go on: everything before it is acknowledged by the target */
 } kivi_copy_progress;
 
 typedef struct kivi_copy_options {
@@ -37,7 +37,10 @@ typedef struct kivi_copy_options {
     void *user;
 } kivi_copy_options;
 
-#define KIVI_COPY_OPTIONS_INIT {sizeof(kivi_copy_options), 0, {NULL, 0}, {NULL, 0}, 0, 0, NULL, NULL}
+#define KIVI_COPY_OPTIONS_INIT                                               \
+    {                                                                        \
+        sizeof(kivi_copy_options), 0, {NULL, 0}, {NULL, 0}, 0, 0, NULL, NULL \
+    }
 
 /**
  * Copies pairs with the time they have left. Where both stores have the same codec the bytes move as they

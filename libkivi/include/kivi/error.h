@@ -20,9 +20,9 @@ typedef struct kivi_error kivi_error;
 /** Whether doing the same again can help. */
 typedef enum kivi_retryable {
     KIVI_RETRY_NO = 0,
-    KIVI_RETRY_YES = 1,          /**< nothing was applied */
+    KIVI_RETRY_YES = 1,           /**< nothing was applied */
     KIVI_RETRY_IF_IDEMPOTENT = 2, /**< it may have been applied */
-    KIVI_RETRY_LATER = 3          /**< nothing was applied, but only time can help: the store refuses connections */
+    KIVI_RETRY_LATER = 3 /**< nothing was applied, but only time can help: the store refuses connections */
 } kivi_retryable;
 
 /** The status that the call answered. Since 0.1. */

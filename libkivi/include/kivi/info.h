@@ -52,18 +52,18 @@ KIVI_API kivi_status kivi_store_capabilities(kivi_store *store, kivi_capabilitie
 /** Counters since open, over all threads. The caller sets struct_size. Times in ns. */
 typedef struct kivi_stats {
     uint32_t struct_size;
-    uint32_t lanes;          /**< sessions open now */
-    uint32_t lanes_busy;     /**< of them at work now */
-    uint32_t waiting;        /**< calls queued for a lane now */
-    uint64_t calls;          /**< public calls that reached the store */
-    uint64_t failures;       /**< calls that ended in a failure */
-    uint64_t reads, writes;  /**< keys read, keys written */
-    uint64_t vectors;        /**< vectors served by lanes */
-    uint64_t vector_items;   /**< items in them */
-    uint64_t retries;        /**< vectors sent again */
-    uint64_t reconnects;     /**< sessions condemned and opened afresh */
-    uint64_t swept;          /**< expired entries removed */
-    uint64_t strangers;      /**< stored names that are not ours, left out of scans */
+    uint32_t lanes;         /**< sessions open now */
+    uint32_t lanes_busy;    /**< of them at work now */
+    uint32_t waiting;       /**< calls queued for a lane now */
+    uint64_t calls;         /**< public calls that reached the store */
+    uint64_t failures;      /**< calls that ended in a failure */
+    uint64_t reads, writes; /**< keys read, keys written */
+    uint64_t vectors;       /**< vectors served by lanes */
+    uint64_t vector_items;  /**< items in them */
+    uint64_t retries;       /**< vectors sent again */
+    uint64_t reconnects;    /**< sessions condemned and opened afresh */
+    uint64_t swept;         /**< expired entries removed */
+    uint64_t strangers;     /**< stored names that are not ours, left out of scans */
     /** Latencies of sampled calls (one in 64 on embedded stores): [i] counts those of 2^i to 2^(i+1) - 1 ns. */
     uint64_t latency[40];
 } kivi_stats;
@@ -76,12 +76,12 @@ typedef struct kivi_health {
     uint32_t struct_size;
     uint32_t flags;      /**< 0 */
     uint64_t latency_ns; /**< of one read */
-    char detail[256];    /**< what the backend says of itself, one line without secrets; may be "" */
+    char detail[256]; /**< what the backend says of itself, one line without secrets; may be "" */
 } kivi_health;
 
 /** Asks the store one small question inside the namespace: OK, or why it cannot be used. Since 0.1. */
-KIVI_API kivi_status kivi_store_health(kivi_store *store, const kivi_call *call, kivi_health *health,
-                                       kivi_error **error);
+KIVI_API kivi_status kivi_store_health(kivi_store *store, const kivi_call *call,
+                                       kivi_health *health, kivi_error **error);
 
 /** What kivi_store_describe() describes. */
 typedef enum kivi_topic {

@@ -12,17 +12,17 @@ extern "C" {
 /** What an option's text may be. All options can be given as text; the kinds say how it is read. */
 typedef enum kivi_option_type {
     KIVI_OPTION_STRING = 0,
-    KIVI_OPTION_BOOL = 1,     /**< true, false, yes, no, on, off, 1, 0 */
-    KIVI_OPTION_INT = 2,      /**< a decimal integer within [min, max] */
-    KIVI_OPTION_SIZE = 3,     /**< bytes: an integer, or one followed by KiB, MiB, GiB, TiB */
+    KIVI_OPTION_BOOL = 1, /**< true, false, yes, no, on, off, 1, 0 */
+    KIVI_OPTION_INT = 2,  /**< a decimal integer within [min, max] */
+    KIVI_OPTION_SIZE = 3, /**< bytes: an integer, or one followed by KiB, MiB, GiB, TiB */
     KIVI_OPTION_DURATION = 4, /**< seconds as a decimal number, or one followed by ms, s, m, h; kept in ms */
-    KIVI_OPTION_CHOICE = 5,   /**< one of the words of `choices` */
-    KIVI_OPTION_FLOAT = 6     /**< a decimal number within [min, max] */
+    KIVI_OPTION_CHOICE = 5, /**< one of the words of `choices` */
+    KIVI_OPTION_FLOAT = 6   /**< a decimal number within [min, max] */
 } kivi_option_type;
 
 enum {
-    KIVI_OPTION_SECRET = 1 << 0,   /**< never shown: listings, messages and logs print *** for it */
-    KIVI_OPTION_REQUIRED = 1 << 1  /**< open refuses to go on without it */
+    KIVI_OPTION_SECRET = 1 << 0,  /**< never shown: listings, messages and logs print *** for it */
+    KIVI_OPTION_REQUIRED = 1 << 1 /**< open refuses to go on without it */
 };
 
 /** One option of a backend, or one that every store has. Texts are static and never NULL but as said. */
@@ -31,7 +31,7 @@ typedef struct kivi_option_info {
     uint32_t flags;       /**< KIVI_OPTION_SECRET, KIVI_OPTION_REQUIRED */
     const char *name;
     kivi_option_type type;
-    const char *default_text;     /**< what it is when not set; NULL: nothing */
+    const char *default_text; /**< what it is when not set; NULL: nothing */
     const char *recommended_text; /**< what kivi_options_recommended() sets; NULL: left at the default */
     const char *choices;          /**< for CHOICE: the words, separated by spaces; else NULL */
     int64_t min, max;             /**< for INT, SIZE, DURATION (ms) and FLOAT; both 0: any */

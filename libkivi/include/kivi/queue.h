@@ -65,10 +65,10 @@ typedef struct kivi_request {
     void *user;              /**< comes back in the completion */
 } kivi_request;
 
-#define KIVI_REQUEST_INIT                                                                              \
-    {                                                                                                  \
-        sizeof(kivi_request), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, NULL, NULL, NULL, 0,     \
-            NULL, NULL                                                                                 \
+#define KIVI_REQUEST_INIT                                                                          \
+    {                                                                                              \
+        sizeof(kivi_request), 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, NULL, NULL, NULL, 0, \
+            NULL, NULL                                                                             \
     }
 
 enum {
@@ -85,9 +85,9 @@ typedef struct kivi_completion {
     void *user;
     uint64_t ticket;
     kivi_status status;
-    bool truth;        /**< EXISTS: it is there. DELETE: it was there, if asked */
-    int64_t integer;   /**< INCREMENT: the sum. TTL: ms. COUNT, CLEAR, DELETE_MANY: how many. HEALTH: latency in ns */
-    kivi_slice value;  /**< what a read found */
+    bool truth; /**< EXISTS: it is there. DELETE: it was there, if asked */
+    int64_t integer; /**< INCREMENT: the sum. TTL: ms. COUNT, CLEAR, DELETE_MANY: how many. HEALTH: latency in ns */
+    kivi_slice value; /**< what a read found */
     kivi_slice version;
     kivi_error *error;
     kivi_result *result; /**< batches */
@@ -111,7 +111,8 @@ KIVI_API int kivi_queue_descriptor(const kivi_queue *queue);
  * `call` as everywhere (its deadline counts from here); its `interrupted` function must be NULL. `ticket` may be NULL. Since 0.1.
  */
 KIVI_API kivi_status kivi_queue_submit(kivi_queue *queue, kivi_store *store, const kivi_call *call,
-                                       const kivi_request *request, uint64_t *ticket, kivi_error **error);
+                                       const kivi_request *request, uint64_t *ticket,
+                                       kivi_error **error);
 /**
  * Hastens the end of a call: its completion comes soon, CANCELLED if nothing of it was sent, UNCERTAIN for a write
  * that was, or with its answer if that was quicker. A ticket that is over is nothing. Never blocks. Since 0.1.

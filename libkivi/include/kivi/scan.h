@@ -18,12 +18,15 @@ typedef struct kivi_range {
     uint32_t struct_size; /**< sizeof(kivi_range) */
     uint32_t flags;       /**< KIVI_SCAN_KEYS, KIVI_SCAN_WANT_EXPIRY */
     kivi_slice prefix;    /**< bytes that keys begin with; empty: all */
-    kivi_slice after;     /**< only keys beyond this one; UNSUPPORTED where capabilities' order is not bytes */
-    kivi_slice cursor;    /**< go on where a page ended; its prefix must be the same (INVALID) */
-    uint64_t limit;       /**< a page: at most so many pairs; a scan: in all. 0: a page's default of 1,000; a scan: no limit */
+    kivi_slice after; /**< only keys beyond this one; UNSUPPORTED where capabilities' order is not bytes */
+    kivi_slice cursor; /**< go on where a page ended; its prefix must be the same (INVALID) */
+    uint64_t limit; /**< a page: at most so many pairs; a scan: in all. 0: a page's default of 1,000; a scan: no limit */
 } kivi_range;
 
-#define KIVI_RANGE_INIT {sizeof(kivi_range), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0}
+#define KIVI_RANGE_INIT                                           \
+    {                                                             \
+        sizeof(kivi_range), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0 \
+    }
 
 /** One pair of a scan. */
 typedef struct kivi_pair {
@@ -34,7 +37,10 @@ typedef struct kivi_pair {
     int64_t ttl_ms; /**< time left if asked for, at least 1; KIVI_TTL_NONE: never expires, or not asked */
 } kivi_pair;
 
-#define KIVI_PAIR_INIT {sizeof(kivi_pair), 0, {NULL, 0}, {NULL, 0}, 0}
+#define KIVI_PAIR_INIT                                \
+    {                                                 \
+        sizeof(kivi_pair), 0, {NULL, 0}, {NULL, 0}, 0 \
+    }
 
 /** One page of pairs, with the memory they lie in; holds its store. One thread at a time. */
 typedef struct kivi_page kivi_page;
@@ -43,8 +49,8 @@ typedef struct kivi_page kivi_page;
  * Reads one page. It may be empty and still have a cursor; a page without one is the last. Keys come in
  * order of their bytes where capabilities' `order` says so. Since 0.1.
  */
-KIVI_API kivi_status kivi_store_page(kivi_store *store, const kivi_call *call, const kivi_range *range,
-                                     kivi_page **page, kivi_error **error);
+KIVI_API kivi_status kivi_store_page(kivi_store *store, const kivi_call *call,
+                                     const kivi_range *range, kivi_page **page, kivi_error **error);
 /** How many pairs it has. Since 0.1. */
 KIVI_API size_t kivi_page_count(const kivi_page *page);
 /** The pair at a position; its slices live as long as the page. INVALID past the end. Since 0.1. */

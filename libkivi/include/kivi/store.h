@@ -30,8 +30,8 @@ typedef struct kivi_store kivi_store;
  * (the message names what would fit); UNSUPPORTED: the plugin cannot be loaded (the message says what to
  * install). Since 0.1.
  */
-KIVI_API kivi_status kivi_store_open(const char *url, const kivi_options *options, kivi_store **store,
-                                     kivi_error **error);
+KIVI_API kivi_status kivi_store_open(const char *url, const kivi_options *options,
+                                     kivi_store **store, kivi_error **error);
 /**
  * Ends the work: calls in progress and later ones answer KIVI_CLOSED. From any thread, as often as you
  * like; does not wait for calls in progress. The handle stays valid until its last kivi_store_unref().
@@ -54,9 +54,9 @@ KIVI_API void kivi_store_unref(kivi_store *store);
 KIVI_API kivi_status kivi_store_get(kivi_store *store, const kivi_call *call, kivi_slice key,
                                     kivi_buffer *value, kivi_error **error);
 /** The same with the key's version: opaque bytes for KIVI_IF_VERSION of an operation. NOT_FOUND. Since 0.1. */
-KIVI_API kivi_status kivi_store_get_versioned(kivi_store *store, const kivi_call *call, kivi_slice key,
-                                              kivi_buffer *value, kivi_buffer *version,
-                                              kivi_error **error);
+KIVI_API kivi_status kivi_store_get_versioned(kivi_store *store, const kivi_call *call,
+                                              kivi_slice key, kivi_buffer *value,
+                                              kivi_buffer *version, kivi_error **error);
 
 /** Sees a value where it lies. `value` is valid during the call only. What it answers is the answer of the read. */
 typedef kivi_status (*kivi_visit_fn)(kivi_slice value, void *user);
@@ -93,9 +93,9 @@ KIVI_API kivi_status kivi_store_delete(kivi_store *store, const kivi_call *call,
  * Writes `value` only if the key holds `expected`, else CONDITION (a missing key as well). Values are
  * the same when their tokens are: see contract.md. Since 0.1.
  */
-KIVI_API kivi_status kivi_store_compare_and_set(kivi_store *store, const kivi_call *call, kivi_slice key,
-                                                kivi_slice expected, kivi_slice value, int64_t ttl_ms,
-                                                kivi_error **error);
+KIVI_API kivi_status kivi_store_compare_and_set(kivi_store *store, const kivi_call *call,
+                                                kivi_slice key, kivi_slice expected,
+                                                kivi_slice value, int64_t ttl_ms, kivi_error **error);
 /** Deletes only if the key holds `expected`, else CONDITION. Since 0.1. */
 KIVI_API kivi_status kivi_store_compare_and_delete(kivi_store *store, const kivi_call *call,
                                                    kivi_slice key, kivi_slice expected,

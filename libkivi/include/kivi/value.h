@@ -16,16 +16,16 @@ extern "C" {
 typedef enum kivi_token_type {
     KIVI_TOKEN_NIL = 1,
     KIVI_TOKEN_BOOL = 2,
-    KIVI_TOKEN_INT = 3,       /**< within int64 */
-    KIVI_TOKEN_UINT = 4,      /**< beyond INT64_MAX */
-    KIVI_TOKEN_FLOAT = 5,     /**< float64; a stored float32 comes widened, exactly */
-    KIVI_TOKEN_STR = 6,       /**< UTF-8 text (checked: KIVI_CORRUPT) */
-    KIVI_TOKEN_BIN = 7,       /**< bytes */
+    KIVI_TOKEN_INT = 3,   /**< within int64 */
+    KIVI_TOKEN_UINT = 4,  /**< beyond INT64_MAX */
+    KIVI_TOKEN_FLOAT = 5, /**< float64; a stored float32 comes widened, exactly */
+    KIVI_TOKEN_STR = 6,   /**< UTF-8 text (checked: KIVI_CORRUPT) */
+    KIVI_TOKEN_BIN = 7,   /**< bytes */
     KIVI_TOKEN_ARRAY = 8,
     KIVI_TOKEN_MAP = 9,
-    KIVI_TOKEN_END = 10,      /**< the innermost open container is complete */
-    KIVI_TOKEN_TIMESTAMP = 11,/**< msgpack ext -1 */
-    KIVI_TOKEN_EXT = 12       /**< any other ext: a type from -128 to 127 and bytes */
+    KIVI_TOKEN_END = 10,       /**< the innermost open container is complete */
+    KIVI_TOKEN_TIMESTAMP = 11, /**< msgpack ext -1 */
+    KIVI_TOKEN_EXT = 12        /**< any other ext: a type from -128 to 127 and bytes */
 } kivi_token_type;
 
 /** For `count` of ARRAY and MAP: the codec does not know before the end (JSON). */
@@ -40,12 +40,12 @@ typedef struct kivi_token {
         int64_t integer;   /**< INT */
         uint64_t uinteger; /**< UINT */
         double real;       /**< FLOAT */
-        size_t count;      /**< ARRAY: elements, MAP: pairs; or KIVI_COUNT_UNKNOWN. A hint: never allocate by it alone */
-        int64_t seconds;   /**< TIMESTAMP: since 1970-01-01 UTC, negative before */
+        size_t count; /**< ARRAY: elements, MAP: pairs; or KIVI_COUNT_UNKNOWN. A hint: never allocate by it alone */
+        int64_t seconds; /**< TIMESTAMP: since 1970-01-01 UTC, negative before */
     } as;
     kivi_slice bytes;     /**< STR, BIN, EXT */
     uint32_t nanoseconds; /**< TIMESTAMP: 0 to 999,999,999 */
-    uint32_t depth;       /**< of containers around it; 0 for the value itself (an END as its container) */
+    uint32_t depth; /**< of containers around it; 0 for the value itself (an END as its container) */
 } kivi_token;
 
 /** Limits of a reader; 0: the default. */
@@ -59,8 +59,8 @@ typedef struct kivi_limits {
 typedef struct kivi_reader kivi_reader;
 
 /** A reader for a codec ("msgpack", "json", "raw": a raw value is one BIN). `limits` may be NULL. INVALID: unknown codec. Since 0.1. */
-KIVI_API kivi_status kivi_reader_new(const char *codec, const kivi_limits *limits, kivi_reader **reader,
-                                     kivi_error **error);
+KIVI_API kivi_status kivi_reader_new(const char *codec, const kivi_limits *limits,
+                                     kivi_reader **reader, kivi_error **error);
 /** Begins a value; `bytes` must stay until it is read. Allocates nothing. Since 0.1. */
 KIVI_API void kivi_reader_start(kivi_reader *reader, kivi_slice bytes);
 /**
