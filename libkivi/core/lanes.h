@@ -36,7 +36,7 @@ enum {
     KVI_TASK_LEFT = 4  /* its caller went away; the flight drops it */
 };
 
-/* Who is told instead of the futex, for tasks that no thread waits for (queue_run.c). With no lock held. */
+/* Who is told instead of the futex, for tasks that no thread waits for (queue_calls.c). With no lock held. */
 typedef struct kvi_task kvi_task;
 typedef struct kvi_driver {
     void (*done)(kvi_task *task); /* DONE: its answer is there */
@@ -102,7 +102,7 @@ struct kvi_lane {
     bool busy;
     kvi_lane *next_free;
     kvi_flight *flight;
-    /* of the thread that drives it for others (queue_threads.c) */
+    /* of the thread that drives it for others (queue_stepper.c) */
     kvi_lane *next_led;
     kvi_task *lead;
     void *led_for; /* the worker whose tasks it serves */
@@ -133,7 +133,7 @@ struct kvi_lanes {
 /* One attempt at a piece of work. Items have their answers afterwards, or KIVI_PENDING where they must be asked again. */
 kivi_status kvi_lanes_run(kvi_lanes *lanes, kvi_context *ctx, const kvi_work *work);
 
-/* ---- for threads that drive lanes for others (queue_run.c) ---- */
+/* ---- for threads that drive lanes for others (queue_calls.c) ---- */
 
 /* Queues a task; true: a leader that gathers has seen enough, wake lanes->gathered. Holds the mutex. */
 bool kvi_lanes_enqueue(kvi_lanes *lanes, kvi_task *task);

@@ -39,6 +39,25 @@ int kivi_queue_descriptor(const kivi_queue *queue)
     return queue->descriptor;
 }
 
+/* Cancels what is in flight; returns when no thread is left. */
+static void join_threads(kivi_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    queue->closed = true;
+    for (kvi_queued *call = queue->in_flight; call; call = call->next)
+        atomic_store(&call->cancelled, true);
+    kvi_queue_wake(queue);
+    for (kvi_worker *worker = queue->workers; worker; worker = worker->next)
+        pthread_cond_broadcast(&worker->wake);
+    pthread_mutex_unlock(&queue->mutex);
+    /* The stepper first: it ends once no call is in flight. */
+    if (queue->started)
+        pthread_join(queue->stepper, NULL);
+    for (kvi_worker *worker = queue->workers; worker; worker = worker->next)
+        if (worker->started)
+            pthread_join(worker->thread, NULL);
+}
+
 static void free_worker(kvi_worker *worker)
 {
     pthread_cond_destroy(&worker->wake);
@@ -52,7 +71,7 @@ void kivi_queue_close(kivi_queue *queue)
         return;
     bool inherited = is_inherited(queue);
     if (!inherited)
-        kvi_queue_join(queue);
+        join_threads(queue);
     close(queue->descriptor);
     close(queue->wake);
     if (inherited)

@@ -84,17 +84,37 @@ struct kivi_queue {
     kvi_lane *led; /* lanes given to tasks of ours, not taken up yet (stepped stores) */
 };
 
-/* ---- queue_threads.c ---- */
+/* ---- queue_calls.c ---- */
 
 extern const kvi_driver kvi_queue_driver;
 /* Puts a call on its way: into the lanes or to the worker. Holds queue.mutex. */
 void kvi_queued_start(kvi_queued *call);
 /* The call has ended with what stands in its completion; holds queue.mutex. */
 void kvi_queued_complete(kvi_queued *call);
+/* Takes a call out of its worker's jobs; holds queue.mutex. */
+void kvi_queued_leave_jobs(kvi_queued *call);
+/* Ends calls whose time is over, begins those that paused; answers in how many ns to look again. Holds queue.mutex. */
+uint64_t kvi_queue_look_after(kivi_queue *queue);
 /* Wakes the stepper; holds queue.mutex. */
 void kvi_queue_wake(kivi_queue *queue);
-/* Joins all threads. */
-void kvi_queue_join(kivi_queue *queue);
+/* Begins a thread that no signal of the program's comes to. */
+bool kvi_queue_start_thread(pthread_t *thread, void *(*entry)(void *), void *given);
+static inline bool kvi_queue_is_stepped(const kivi_store *store)
+{
+    return !(store->flags & KIVI_BACKEND_BLOCKING);
+}
+/* Whether the task is of a call of this queue. */
+bool kvi_queue_owns(const kivi_queue *queue, const kvi_task *task);
+/* Whether anybody still waits for something in the flight. */
+bool kvi_queue_is_awaited(const kvi_flight *flight);
+/* Begins, or goes on with, the flight of a lane that was given to a task. */
+void kvi_queue_take_up(kvi_lane *lane);
+
+/* ---- queue_stepper.c, queue_worker.c ---- */
+
+/* Both: false where the system gives no thread. One that has ended by itself is joined first. Hold queue.mutex. */
+bool kvi_queue_run_stepper(kivi_queue *queue);
+bool kvi_queue_run_worker(kvi_worker *worker);
 
 /* ---- queue_request.c ---- */
 

@@ -1,0 +1,283 @@
+/* Calls of a queue: from stage to stage, as tasks in the lanes or as jobs of a worker, to their end. */
+#include "queue.h"
+
+#include <signal.h>
+
+/* ---- threads ---- */
+
+void kvi_queue_wake(kivi_queue *queue)
+{
+    uint64_t one = 1;
+    if (queue->woken)
+        return;
+    queue->woken = true;
+    ssize_t wrote = write(queue->wake, &one, sizeof(one));
+    (void)wrote; /* full is as good */
+}
+
+/* A thread that no signal of the program's comes to. */
+bool kvi_queue_start_thread(pthread_t *thread, void *(*entry)(void *), void *given)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(thread, NULL, entry, given) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+/* ---- calls from stage to stage; all hold queue.mutex ---- */
+
+void kvi_queued_complete(kvi_queued *call)
+{
+    kivi_queue *queue = call->queue;
+    *(call->previous ? &call->previous->next : &queue->in_flight) = call->next;
+    if (call->next)
+        call->next->previous = call->previous;
+    call->stage = KVI_ENDED;
+    call->worker->in_flight--;
+    call->done_next = NULL;
+    bool first = !queue->done_head;
+    *(first ? &queue->done_head : &queue->done_tail->done_next) = call;
+    queue->done_tail = call;
+    if (first) {
+        uint64_t one = 1;
+        ssize_t wrote = write(queue->descriptor, &one, sizeof(one));
+        (void)wrote;
+    }
+}
+
+static void fail(kvi_queued *call, kivi_status status)
+{
+    kivi_completion *end = &call->completion;
+    kivi_error_free(end->error);
+    end->status = status;
+    end->error = kvi_wait_error(&call->ctx, status);
+    kvi_queued_complete(call);
+}
+
+static void start_job(kvi_queued *call)
+{
+    kvi_worker *worker = call->worker;
+    call->stage = KVI_AS_JOB;
+    call->job_next = NULL;
+    call->job_previous = worker->job_tail;
+    *(worker->job_tail ? &worker->job_tail->job_next : &worker->job_head) = call;
+    worker->job_tail = call;
+    if (!kvi_queue_run_worker(worker))
+        return; /* the stepper sees its deadline */
+    pthread_cond_signal(&worker->wake);
+}
+
+void kvi_queued_leave_jobs(kvi_queued *call)
+{
+    kvi_worker *worker = call->worker;
+    *(call->job_previous ? &call->job_previous->job_next : &worker->job_head) = call->job_next;
+    *(call->job_next ? &call->job_next->job_previous : &worker->job_tail) = call->job_previous;
+}
+
+static void start_task(kvi_queued *call)
+{
+    kivi_store *store = call->ctx.store;
+    kvi_lanes *lanes = store->lanes;
+    kivi_read_vector reads;
+    kivi_write_vector writes;
+    kivi_read_item read;
+    kivi_write_item write;
+    kvi_work work;
+    kvi_queued_work(call, &work, &reads, &writes, &read, &write);
+    if (!kvi_work_is_mergeable(lanes, &work) || (call->task && call->task->alone)) {
+        start_job(call); /* too large to share a vector, or it must not */
+        return;
+    }
+    if (call->task)
+        kvi_task_unref(lanes, call->task);
+    call->task = kvi_task_new(lanes, &work);
+    if (!call->task) {
+        fail(call, KIVI_NO_MEMORY);
+        return;
+    }
+    call->stage = KVI_AS_TASK;
+    call->task->driver = &kvi_queue_driver;
+    call->task->owner = call;
+    pthread_mutex_lock(&lanes->mutex);
+    bool enough = kvi_lanes_enqueue(lanes, call->task);
+    pthread_mutex_unlock(&lanes->mutex);
+    if (enough)
+        kvi_futex_wake(&lanes->gathered, 1);
+    if (kvi_queue_is_stepped(store)) {
+        call->queue->wanted = true;
+        kvi_queue_wake(call->queue);
+    } else if (kvi_queue_run_worker(call->worker)) {
+        call->worker->wanted = true;
+        pthread_cond_signal(&call->worker->wake);
+    }
+}
+
+void kvi_queued_start(kvi_queued *call)
+{
+    kvi_shard *shard = kvi_shard_of(call->ctx.store);
+    if (!kvi_queue_run_stepper(call->queue)) {
+        fail(call, KIVI_NO_MEMORY);
+        return;
+    }
+    if (!kvi_queued_is_single(call)) {
+        start_job(call);
+        return;
+    }
+    if (call->attempt == 0 && !call->ctx.single_read)
+        atomic_fetch_add_explicit(call->request.verb <= KIVI_VERB_TTL ? &shard->reads : &shard->writes,
+                                  1, memory_order_relaxed);
+    start_task(call);
+}
+
+/* Its task must be asked again: at once the first time, then after a pause. */
+static void pause_call(kvi_queued *call)
+{
+    uint64_t pause = kvi_backoff_ns(++call->attempt);
+    call->stage = KVI_PAUSED;
+    call->due_ns = pause ? kvi_monotonic_ns() + pause : 0;
+    call->queue->hurried = true;
+    atomic_fetch_add_explicit(&call->ctx.store->retries, 1, memory_order_relaxed);
+    kvi_queue_wake(call->queue);
+}
+
+static bool compares_tokens(const kvi_queued *call)
+{
+    int32_t verb = call->request.verb;
+    return (verb == KIVI_VERB_COMPARE_AND_SET || verb == KIVI_VERB_COMPARE_AND_DELETE) &&
+           strcmp(call->ctx.store->codec->name, "raw") != 0;
+}
+
+static void task_done(kvi_task *task)
+{
+    kvi_queued *call = task->owner;
+    kivi_queue *queue = call->queue;
+    pthread_mutex_lock(&queue->mutex);
+    kivi_status status = kvi_queued_answer(call);
+    if (status == KIVI_PENDING)
+        pause_call(call);
+    else if (status == KIVI_CONDITION && compares_tokens(call))
+        start_job(call);
+    else
+        kvi_queued_complete(call);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+static void task_lead(kvi_task *task)
+{
+    kvi_queued *call = task->owner;
+    kivi_queue *queue = call->queue;
+    kvi_lane *lane = task->lane;
+    lane->lead = task;
+    lane->led_for = call->worker;
+    pthread_mutex_lock(&queue->mutex);
+    kvi_lane **list = kvi_queue_is_stepped(call->ctx.store) ? &queue->led : &call->worker->led;
+    lane->next_led = *list;
+    *list = lane;
+    if (list == &queue->led)
+        kvi_queue_wake(queue);
+    else
+        pthread_cond_signal(&call->worker->wake);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+const kvi_driver kvi_queue_driver = {task_done, task_lead};
+
+/* ---- looking after calls ---- */
+
+static bool is_write(const kvi_task *task)
+{
+    return task->kind == KVI_WRITE || task->read.then != KIVI_THEN_NOTHING;
+}
+
+static void end_task(kvi_queued *call, kivi_status why)
+{
+    kvi_lanes *lanes = call->ctx.store->lanes;
+    uint32_t state = KVI_TASK_TAKEN;
+    if (kvi_lanes_leave(lanes, call->task)) {
+        kvi_task_unref(lanes, call->task); /* the flight's share */
+        fail(call, why);
+        return;
+    }
+    if (atomic_compare_exchange_strong(&call->task->state, &state, KVI_TASK_LEFT))
+        fail(call, is_write(call->task) ? KIVI_UNCERTAIN : why);
+    /* else it is done or leads: that comes first, or it is looked at again */
+}
+
+/* Whether the call must end now, and why. */
+static kivi_status find_end(kvi_queued *call)
+{
+    if (atomic_load_explicit(&call->cancelled, memory_order_relaxed))
+        return KIVI_CANCELLED;
+    return kvi_check(&call->ctx);
+}
+
+static void look_after_call(kvi_queued *call, uint64_t now)
+{
+    kivi_status why = find_end(call);
+    if (why == KIVI_OK) {
+        if (call->stage == KVI_PAUSED && now >= call->due_ns)
+            start_task(call);
+        return;
+    }
+    if (call->stage == KVI_AS_TASK) {
+        end_task(call, why);
+    } else if (call->stage == KVI_AS_JOB) {
+        kvi_queued_leave_jobs(call);
+        fail(call, why);
+    } else if (call->stage == KVI_PAUSED) {
+        if (why == KIVI_TIMEOUT && call->completion.error) {
+            call->completion.status = kivi_error_status(call->completion.error);
+            kvi_queued_complete(call); /* the reason is worth more than the time */
+        } else {
+            fail(call, why);
+        }
+    }
+}
+
+/* Answers when to look again, ns from now. */
+uint64_t kvi_queue_look_after(kivi_queue *queue)
+{
+    uint64_t now = kvi_monotonic_ns(), rest = KVI_SLICE_NS;
+    kvi_queued *next;
+    queue->hurried = false;
+    for (kvi_queued *call = queue->in_flight; call; call = next) {
+        next = call->next;
+        look_after_call(call, now);
+    }
+    for (kvi_queued *call = queue->in_flight; call; call = call->next)
+        if (call->stage == KVI_PAUSED)
+            rest = call->due_ns <= now ? 0 : call->due_ns - now < rest ? call->due_ns - now : rest;
+    return rest;
+}
+
+/* ---- flights led for tasks ---- */
+
+bool kvi_queue_owns(const kivi_queue *queue, const kvi_task *task)
+{
+    return task->driver == &kvi_queue_driver && ((kvi_queued *)task->owner)->queue == queue;
+}
+
+/* Whether anybody still waits for something in the flight. */
+bool kvi_queue_is_awaited(const kvi_flight *flight)
+{
+    for (size_t i = 0; i < flight->count; i++) {
+        if (flight->settled[i])
+            continue;
+        for (size_t t = flight->first_task[i]; t < flight->first_task[i + 1]; t++)
+            if (atomic_load_explicit(&flight->tasks[t]->state, memory_order_relaxed) == KVI_TASK_TAKEN)
+                return true;
+    }
+    return false;
+}
+
+/* The lane of a task that leads: nobody's thread is the leader, so it is taken like the others. */
+void kvi_queue_take_up(kvi_lane *lane)
+{
+    kvi_task *task = lane->lead;
+    bool in_flight = task->in_flight;
+    atomic_store_explicit(&task->state, KVI_TASK_TAKEN, memory_order_release);
+    if (!in_flight)
+        kvi_flight_merge(lane, task);
+}

@@ -1,0 +1,228 @@
+/* The stepper of a queue: drives the flights of stepped stores, and looks after deadlines. */
+#include "queue.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+typedef struct stepper {
+    kivi_queue *queue;
+    kvi_lane *driven; /* flights in progress */
+    struct pollfd *polls;
+    size_t capacity;
+    uint64_t looked_ns, look_in_ns, busy_ns;
+} stepper;
+
+/* The flight has landed. */
+static void land(kvi_lane *lane, kvi_context *ctx)
+{
+    kvi_flight_settle(lane, NULL);
+    kvi_lanes_count_flight(lane, ctx);
+    kvi_lanes_release(lane);
+}
+
+/* Goes on with a flight; true: it is still in progress. */
+static bool go_on(kvi_lane *lane, kvi_context *ctx, uint32_t revents)
+{
+    if (revents)
+        lane->flight->progress_ns = kvi_monotonic_ns();
+    if (kvi_flight_advance(lane, ctx, revents, &lane->poll) != KIVI_PENDING) {
+        land(lane, ctx);
+        return false;
+    }
+    kvi_flight_settle(lane, NULL);
+    return true;
+}
+
+/* Ends flights that nobody waits for, whose peer is silent, or whose store is closed. */
+static bool must_end(kvi_lane *lane, kvi_context *ctx, uint64_t now)
+{
+    kivi_status why = kvi_check(ctx);
+    kivi_error *error = NULL;
+    if (!why && !kvi_queue_is_awaited(lane->flight))
+        why = KIVI_CANCELLED;
+    if (!why && now - lane->flight->progress_ns > lane->lanes->store->io_timeout_ns) {
+        why = KIVI_UNAVAILABLE;
+        error = kvi_dead_peer_error(lane->lanes->store);
+    }
+    if (!why)
+        return false;
+    kvi_flight_condemn(lane, why, error);
+    land(lane, ctx);
+    return true;
+}
+
+/* Takes lanes for tasks that wait; those of others who wait longer get theirs. Holds the mutex, but not while telling. */
+static void begin_flights(kivi_queue *queue, kvi_lane **begun)
+{
+    queue->wanted = false;
+    for (kvi_worker *worker = queue->workers; worker; worker = worker->next) {
+        kvi_task *task;
+        kvi_lane *lane;
+        if (!kvi_queue_is_stepped(worker->store))
+            continue;
+        while ((lane = kvi_lanes_begin(worker->store->lanes, &task)) != NULL) {
+            lane->lead = task;
+            lane->led_for = worker;
+            if (kvi_queue_owns(queue, task)) {
+                lane->next_led = *begun;
+                *begun = lane;
+                continue;
+            }
+            const kvi_driver *driver = task->driver;
+            pthread_mutex_unlock(&queue->mutex);
+            kvi_task_tell_lead(task, driver);
+            pthread_mutex_lock(&queue->mutex);
+        }
+    }
+}
+
+static void add_driven(stepper *own, kvi_lane *lane)
+{
+    lane->next_led = own->driven;
+    own->driven = lane;
+}
+
+/* Takes up the lanes of a list; each flight goes as far as it can without waiting. */
+static void fly_all(stepper *own, kvi_lane *list)
+{
+    while (list) {
+        kvi_lane *lane = list;
+        kvi_worker *worker = lane->led_for;
+        list = lane->next_led;
+        kvi_queue_take_up(lane);
+        if (go_on(lane, &worker->ctx, 0))
+            add_driven(own, lane);
+    }
+}
+
+static size_t count_driven(const stepper *own)
+{
+    size_t count = 0;
+    for (kvi_lane *lane = own->driven; lane; lane = lane->next_led)
+        count++;
+    return count;
+}
+
+static bool room_for_polls(stepper *own, size_t count)
+{
+    if (count <= own->capacity)
+        return true;
+    struct pollfd *polls = realloc(own->polls, count * 2 * sizeof(*polls));
+    if (!polls)
+        return false;
+    own->polls = polls;
+    own->capacity = count * 2;
+    return true;
+}
+
+/* Waits for the sessions of all flights, and goes on with those that are ready. */
+static void wait_and_go_on(stepper *own, uint64_t rest)
+{
+    size_t count = 1;
+    if (!room_for_polls(own, count_driven(own) + 1))
+        return;
+    own->polls[0] = (struct pollfd){.fd = own->queue->wake, .events = POLLIN};
+    for (kvi_lane *lane = own->driven; lane; lane = lane->next_led) {
+        own->polls[count++] = (struct pollfd){.fd = lane->poll.fd, .events = (short)lane->poll.events};
+        if (lane->poll.timeout_ns >= 0 && (uint64_t)lane->poll.timeout_ns < rest)
+            rest = (uint64_t)lane->poll.timeout_ns;
+    }
+    struct timespec pause = {0, (long)rest};
+    uint64_t begun = kvi_monotonic_ns();
+    ppoll(own->polls, count, &pause, NULL);
+    if (own->polls[0].revents) {
+        uint64_t times;
+        ssize_t got = read(own->queue->wake, &times, sizeof(times));
+        (void)got;
+    }
+    uint64_t slept = kvi_monotonic_ns() - begun;
+    kvi_lane *list = own->driven;
+    own->driven = NULL;
+    for (size_t i = 1; list; i++) {
+        kvi_lane *lane = list;
+        kvi_worker *worker = lane->led_for;
+        bool due = lane->poll.timeout_ns >= 0 && slept >= (uint64_t)lane->poll.timeout_ns;
+        list = lane->next_led;
+        bool ready = own->polls[i].revents || due;
+        if (!ready || go_on(lane, &worker->ctx, (uint32_t)own->polls[i].revents))
+            add_driven(own, lane);
+    }
+}
+
+static void look_after_flights(stepper *own)
+{
+    uint64_t now = kvi_monotonic_ns();
+    kvi_lane *list = own->driven;
+    own->driven = NULL;
+    while (list) {
+        kvi_lane *lane = list;
+        kvi_worker *worker = lane->led_for;
+        list = lane->next_led;
+        if (!must_end(lane, &worker->ctx, now))
+            add_driven(own, lane);
+    }
+}
+
+/* One round under the mutex: what is new. True: the stepper has nothing to do any more. */
+static bool look_around(stepper *own, kvi_lane **begun, uint64_t *rest)
+{
+    kivi_queue *queue = own->queue;
+    uint64_t now = kvi_monotonic_ns();
+    *begun = queue->led;
+    queue->led = NULL;
+    if (queue->wanted)
+        begin_flights(queue, begun);
+    bool time = now - own->looked_ns >= own->look_in_ns || queue->hurried || queue->closed;
+    if (time) {
+        own->looked_ns = now;
+        own->look_in_ns = kvi_queue_look_after(queue);
+    }
+    *rest = own->look_in_ns > now - own->looked_ns ? own->look_in_ns - (now - own->looked_ns) : 0;
+    bool busy = queue->in_flight || own->driven || *begun;
+    if (busy)
+        own->busy_ns = now;
+    if (*begun || queue->led || queue->wanted || queue->hurried)
+        *rest = 0;
+    else
+        queue->woken = false; /* from here on who has news says so */
+    return !busy && (queue->closed || now - own->busy_ns > KVI_IDLE_NS);
+}
+
+static void *stepper_main(void *given)
+{
+    stepper own = {.queue = given, .busy_ns = kvi_monotonic_ns()};
+    kivi_queue *queue = own.queue;
+    uint64_t flights_ns = 0;
+    for (;;) {
+        kvi_lane *begun;
+        uint64_t rest;
+        pthread_mutex_lock(&queue->mutex);
+        bool over = look_around(&own, &begun, &rest);
+        bool closed = queue->closed;
+        if (over)
+            queue->running = false;
+        pthread_mutex_unlock(&queue->mutex);
+        if (over)
+            break;
+        fly_all(&own, begun);
+        wait_and_go_on(&own, begun ? 0 : rest);
+        uint64_t now = kvi_monotonic_ns();
+        if (now - flights_ns >= (uint64_t)KVI_SLICE_NS || closed) {
+            flights_ns = now;
+            look_after_flights(&own);
+        }
+    }
+    free(own.polls);
+    return NULL;
+}
+
+bool kvi_queue_run_stepper(kivi_queue *queue)
+{
+    if (queue->running)
+        return true;
+    if (queue->started)
+        pthread_join(queue->stepper, NULL);
+    queue->woken = true;
+    queue->started = queue->running = kvi_queue_start_thread(&queue->stepper, stepper_main, queue);
+    return queue->running;
+}
