@@ -2,27 +2,26 @@
 #
 #   kivi_add_criterion(GROUP unit NAME url SOURCES url.c LIBRARIES kivi_static)
 #
-# Under ThreadSanitizer Criterion cannot run (its shared arena lies where TSan forbids memory): there
-# the same sources are compiled with tests/standin, which runs each test in a forked child.
-if(KIVI_SANITIZE MATCHES "thread")
+# Under sanitizers the same sources are compiled with tests/standin, which runs each test in a child of
+# a process that has one thread: Criterion's shared arena lies where ThreadSanitizer forbids memory, and
+# its runner forks while threads of its own allocate, after which AddressSanitizer's lock may stay taken.
+if(KIVI_SANITIZE)
     add_library(kivi_criterion STATIC ${PROJECT_SOURCE_DIR}/tests/standin/runner.c
         ${PROJECT_SOURCE_DIR}/tests/standin/main.c)
     target_include_directories(kivi_criterion PUBLIC ${PROJECT_SOURCE_DIR}/tests/standin)
     target_link_libraries(kivi_criterion PUBLIC kivi_flags)
-    # In the program itself, so that plugins use it as well.
-    target_sources(kivi_criterion INTERFACE ${PROJECT_SOURCE_DIR}/tests/standin/clocklock.c)
-    target_link_options(kivi_criterion INTERFACE
-        -Wl,--export-dynamic-symbol=pthread_mutex_clocklock)
+    if(KIVI_SANITIZE MATCHES "thread")
+        # In the program itself, so that plugins use it as well.
+        target_sources(kivi_criterion INTERFACE ${PROJECT_SOURCE_DIR}/tests/standin/clocklock.c)
+        target_link_options(kivi_criterion INTERFACE
+            -Wl,--export-dynamic-symbol=pthread_mutex_clocklock)
+    endif()
 elseif(NOT KIVI_FUZZ)
     find_path(KIVI_CRITERION_INCLUDE criterion/criterion.h REQUIRED)
     find_library(KIVI_CRITERION_LIBRARY criterion REQUIRED)
     add_library(kivi_criterion INTERFACE)
     target_include_directories(kivi_criterion SYSTEM INTERFACE ${KIVI_CRITERION_INCLUDE})
     target_link_libraries(kivi_criterion INTERFACE ${KIVI_CRITERION_LIBRARY})
-    if(KIVI_SANITIZE MATCHES "address")
-        target_sources(kivi_criterion INTERFACE
-            ${PROJECT_SOURCE_DIR}/tests/standin/runner_leaks.c)
-    endif()
 endif()
 # What the macros of Criterion and the entry of libFuzzer do is not held to our warnings. Linked last.
 add_library(kivi_test_flags INTERFACE)

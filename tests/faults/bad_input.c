@@ -341,6 +341,19 @@ static void use_with_secrets(const char *url, const char *codec)
     kivi_store_unref(store);
 }
 
+/* A server that is not there: neither its URL nor its errors show the password. */
+static void ask_unreachable(kivi_store *store)
+{
+    kivi_call call = KIVI_CALL_INIT;
+    kivi_buffer got = KIVI_BUFFER_INIT;
+
+    call.timeout_ms = 500;
+    expect_hidden("url", kivi_store_url(store), strlen(kivi_store_url(store)));
+    QUIET(kivi_store_get(store, &call, kivi_str("a"), &got, &error));
+    kivi_buffer_free(&got);
+    kivi_store_unref(store);
+}
+
 Test(bad_input, secrets_stay_secret, .timeout = 60)
 {
     static const char *const urls[] = {
@@ -350,7 +363,7 @@ Test(bad_input, secrets_stay_secret, .timeout = 60)
         "lmdb://user:" PASSWORD "@/tmp/x",
         "lmdb:/tmp/x?password=" PASSWORD,
         "lmdb:/tmp/x?%70assword=" PASSWORD,
-        "redis://:" PASSWORD "@host",
+        "redis://:" PASSWORD "@127.0.0.1:1",
         "no url at all: user:" PASSWORD "@host",
     };
     char shown[400];
@@ -359,7 +372,9 @@ Test(bad_input, secrets_stay_secret, .timeout = 60)
     for (unsigned i = 0; i < sizeof(urls) / sizeof(*urls); i++) {
         kivi_store *store = NULL;
         QUIET(kivi_store_open(urls[i], NULL, &store, &error));
-        CHECK(store == NULL);
+        CHECK(store == NULL || strncmp(urls[i], "redis:", 6) == 0); /* it connects when it is used */
+        if (store)
+            ask_unreachable(store);
         QUIET(kivi_url_redact(urls[i], shown, sizeof(shown), &error));
         if (i != 7)
             expect_hidden(urls[i], shown, strlen(shown));
