@@ -1,5 +1,5 @@
 /*
- * A stand-in for Criterion where that cannot run (ThreadSanitizer): the part of its interface that the
+ * A stand-in for Criterion under sanitizers (see cmake/KiviTests.cmake): the part of its interface that the
  * tests use, with each test in a forked child. See runner.c. Messages are printf formats, as there.
  */
 #ifndef STANDIN_CRITERION_H
