@@ -23,6 +23,9 @@ static kivi_status check_instance(kivi_store *store, kivi_error **error)
         return kvi_fail(error, KIVI_INTERNAL, "the backend is stepped and has no step()");
     if (!blocking && instance->flags & KIVI_BACKEND_SHARED_READS)
         return kvi_fail(error, KIVI_INTERNAL, "the backend is stepped and shares reads");
+    /* An escape begins with '%': it could make a key begin so that did not. */
+    if (instance->escape.reserved_prefix && strchr(instance->escape.reserved_prefix, '%'))
+        return kvi_fail(error, KIVI_INTERNAL, "the backend reserves a prefix with '%%' in it");
     if (instance->max_items && instance->capabilities.atomic_max > instance->max_items)
         instance->capabilities.atomic_max = instance->max_items;
     return KIVI_OK;

@@ -242,7 +242,7 @@ typedef struct kivi_escape {
     uint32_t struct_size;
     uint32_t rules; /**< KIVI_ESCAPE_* */
     uint8_t bytes[32]; /**< a bit for each byte value that is always escaped: bytes[b / 8] >> (b % 8) & 1 */
-    const char *reserved_prefix; /**< keys that begin so get their first byte escaped; NULL: none */
+    const char *reserved_prefix; /**< keys that begin so get their first byte escaped; NULL: none. No '%' in it */
 } kivi_escape;
 
 enum {
