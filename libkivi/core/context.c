@@ -271,6 +271,14 @@ kivi_error *kvi_item_error(kivi_status status)
     }
 }
 
+uint64_t kvi_slice_left(kvi_context *ctx)
+{
+    uint64_t deadline = kvi_deadline(ctx), now = kvi_monotonic_ns();
+    if (deadline == UINT64_MAX || deadline >= now + (uint64_t)KVI_SLICE_NS)
+        return KVI_SLICE_NS;
+    return deadline > now ? deadline - now : 0;
+}
+
 kivi_status kvi_pause(kvi_context *ctx, uint64_t ns)
 {
     uint64_t until = kvi_monotonic_ns() + ns;
@@ -281,12 +289,8 @@ kivi_status kvi_pause(kvi_context *ctx, uint64_t ns)
         uint64_t now = kvi_monotonic_ns();
         if (now >= until)
             return KIVI_OK;
-        uint64_t rest = until - now;
-        if (kvi_deadline(ctx) != UINT64_MAX && kvi_deadline(ctx) - now < rest)
-            rest = kvi_deadline(ctx) > now ? kvi_deadline(ctx) - now : 0;
-        if (rest > (uint64_t)KVI_SLICE_NS)
-            rest = (uint64_t)KVI_SLICE_NS;
-        struct timespec pause = {0, (long)rest};
+        uint64_t slice = kvi_slice_left(ctx);
+        struct timespec pause = {0, (long)(until - now < slice ? until - now : slice)};
         nanosleep(&pause, NULL);
     }
 }

@@ -354,13 +354,9 @@ static void forsake(kvi_flight *flight)
 static kivi_status await(kvi_lane *lane, kvi_context *ctx, const kivi_poll *what, uint32_t *revents)
 {
     kivi_store *store = lane->lanes->store;
-    uint64_t now = kvi_monotonic_ns();
-    uint64_t rest = KVI_SLICE_NS;
-    uint64_t deadline = kvi_deadline(ctx);
+    uint64_t rest = kvi_slice_left(ctx);
     if (what->timeout_ns >= 0 && (uint64_t)what->timeout_ns < rest)
         rest = (uint64_t)what->timeout_ns;
-    if (deadline != UINT64_MAX && deadline < now + rest)
-        rest = deadline > now ? deadline - now : 0;
     struct pollfd descriptor = {.fd = what->fd, .events = (short)what->events};
     struct timespec pause = {0, (long)rest};
     int ready = ppoll(&descriptor, what->fd >= 0 ? 1 : 0, &pause, NULL);
@@ -368,7 +364,7 @@ static kivi_status await(kvi_lane *lane, kvi_context *ctx, const kivi_poll *what
     kivi_status why = kvi_check(ctx);
     if (why)
         return why;
-    now = kvi_monotonic_ns();
+    uint64_t now = kvi_monotonic_ns();
     if (ready > 0)
         lane->flight->progress_ns = now;
     else if (now - lane->flight->progress_ns > store->io_timeout_ns)

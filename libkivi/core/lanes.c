@@ -266,11 +266,7 @@ static uint32_t await_turn(kvi_context *ctx, kvi_task *task)
             return KVI_TASK_LEFT;
         if (state == KVI_TASK_LEADING)
             return state;
-        uint64_t rest = KVI_SLICE_NS;
-        uint64_t deadline = kvi_deadline(ctx), now = kvi_monotonic_ns();
-        if (deadline != UINT64_MAX && deadline < now + rest)
-            rest = deadline > now ? deadline - now : 0;
-        kvi_futex_wait(&task->state, state, rest);
+        kvi_futex_wait(&task->state, state, kvi_slice_left(ctx));
     }
 }
 

@@ -96,11 +96,7 @@ static kivi_status wait_for(kvi_context *ctx, computing *one)
         kivi_status status = kvi_check(ctx);
         if (status)
             return status;
-        uint64_t rest = KVI_SLICE_NS;
-        uint64_t deadline = kvi_deadline(ctx), now = kvi_monotonic_ns();
-        if (deadline != UINT64_MAX && deadline < now + rest)
-            rest = deadline > now ? deadline - now : 0;
-        kvi_futex_wait(&one->done, 0, rest);
+        kvi_futex_wait(&one->done, 0, kvi_slice_left(ctx));
     }
     return KIVI_OK;
 }

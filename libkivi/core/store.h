@@ -132,6 +132,8 @@ kivi_error *kvi_item_error(kivi_status status);
  */
 uint64_t kvi_leave_to_caller(void);
 kivi_status kvi_back_from_caller(kvi_context *ctx, uint64_t left_ns);
+/* How long the caller may wait, in ns, before it looks up again: a slice, or less where the deadline is nearer. */
+uint64_t kvi_slice_left(kvi_context *ctx);
 /* Sleeps up to `ns`, asking the caller in between: KIVI_OK, or why the call must end. */
 kivi_status kvi_pause(kvi_context *ctx, uint64_t ns);
 /* Jittered pause before an attempt (0: none; 1: at once), in ns: 10 ms doubling to 1 s. */

@@ -1,15 +1,10 @@
 /* Read vectors: from any thread, one transaction of the pool for each. */
 #include "engine.h"
 
-static kivi_read_item *item_at(const kivi_read_vector *vector, size_t index)
-{
-    return (kivi_read_item *)((char *)vector->items + index * vector->item_size);
-}
-
 static bool changes(const kivi_read_vector *vector)
 {
     for (size_t i = 0; i < vector->count; i++)
-        if (item_at(vector, i)->then != KIVI_THEN_NOTHING)
+        if (kivi_read_item_at(vector, i)->then != KIVI_THEN_NOTHING)
             return true;
     return false;
 }
@@ -91,7 +86,7 @@ kivi_status kvi_lmdb_read(void *instance, void *session, kivi_read_vector *vecto
     if (__builtin_expect(status != KIVI_OK, 0))
         return status;
     for (size_t i = 0; i < vector->count; i++)
-        read_item(env, slot, vector, item_at(vector, i), &now);
+        read_item(env, slot, vector, kivi_read_item_at(vector, i), &now);
     kvi_lmdb_leave(env, slot);
     return KIVI_OK;
 }

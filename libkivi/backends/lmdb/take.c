@@ -6,11 +6,6 @@ typedef struct take_work {
     kivi_read_vector *vector;
 } take_work;
 
-static kivi_read_item *item_at(const kivi_read_vector *vector, size_t index)
-{
-    return (kivi_read_item *)((char *)vector->items + index * vector->item_size);
-}
-
 static void item_fail(const kvi_lmdb_pass *pass, kivi_read_item *item, kivi_status status, const char *why)
 {
     item->status = status;
@@ -76,7 +71,7 @@ static int run(kvi_lmdb_work *base, kvi_lmdb_pass *pass)
     take_work *work = (take_work *)base;
 
     for (size_t i = 0; i < work->vector->count; i++) {
-        kivi_read_item *item = item_at(work->vector, i);
+        kivi_read_item *item = kivi_read_item_at(work->vector, i);
         int rc = item->status == KIVI_PENDING ? take_one(pass, work, item) : 0;
         if (rc != 0)
             return rc;
@@ -89,7 +84,7 @@ static void undo(kvi_lmdb_work *base, bool uncertain)
     kivi_read_vector *vector = ((take_work *)base)->vector;
 
     for (size_t i = 0; i < vector->count; i++) {
-        kivi_read_item *item = item_at(vector, i);
+        kivi_read_item *item = kivi_read_item_at(vector, i);
         if (item->status > KIVI_PENDING)
             continue;
         item->status = KIVI_PENDING;
@@ -103,7 +98,7 @@ kivi_status kvi_lmdb_take(kvi_lmdb_store *store, kivi_read_vector *vector, kivi_
     take_work work = {.work = {.run = run, .undo = undo}, .vector = vector};
 
     for (size_t i = 0; i < vector->count; i++) {
-        const kivi_read_item *item = item_at(vector, i);
+        const kivi_read_item *item = kivi_read_item_at(vector, i);
         work.work.bytes += 4096;
         work.work.wants_mark |= item->then == KIVI_THEN_TOUCH && item->ttl_ms > 0;
     }

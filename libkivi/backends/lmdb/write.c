@@ -8,11 +8,6 @@ typedef struct vector_work {
     kivi_write_vector *vector;
 } vector_work;
 
-static kivi_write_item *item_at(const kivi_write_vector *vector, size_t index)
-{
-    return (kivi_write_item *)((char *)vector->items + index * vector->item_size);
-}
-
 /* Answers an item with a failure of its own. */
 static void item_fail(const kvi_lmdb_pass *pass, kivi_write_item *item, kivi_status status,
                       const char *why)
@@ -193,8 +188,8 @@ static int judge_item(kvi_lmdb_pass *pass, const vector_work *work, kivi_write_i
 static int abort_others(const kivi_write_vector *vector, const kivi_write_item *culprit)
 {
     for (size_t i = 0; i < vector->count; i++)
-        if (item_at(vector, i) != culprit)
-            item_at(vector, i)->status = KIVI_ABORTED;
+        if (kivi_write_item_at(vector, i) != culprit)
+            kivi_write_item_at(vector, i)->status = KIVI_ABORTED;
     return 0;
 }
 
@@ -210,10 +205,10 @@ static int run_atomic(kvi_lmdb_pass *pass, const vector_work *work)
 
     /* An item that failed in the last attempt. */
     for (size_t i = 0; i < vector->count; i++)
-        if (stops_others(item_at(vector, i)))
-            return abort_others(vector, item_at(vector, i));
+        if (stops_others(kivi_write_item_at(vector, i)))
+            return abort_others(vector, kivi_write_item_at(vector, i));
     for (size_t i = 0; i < vector->count; i++) {
-        kivi_write_item *item = item_at(vector, i);
+        kivi_write_item *item = kivi_write_item_at(vector, i);
         int rc = judge_item(pass, work, item);
         if (rc != 0)
             return rc;
@@ -221,7 +216,7 @@ static int run_atomic(kvi_lmdb_pass *pass, const vector_work *work)
             return abort_others(vector, item);
     }
     for (size_t i = 0; i < vector->count; i++) {
-        kivi_write_item *item = item_at(vector, i);
+        kivi_write_item *item = kivi_write_item_at(vector, i);
         int rc = item->status == KIVI_NOT_FOUND ? 0 : do_item(pass, work, item, true);
         if (rc != 0)
             return rc;
@@ -239,7 +234,7 @@ static int run(kvi_lmdb_work *base, kvi_lmdb_pass *pass)
     if (vector->flags & KIVI_VECTOR_ATOMIC)
         return run_atomic(pass, work);
     for (size_t i = 0; i < vector->count; i++) {
-        kivi_write_item *item = item_at(vector, i);
+        kivi_write_item *item = kivi_write_item_at(vector, i);
         int rc = item->status == KIVI_PENDING ? do_item(pass, work, item, false) : 0;
         if (rc != 0)
             return rc;
@@ -253,7 +248,7 @@ static void undo(kvi_lmdb_work *base, bool uncertain)
     kivi_write_vector *vector = ((vector_work *)base)->vector;
 
     for (size_t i = 0; i < vector->count; i++) {
-        kivi_write_item *item = item_at(vector, i);
+        kivi_write_item *item = kivi_write_item_at(vector, i);
         if (item->status > KIVI_PENDING && item->status != KIVI_ABORTED)
             continue;
         item->status = KIVI_PENDING;
@@ -268,7 +263,7 @@ kivi_status kvi_lmdb_write(void *instance, void *session, kivi_write_vector *vec
 
     (void)session;
     for (size_t i = 0; i < vector->count; i++) {
-        const kivi_write_item *item = item_at(vector, i);
+        const kivi_write_item *item = kivi_write_item_at(vector, i);
         /* Pages are half full at worst, and a long value begins a page of its own. */
         work.work.bytes += 2 * (item->key.size + item->value.size) + 4096;
         work.work.wants_mark = work.work.wants_mark || sets_expiry(item);

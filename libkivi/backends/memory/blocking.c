@@ -53,7 +53,7 @@ static kivi_status serve_reads(memory_instance *instance, const memory_job *job,
     kvi_memory_look(instance, job->reads, plan->fates, answers);
     for (size_t i = 0; i < job->reads->count; i++) {
         kvi_plan_fail_item(instance, job, plan, i);
-        kvi_memory_tell(instance, job->reads, read_item(job->reads, i), &answers[i]);
+        kvi_memory_tell(instance, job->reads, kivi_read_item_at(job->reads, i), &answers[i]);
     }
     return KIVI_OK;
 }
@@ -77,9 +77,9 @@ static kivi_status serve_writes(memory_instance *instance, const memory_job *job
     for (size_t i = 0; i < job->writes->count; i++) {
         kvi_plan_fail_item(instance, job, plan, i);
         if (plan->uncertain)
-            cut_item(write_item(job->writes, i), plan->fates[i]);
+            cut_item(kivi_write_item_at(job->writes, i), plan->fates[i]);
         else
-            kvi_memory_confirm(write_item(job->writes, i), &answers[i]);
+            kvi_memory_confirm(kivi_write_item_at(job->writes, i), &answers[i]);
     }
     return plan->uncertain ? kvi_plan_cut(error) : KIVI_OK;
 }
@@ -123,9 +123,9 @@ static void mark_sent(const memory_job *job)
 {
     for (size_t i = 0; i < kvi_job_count(job); i++) {
         if (job->verb == VERB_READ)
-            read_item(job->reads, i)->sent = KIVI_SENT_WHOLLY;
+            kivi_read_item_at(job->reads, i)->sent = KIVI_SENT_WHOLLY;
         else
-            write_item(job->writes, i)->sent = KIVI_SENT_WHOLLY;
+            kivi_write_item_at(job->writes, i)->sent = KIVI_SENT_WHOLLY;
     }
 }
 

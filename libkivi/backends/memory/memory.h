@@ -24,17 +24,6 @@ typedef struct memory_answer {
     memory_record *record; /* read: what was found. Write: what is to be put in place */
 } memory_answer;
 
-/* The item of a vector at a place: items may be longer than this backend knows. */
-static inline kivi_read_item *read_item(const kivi_read_vector *vector, size_t index)
-{
-    return (kivi_read_item *)((char *)vector->items + index * vector->item_size);
-}
-
-static inline kivi_write_item *write_item(const kivi_write_vector *vector, size_t index)
-{
-    return (kivi_write_item *)((char *)vector->items + index * vector->item_size);
-}
-
 /* Whether an item is to be served; NULL picks all. */
 static inline bool fate_serves(const uint8_t *fates, size_t index)
 {

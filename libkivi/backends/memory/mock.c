@@ -53,8 +53,8 @@ bool kvi_job_is_atomic(const memory_job *job)
 
 static kivi_slice job_key(const memory_job *job, size_t index)
 {
-    return job->verb == VERB_READ ? read_item(job->reads, index)->key
-                                  : write_item(job->writes, index)->key;
+    return job->verb == VERB_READ ? kivi_read_item_at(job->reads, index)->key
+                                  : kivi_write_item_at(job->writes, index)->key;
 }
 
 static bool key_begins(const memory_job *job, size_t index, const char *prefix)
@@ -82,7 +82,7 @@ static uint64_t job_bytes(const memory_job *job)
     for (size_t i = 0; i < kvi_job_count(job); i++) {
         bytes += job_key(job, i).size;
         if (job->verb == VERB_WRITE)
-            bytes += write_item(job->writes, i)->value.size;
+            bytes += kivi_write_item_at(job->writes, i)->value.size;
     }
     return bytes;
 }
@@ -271,13 +271,13 @@ void kvi_plan_fail_item(const memory_instance *instance, const memory_job *job,
 
     if (fate != FATE_FAIL && fate != FATE_REFUSE && fate != FATE_ABORT)
         return;
-    error = job->verb == VERB_READ ? &read_item(job->reads, index)->error
-                                   : &write_item(job->writes, index)->error;
+    error = job->verb == VERB_READ ? &kivi_read_item_at(job->reads, index)->error
+                                   : &kivi_write_item_at(job->writes, index)->error;
     status = item_failure(instance, fate, error);
     if (job->verb == VERB_READ)
-        read_item(job->reads, index)->status = status;
+        kivi_read_item_at(job->reads, index)->status = status;
     else
-        write_item(job->writes, index)->status = status;
+        kivi_write_item_at(job->writes, index)->status = status;
 }
 
 kivi_status kvi_plan_fail(const memory_instance *instance, const memory_plan *plan, kivi_error **error)

@@ -62,7 +62,7 @@ static void look(memory_instance *instance, const kivi_read_item *item, memory_c
 static bool changes_something(const kivi_read_vector *vector)
 {
     for (size_t i = 0; i < vector->count; i++)
-        if (read_item(vector, i)->then != KIVI_THEN_NOTHING)
+        if (kivi_read_item_at(vector, i)->then != KIVI_THEN_NOTHING)
             return true;
     return false;
 }
@@ -80,7 +80,7 @@ void kvi_memory_look(memory_instance *instance, kivi_read_vector *vector, const 
         pthread_rwlock_rdlock(&space->lock);
     for (size_t i = 0; i < vector->count; i++)
         if (fate_serves(fates, i))
-            look(instance, read_item(vector, i), &clock, &answers[i], &gone);
+            look(instance, kivi_read_item_at(vector, i), &clock, &answers[i], &gone);
     pthread_rwlock_unlock(&space->lock);
     kvi_space_drop(gone);
 }
@@ -133,7 +133,7 @@ kivi_status kvi_memory_read(memory_instance *instance, kivi_read_vector *vector,
     }
     kvi_memory_look(instance, vector, NULL, answers);
     for (size_t i = 0; i < vector->count; i++)
-        kvi_memory_tell(instance, vector, read_item(vector, i), &answers[i]);
+        kvi_memory_tell(instance, vector, kivi_read_item_at(vector, i), &answers[i]);
     kvi_answers_free(answers, vector->count, few);
     return KIVI_OK;
 }

@@ -124,9 +124,9 @@ void kvi_stepped_forget(memory_session *session)
 static void set_sent(memory_session *session, size_t index, kivi_sent sent)
 {
     if (session->job.verb == VERB_READ)
-        read_item(session->job.reads, index)->sent = sent;
+        kivi_read_item_at(session->job.reads, index)->sent = sent;
     else
-        write_item(session->job.writes, index)->sent = sent;
+        kivi_write_item_at(session->job.writes, index)->sent = sent;
 }
 
 /* Which items leave in this step; false: none of them is to be served. */
@@ -176,10 +176,10 @@ static void complete(memory_session *session, size_t index)
         return;
     kvi_plan_fail_item(session->instance, job, &session->plan, index);
     if (job->verb == VERB_READ)
-        kvi_memory_tell(session->instance, job->reads, read_item(job->reads, index),
+        kvi_memory_tell(session->instance, job->reads, kivi_read_item_at(job->reads, index),
                         &session->answers[index]);
     else if (!session->plan.uncertain)
-        kvi_memory_confirm(write_item(job->writes, index), &session->answers[index]);
+        kvi_memory_confirm(kivi_write_item_at(job->writes, index), &session->answers[index]);
 }
 
 static kivi_status advance(memory_session *session, kivi_error **error)

@@ -77,8 +77,8 @@ static void prepare_all(memory_change *change)
 {
     for (size_t i = 0; i < change->vector->count; i++)
         if (fate_serves(change->fates, i))
-            change->answers[i].status = prepare(change->instance, write_item(change->vector, i),
-                                                &change->answers[i]);
+            change->answers[i].status = prepare(
+                change->instance, kivi_write_item_at(change->vector, i), &change->answers[i]);
 }
 
 /* ---- Under the lock: one item ---- */
@@ -205,7 +205,7 @@ static void apply_each(memory_change *change)
 {
     for (size_t i = 0; i < change->vector->count; i++)
         if (change->answers[i].status == KIVI_PENDING && fate_serves(change->fates, i))
-            change->answers[i].status = apply_item(change, write_item(change->vector, i),
+            change->answers[i].status = apply_item(change, kivi_write_item_at(change->vector, i),
                                                    &change->answers[i]);
 }
 
@@ -218,7 +218,7 @@ static bool judge_all(memory_change *change)
     size_t failed = count;
 
     for (size_t i = 0; i < count && failed == count; i++) {
-        const kivi_write_item *item = write_item(change->vector, i);
+        const kivi_write_item *item = kivi_write_item_at(change->vector, i);
         memory_answer *answer = &change->answers[i];
         const memory_record *old = kvi_space_live(change->space, item->key, &change->clock);
 
@@ -241,7 +241,7 @@ static void undo_additions(memory_change *change)
 {
     for (size_t i = 0; i < change->vector->count; i++) {
         if (change->answers[i].status == KIVI_OK)
-            kvi_space_remove(change->space, write_item(change->vector, i)->key, &change->gone);
+            kvi_space_remove(change->space, kivi_write_item_at(change->vector, i)->key, &change->gone);
         change->answers[i].status = KIVI_PENDING;
     }
 }
@@ -250,7 +250,7 @@ static void undo_additions(memory_change *change)
 static bool add_keys(memory_change *change)
 {
     for (size_t i = 0; i < change->vector->count; i++) {
-        const kivi_write_item *item = write_item(change->vector, i);
+        const kivi_write_item *item = kivi_write_item_at(change->vector, i);
         memory_answer *answer = &change->answers[i];
         kivi_status status;
 
@@ -271,7 +271,7 @@ static size_t count_with_expiry(const memory_change *change)
     size_t count = 0;
 
     for (size_t i = 0; i < change->vector->count; i++)
-        count += write_item(change->vector, i)->ttl_ms != KIVI_TTL_NONE;
+        count += kivi_write_item_at(change->vector, i)->ttl_ms != KIVI_TTL_NONE;
     return count;
 }
 
@@ -367,7 +367,7 @@ kivi_status kvi_memory_write(memory_instance *instance, kivi_write_vector *vecto
     }
     status = kvi_memory_apply(instance, vector, NULL, answers, error);
     for (size_t i = 0; status == KIVI_OK && i < vector->count; i++)
-        kvi_memory_confirm(write_item(vector, i), &answers[i]);
+        kvi_memory_confirm(kivi_write_item_at(vector, i), &answers[i]);
     kvi_answers_free(answers, vector->count, few);
     return status;
 }
