@@ -138,17 +138,21 @@ kivi_status kvi_net_lookup_end(kvi_net *net, kivi_error **error)
     return code ? lookup_failed(net, code, error) : KIVI_OK;
 }
 
-void kvi_net_lookup_leave(kvi_net_lookup *lookup, bool inherited)
+/* In a forked child: the thread is not in this process, but may have been anywhere inside the memory. */
+static void lookup_drop_inherited(kvi_net_lookup *lookup)
 {
-    if (!lookup)
-        return;
-    if (!inherited) {
-        lookup_unref(lookup);
-        return;
-    }
-    /* The thread is not in this process, but may have been anywhere inside the memory. */
     close(lookup->fd);
     free(lookup->host);
     free(lookup->port);
     free(lookup);
+}
+
+void kvi_net_lookup_leave(kvi_net_lookup *lookup, bool inherited)
+{
+    if (!lookup)
+        return;
+    if (inherited)
+        lookup_drop_inherited(lookup);
+    else
+        lookup_unref(lookup);
 }
