@@ -1,0 +1,207 @@
+/*
+ * What the modules of all languages share: stores, calls and their answers, batches, pages, queues, names.
+ *
+ * A method of kivi.i fills a kivi_request and hands it to kvb_call(). That waits for the answer, or submits
+ * where the store has a queue; either way it is one kvb_answer, which the language's typemap turns into
+ * its own value by kvb_answer_shape(). A language gives the functions under "host" and converts values.
+ *
+ * Everything here runs with the interpreter's lock held but kvb_perform() and kvb_open(), which may block.
+ */
+#ifndef KVB_BINDINGS_H
+#define KVB_BINDINGS_H
+
+#include <kivi/kivi.h>
+
+typedef struct kvb_store kvb_store;
+typedef struct kvb_queue kvb_queue;
+typedef struct kvb_answer kvb_answer;
+typedef struct kvb_encoder kvb_encoder;
+
+/* ---- stores (store.c) ---- */
+
+/* A store as a language's object holds it. Counted: the object, its answers and pages hold it. */
+struct kvb_store {
+    kivi_store *store;
+    const char *codec; /* "msgpack" */
+    kivi_capabilities can;
+    kvb_queue *queue; /* calls are submitted to it; NULL: they wait */
+    void *host;       /* the language's: hooks, key type; it gives and frees it */
+    void (*host_free)(void *host);
+    uint32_t refs;
+    kvb_encoder *encoders; /* not in use */
+    kvb_answer *answers;   /* not in use */
+};
+
+/* Opens a store; blocks. `queue` may be NULL, else it is held. NULL with `*error`. */
+kvb_store *kvb_open(const char *url, const kivi_options *options, kvb_queue *queue, kivi_error **error);
+kvb_store *kvb_store_ref(kvb_store *store);
+void kvb_store_unref(kvb_store *store); /* the last one closes */
+
+/* Options from a language's own numbers; a DURATION is seconds. Both: NULL error for no memory. */
+kivi_status kvb_option_number(kivi_options *options, const char *name, double number, kivi_error **error);
+kivi_status kvb_option_integer(kivi_options *options, const char *name, int64_t number,
+                               kivi_error **error);
+
+/* ---- values on their way in (store.c) ---- */
+
+/* Memory for the value of one argument. */
+struct kvb_encoder {
+    kivi_writer *writer; /* of the store's codec */
+    kivi_buffer bytes;
+    kvb_encoder *next;
+};
+/* One that is not in use, its writer started over its empty bytes; NULL: no memory. */
+kvb_encoder *kvb_encoder_take(kvb_store *store);
+void kvb_encoder_give(kvb_store *store, kvb_encoder *encoder); /* NULL is nothing */
+
+/* ---- calls (answer.c) ---- */
+
+/* Verbs beyond kivi_verb: calls with a function of the language in them. They always wait. */
+enum { KVB_VERB_UPDATE = 1000, KVB_VERB_GET_OR_SET = 1001, KVB_VERB_COPY = 1002 };
+
+/* What one call in progress needs, and its answer. Pooled by its store. */
+struct kvb_answer {
+    kvb_store *store; /* held */
+    kivi_request request; /* its slices are the caller's, and only valid until the call was made or submitted */
+    int64_t timeout_ms;
+    kivi_completion done;
+    kivi_buffer value, version; /* what a read that waited found */
+    kivi_reader *reader;        /* of the store's codec */
+    bool pending;               /* submitted: the answer comes out of kvb_queue_take() */
+    bool in_place;              /* the host converted the value already: `object` */
+    uint64_t ticket;
+    void *object;   /* the language's: a converted value, a future, a caught exception */
+    void *missing;  /* the language's: what to answer for a missing key; NULL: its way to say so */
+    void *function; /* the language's: of UPDATE, GET_OR_SET, COPY */
+    uint32_t scan_flags; /* PAGE: KIVI_SCAN_* of its range */
+    /* COPY */
+    kvb_store *target;
+    kivi_copy_options copy;
+    kivi_copy_progress progress;
+    kvb_answer *next;
+};
+
+/* What an answer that is no failure holds. */
+typedef enum kvb_shape {
+    KVB_NOTHING = 1, /* set */
+    KVB_TRUTH = 2, /* kvb_answer_truth(): exists, add, delete (asked), compare_and_set, expire, ... */
+    KVB_INTEGER = 3,   /* done.integer: increment, count, clear, delete_many (asked) */
+    KVB_VALUE = 4,     /* done.value, or missing */
+    KVB_VERSIONED = 5, /* done.value and done.version, or missing */
+    KVB_SECONDS = 6,   /* done.integer ms; KIVI_TTL_NONE: never expires */
+    KVB_FOUND = 7,     /* done.result: get_many; keys are the language's */
+    KVB_RESULTS = 8,   /* done.result: apply */
+    KVB_PAGE = 9,      /* done.page */
+    KVB_MAP = 10,   /* done.value, a msgpack map whatever the codec: capabilities, stats, health */
+    KVB_COPIED = 11 /* progress, and the cursor in `version` */
+} kvb_shape;
+
+/* Makes the call, or submits it. Never NULL: without memory it is an answer that says so. */
+kvb_answer *kvb_call(kvb_store *store, int64_t timeout_ms, const kivi_request *request);
+/* The same with the language's function, or what it answers for a missing key, or both. */
+kvb_answer *kvb_call_with(kvb_store *store, int64_t timeout_ms, const kivi_request *request,
+                          void *missing, void *function);
+/* Copies pairs from store to store; `options` without its progress function: `function` is told, if not NULL. */
+kvb_answer *kvb_copy(kvb_store *source, kvb_store *target, int64_t timeout_ms,
+                     const kivi_copy_options *options, void *function);
+/* Carries out an answer's request; blocks: the host calls it without the interpreter's lock. */
+void kvb_perform(kvb_answer *answer, const kivi_call *call);
+kvb_shape kvb_answer_shape(const kvb_answer *answer);
+/* Whether the call failed: to be raised with done.status and done.error (NULL without memory). What is an answer for
+ * this verb (missing, condition not met) is none. */
+bool kvb_answer_failed(const kvb_answer *answer);
+bool kvb_answer_truth(const kvb_answer *answer);
+/* A reader of the store's codec for this answer; NULL: no memory. */
+kivi_reader *kvb_answer_reader(kvb_answer *answer);
+void kvb_answer_give(kvb_answer *answer); /* back to its store; NULL is nothing */
+
+/* ---- batches (batch.c) ---- */
+
+/* The keys, pairs or operations of one call, copied from the language's objects. */
+typedef struct kvb_batch {
+    kvb_encoder *encoder; /* of values: begin by kvb_batch_value() */
+    kivi_buffer bytes;
+    kivi_op *ops; /* slices hold offsets until kvb_batch_end() */
+    kivi_slice *keys, *values;
+    size_t count, capacity;
+    bool no_memory;
+} kvb_batch;
+
+/* Each NULL or false without memory. */
+kvb_batch *kvb_batch_new(void);
+/* One more item; its op is there to be filled but for its slices, until the next. */
+kivi_op *kvb_batch_add(kvb_batch *batch, kivi_slice key);
+/* The last item's value, or expected value or version: bytes as stored. */
+bool kvb_batch_value(kvb_batch *batch, kivi_slice value);
+bool kvb_batch_expected(kvb_batch *batch, kivi_slice expected);
+/* No more items: ops, keys and values can be used. */
+bool kvb_batch_end(kvb_batch *batch);
+void kvb_batch_free(kvb_batch *batch); /* NULL is nothing */
+
+/* ---- pages (page.c) ---- */
+
+/* A page of a scan, read pair by pair. */
+typedef struct kvb_page {
+    kvb_store *store; /* held */
+    kivi_page *page;
+    kivi_reader *reader;
+    size_t index;
+    bool keys_only, with_ttl;
+} kvb_page;
+
+/* Takes the page out of an answer; NULL: no memory. */
+kvb_page *kvb_page_new(kvb_answer *answer);
+/* The next pair; false past the last. */
+bool kvb_page_next(kvb_page *page, kivi_pair *pair);
+void kvb_page_free(kvb_page *page); /* NULL is nothing */
+
+/* ---- queues (queue.c) ---- */
+
+/* A kivi_queue that stores of one event loop share. */
+struct kvb_queue {
+    kivi_queue *queue;
+    void *host; /* the language's: its loop */
+    uint32_t refs;
+};
+kvb_queue *kvb_queue_new(kivi_error **error);
+kvb_queue *kvb_queue_ref(kvb_queue *queue);
+void kvb_queue_unref(kvb_queue *queue); /* the last one closes it */
+/* Takes up to `capacity` answers that are done. Each is the caller's again, to convert and give back. */
+size_t kvb_queue_take(kvb_queue *queue, kvb_answer **answers, size_t capacity);
+/* Hastens its end; the answer still comes. */
+void kvb_answer_cancel(kvb_answer *answer);
+
+/* ---- names, times, paths (words.c, path.c) ---- */
+
+/* The name of an error's class: "TooLarge" for TOO_LARGE; "Unknown" for newer numbers. */
+const char *kvb_error_name(kivi_status status);
+/* Operations and conditions of apply by their words; 0 and -1: no such word. */
+int kvb_op_kind(const char *word);   /* set, delete, touch, check, increment */
+int kvb_condition(const char *word); /* absent, present */
+/* Seconds to whole ms, rounded up: false for NaN, below 0 and beyond KIVI_TTL_MAX. */
+bool kvb_milliseconds(double seconds, int64_t *ms);
+
+/* Where in a value a conversion is: links on the C stack, from the inside out. */
+typedef struct kvb_path {
+    const struct kvb_path *outer; /* NULL: the value itself */
+    size_t index;                 /* of an element; counts where `key` is NULL */
+    const char *key;              /* of a map's pair: its text, not ended by NUL */
+    size_t key_size;
+} kvb_path;
+/* The path as text, "value.users[3].id", cut with "..." to fit. */
+const char *kvb_path_text(const kvb_path *path, char *text, size_t capacity);
+
+/* ---- what the host gives ---- */
+
+/* Calls kvb_perform() without the interpreter's lock, with its interrupt; may read in place instead. */
+void kvb_host_wait(kvb_answer *answer);
+/* An answer was submitted: makes what will wait for it (answer->object). False: it could not; the call is cancelled and its
+ * answer dropped. */
+bool kvb_host_pending(kvb_answer *answer);
+/* From kvb_perform(), without the lock: computes for UPDATE (`current` NULL: missing) and GET_OR_SET. */
+kivi_status kvb_host_compute(kvb_answer *answer, const kivi_slice *current, kivi_buffer *next,
+                             kivi_update_action *action);
+/* From kvb_perform(), without the lock: tells COPY's function; non-zero ends the copy. */
+int kvb_host_progress(kvb_answer *answer, const kivi_copy_progress *progress);
+
+#endif

@@ -1,0 +1,35 @@
+/* Pages of a scan, read pair by pair. */
+#include "bindings.h"
+
+#include <stdlib.h>
+
+kvb_page *kvb_page_new(kvb_answer *answer)
+{
+    kvb_page *page = calloc(1, sizeof(*page));
+    if (!page || kivi_reader_new(answer->store->codec, NULL, &page->reader, NULL)) {
+        free(page);
+        return NULL;
+    }
+    page->store = kvb_store_ref(answer->store);
+    page->page = answer->done.page;
+    answer->done.page = NULL;
+    page->keys_only = answer->scan_flags & KIVI_SCAN_KEYS;
+    page->with_ttl = answer->scan_flags & KIVI_SCAN_WANT_EXPIRY;
+    return page;
+}
+
+bool kvb_page_next(kvb_page *page, kivi_pair *pair)
+{
+    *pair = (kivi_pair)KIVI_PAIR_INIT;
+    return kivi_page_pair(page->page, page->index++, pair) == KIVI_OK;
+}
+
+void kvb_page_free(kvb_page *page)
+{
+    if (!page)
+        return;
+    kivi_reader_free(page->reader);
+    kivi_page_free(page->page);
+    kvb_store_unref(page->store);
+    free(page);
+}

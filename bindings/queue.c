@@ -1,0 +1,56 @@
+/* Queues of event loops: what is done comes out as answers. */
+#include "bindings.h"
+
+#include <stdlib.h>
+
+kvb_queue *kvb_queue_new(kivi_error **error)
+{
+    kvb_queue *queue = calloc(1, sizeof(*queue));
+    if (error)
+        *error = NULL;
+    if (!queue)
+        return NULL;
+    queue->refs = 1;
+    if (kivi_queue_new(&queue->queue, error)) {
+        free(queue);
+        return NULL;
+    }
+    return queue;
+}
+
+kvb_queue *kvb_queue_ref(kvb_queue *queue)
+{
+    queue->refs++;
+    return queue;
+}
+
+void kvb_queue_unref(kvb_queue *queue)
+{
+    if (!queue || --queue->refs)
+        return;
+    kivi_queue_close(queue->queue);
+    free(queue);
+}
+
+#define BATCH 256
+
+size_t kvb_queue_take(kvb_queue *queue, kvb_answer **answers, size_t capacity)
+{
+    kivi_completion done[BATCH];
+    size_t count;
+    done[0].struct_size = sizeof(done[0]);
+    count = kivi_queue_take(queue->queue, done, capacity < BATCH ? capacity : BATCH);
+    for (size_t i = 0; i < count; i++) {
+        kvb_answer *answer = done[i].user;
+        answer->done = done[i];
+        answer->pending = false;
+        answers[i] = answer;
+    }
+    return count;
+}
+
+void kvb_answer_cancel(kvb_answer *answer)
+{
+    if (answer->pending)
+        kivi_queue_cancel(answer->store->queue->queue, answer->ticket);
+}
