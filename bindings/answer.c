@@ -57,6 +57,10 @@ static void submit(kvb_answer *answer)
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = answer->timeout_ms;
     answer->request.user = answer;
+    if (!answer->store->queue->queue) {
+        answer->done.status = KIVI_CLOSED;
+        return;
+    }
     answer->done.status = kivi_queue_submit(answer->store->queue->queue, answer->store->store, &call,
                                             &answer->request, &answer->ticket, &answer->done.error);
     if (answer->done.status)
@@ -66,9 +70,17 @@ static void submit(kvb_answer *answer)
         kvb_answer_cancel(answer);
 }
 
+static bool is_submitted(const kvb_answer *answer)
+{
+    int32_t verb = answer->request.verb;
+    if (!answer->store->queue || verb >= KVB_VERB_UPDATE)
+        return false;
+    return !answer->store->reads_here || (verb != KIVI_VERB_GET && verb != KIVI_VERB_EXISTS);
+}
+
 static kvb_answer *make(kvb_answer *answer)
 {
-    if (answer->store->queue && answer->request.verb < KVB_VERB_UPDATE)
+    if (is_submitted(answer))
         submit(answer);
     else
         kvb_host_wait(answer);

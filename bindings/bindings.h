@@ -25,6 +25,7 @@ struct kvb_store {
     const char *codec; /* "msgpack" */
     kivi_capabilities can;
     kvb_queue *queue; /* calls are submitted to it; NULL: they wait */
+    bool reads_here;  /* the host's: GET and EXISTS are made at once although there is a queue */
     void *host;       /* the language's: hooks, key type; it gives and frees it */
     void (*host_free)(void *host);
     uint32_t refs;
@@ -34,6 +35,8 @@ struct kvb_store {
 
 /* Opens a store; blocks. `queue` may be NULL, else it is held. NULL with `*error`. */
 kvb_store *kvb_open(const char *url, const kivi_options *options, kvb_queue *queue, kivi_error **error);
+/* The same open store, its calls submitted to a queue; without the host's own. NULL: no memory. */
+kvb_store *kvb_store_through(const kvb_store *store, kvb_queue *queue);
 kvb_store *kvb_store_ref(kvb_store *store);
 void kvb_store_unref(kvb_store *store); /* the last one closes */
 
@@ -78,7 +81,7 @@ struct kvb_answer {
     kvb_store *target;
     kivi_copy_options copy;
     kivi_copy_progress progress;
-    kvb_answer *next;
+    kvb_answer *next, *before; /* while pending, the host's */
 };
 
 /* What an answer that is no failure holds. */
@@ -144,6 +147,7 @@ void kvb_batch_free(kvb_batch *batch); /* NULL is nothing */
 typedef struct kvb_page {
     kvb_store *store; /* held */
     kivi_page *page;
+    kivi_completion done; /* the page is its */
     kivi_reader *reader;
     size_t index;
     bool keys_only, with_ttl;
@@ -166,6 +170,8 @@ struct kvb_queue {
 kvb_queue *kvb_queue_new(kivi_error **error);
 kvb_queue *kvb_queue_ref(kvb_queue *queue);
 void kvb_queue_unref(kvb_queue *queue); /* the last one closes it */
+/* Drops what is in flight: no answer of it is taken any more, the host gives them back. Later calls fail as closed. */
+void kvb_queue_close(kvb_queue *queue);
 /* Takes up to `capacity` answers that are done. Each is the caller's again, to convert and give back. */
 size_t kvb_queue_take(kvb_queue *queue, kvb_answer **answers, size_t capacity);
 /* Hastens its end; the answer still comes. */

@@ -11,8 +11,9 @@ kvb_page *kvb_page_new(kvb_answer *answer)
         return NULL;
     }
     page->store = kvb_store_ref(answer->store);
-    page->page = answer->done.page;
-    answer->done.page = NULL;
+    page->done = answer->done;
+    page->page = page->done.page;
+    answer->done = (kivi_completion)KIVI_COMPLETION_INIT;
     page->keys_only = answer->scan_flags & KIVI_SCAN_KEYS;
     page->with_ttl = answer->scan_flags & KIVI_SCAN_WANT_EXPIRY;
     return page;
@@ -29,7 +30,7 @@ void kvb_page_free(kvb_page *page)
     if (!page)
         return;
     kivi_reader_free(page->reader);
-    kivi_page_free(page->page);
+    kivi_completion_release(&page->done);
     kvb_store_unref(page->store);
     free(page);
 }

@@ -24,11 +24,17 @@ kvb_queue *kvb_queue_ref(kvb_queue *queue)
     return queue;
 }
 
+void kvb_queue_close(kvb_queue *queue)
+{
+    kivi_queue_close(queue->queue);
+    queue->queue = NULL;
+}
+
 void kvb_queue_unref(kvb_queue *queue)
 {
     if (!queue || --queue->refs)
         return;
-    kivi_queue_close(queue->queue);
+    kvb_queue_close(queue);
     free(queue);
 }
 
@@ -51,6 +57,6 @@ size_t kvb_queue_take(kvb_queue *queue, kvb_answer **answers, size_t capacity)
 
 void kvb_answer_cancel(kvb_answer *answer)
 {
-    if (answer->pending)
+    if (answer->pending && answer->store->queue->queue)
         kivi_queue_cancel(answer->store->queue->queue, answer->ticket);
 }

@@ -23,6 +23,20 @@ kvb_store *kvb_open(const char *url, const kivi_options *options, kvb_queue *que
     return store;
 }
 
+kvb_store *kvb_store_through(const kvb_store *store, kvb_queue *queue)
+{
+    kvb_store *through = calloc(1, sizeof(*through));
+    if (!through)
+        return NULL;
+    through->refs = 1;
+    through->can = store->can;
+    through->codec = store->codec;
+    through->queue = kvb_queue_ref(queue);
+    through->store = store->store;
+    kivi_store_ref(through->store);
+    return through;
+}
+
 kvb_store *kvb_store_ref(kvb_store *store)
 {
     store->refs++;

@@ -98,6 +98,7 @@ function(kivi_add_plugin)
     include(GNUInstallDirs)
     install(TARGETS ${target} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/kivi)
     install(FILES ${folder}/${arg_NAME}.plugin DESTINATION ${CMAKE_INSTALL_LIBDIR}/kivi)
+    set_property(GLOBAL APPEND PROPERTY KIVI_PLUGINS ${target})
 endfunction()
 
 # A plugin's code once more, for unit tests that reach into it: kvi_plugin_<name> instead of kivi_plugin.

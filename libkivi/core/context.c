@@ -24,7 +24,8 @@ static uint64_t context_deadline(kivi_wait *wait)
     int64_t timeout = ctx->call->timeout_ms ? ctx->call->timeout_ms : ctx->store->timeout_ms;
     ctx->deadline_ns = UINT64_MAX;
     if (timeout > 0 && timeout < INT64_MAX / KVI_MS / 2)
-        ctx->deadline_ns = kvi_monotonic_ns() + (uint64_t)(timeout * KVI_MS);
+        ctx->deadline_ns = (ctx->started_ns ? ctx->started_ns : kvi_monotonic_ns()) +
+                           (uint64_t)(timeout * KVI_MS);
     ctx->limited = true;
     return ctx->deadline_ns;
 }

@@ -54,7 +54,7 @@ static kivi_status describe_capabilities(kivi_store *store, kivi_writer *out, ki
 
     if (status)
         return status;
-    kivi_writer_map(out, 18);
+    kivi_writer_map(out, 19);
     put_text(out, "consistency", consistency_word(is.consistency));
     put_uint(out, "max_key", is.max_key);
     put_uint(out, "max_key_plain", is.max_key_plain);
@@ -73,6 +73,7 @@ static kivi_status describe_capabilities(kivi_store *store, kivi_writer *out, ki
     put_bool(out, "durable", is.durable);
     put_bool(out, "shared_keyspace", is.shared_keyspace);
     put_bool(out, "local", is.local);
+    put_bool(out, "in_place", is.in_place);
     return KIVI_OK;
 }
 

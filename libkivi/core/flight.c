@@ -372,6 +372,21 @@ static kivi_status await(kvi_lane *lane, kvi_context *ctx, const kivi_poll *what
     return KIVI_OK;
 }
 
+_Static_assert(KIVI_STEP_WAIT_NS == KVI_SLICE_NS, "a step may wait for a slice");
+
+/* Whether the step may wait instead of the poll: it says so, and there is a whole slice of time. */
+static bool lets_wait(kvi_context *ctx, const kivi_poll *what)
+{
+    return what->flags & KIVI_POLL_MAY_WAIT && what->timeout_ns < 0 && kvi_slice_left(ctx) == KVI_SLICE_NS;
+}
+
+/* After a step that waited: perhaps something came, and nobody has looked up meanwhile. */
+static kivi_status look_up(kvi_lane *lane, kvi_context *ctx)
+{
+    lane->flight->progress_ns = kvi_monotonic_ns();
+    return kvi_check(ctx);
+}
+
 static bool has_answer(const kvi_flight *flight, const kvi_task *self)
 {
     return flight->merged && self &&
@@ -392,11 +407,12 @@ bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self)
             if (task == self)
                 continue;
             const kvi_driver *driver = task->driver; /* once it leads it may be gone */
+            kvi_bell bell = task->bell;
             task->lane = lane;
             task->in_flight = true;
             if (!atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_LEADING))
                 continue;
-            kvi_task_tell_lead(task, driver);
+            kvi_task_tell_lead(task, driver, bell);
             return true;
         }
     }
@@ -461,6 +477,7 @@ kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
     kvi_flight *flight = lane->flight;
     kivi_poll poll;
     uint32_t revents = 0;
+    bool waits = true; /* a step that waits does not say what came: once, then the poll must have seen something */
     while (kvi_flight_advance(lane, ctx, revents, &poll) == KIVI_PENDING) {
         if (flight->merged) {
             size_t unsettled = kvi_flight_settle(lane, self);
@@ -471,7 +488,15 @@ kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
                 continue;
             }
         }
-        kivi_status why = await(lane, ctx, &poll, &revents);
+        if (waits && lets_wait(ctx, &poll)) {
+            revents = KIVI_STEP_WAITS;
+            waits = false;
+            continue;
+        }
+        kivi_status why = revents & KIVI_STEP_WAITS ? look_up(lane, ctx) : KIVI_OK;
+        if (!why)
+            why = await(lane, ctx, &poll, &revents);
+        waits = waits || revents & POLLIN;
         if (why && leave(lane, self, why) == KVI_HANDED_ON)
             return KVI_HANDED_ON;
     }

@@ -5,9 +5,11 @@ kivi_status kivi_store_capabilities(kivi_store *store, kivi_capabilities *capabi
 {
     kvi_context ctx;
     kivi_status status = kvi_begin(&ctx, store, NULL, "capabilities", error);
-    if (!status)
-        status = kvi_struct_write(capabilities, &store->instance.capabilities,
-                                  sizeof(*capabilities), "kivi_capabilities", &ctx.error);
+    if (!status) {
+        kivi_capabilities can = store->instance.capabilities;
+        can.in_place = kvi_visits_in_place(store);
+        status = kvi_struct_write(capabilities, &can, sizeof(can), "kivi_capabilities", &ctx.error);
+    }
     return kvi_end(&ctx, status);
 }
 

@@ -63,9 +63,45 @@ static kvi_lane *take_lane(kvi_lanes *lanes)
     }
     if (lane) {
         lane->busy = true;
+        lane->callers = 1;
         lanes->busy++;
+        lanes->callers++;
     }
     return lane;
+}
+
+static void free_lane(kvi_lane *lane)
+{
+    kvi_lanes *lanes = lane->lanes;
+    lane->busy = false;
+    lanes->busy--;
+    lanes->callers -= lane->callers;
+    lane->next_free = lanes->free;
+    lanes->free = lane;
+}
+
+static uint32_t count_waiting(const kvi_lanes *lanes)
+{
+    return lanes->queues[0].count + lanes->queues[1].count;
+}
+
+/*
+ * How many lanes should fly for so many callers. Where these are more than lanes, half the lanes carry more each, with
+ * fewer system calls here and at the server (Redis, gets of 16 threads: 1.2x the rate, of 32: 1.2x).
+ */
+static uint32_t lanes_worth(const kvi_lanes *lanes, uint32_t callers)
+{
+    if (callers <= lanes->max || lanes->max < 4)
+        return lanes->max;
+    return lanes->max / 2;
+}
+
+/* A lane for a caller that comes; NULL: it must wait. Holds the mutex. */
+static kvi_lane *take_lane_at_once(kvi_lanes *lanes)
+{
+    /* While none flies, those that wait are of a queue whose thread is about to take lanes for them. */
+    bool waits = count_waiting(lanes) || lanes->busy >= lanes_worth(lanes, lanes->callers + 1);
+    return waits && lanes->busy ? NULL : take_lane(lanes);
 }
 
 /* The task leads from now on. Its memory may go as soon as it sees that: a wake may then hit nobody. Holds the mutex. */
@@ -77,36 +113,40 @@ static void give_lane(kvi_lane *lane, kvi_task *task)
     atomic_store_explicit(&task->state, KVI_TASK_LEADING, memory_order_release);
 }
 
-/* Gives a lane to whoever waits longest, or leaves it free. */
+/* Gives a lane to whoever waits longest, or leaves it free, where nobody waits or enough others fly. */
 void kvi_lanes_release(kvi_lane *lane)
 {
     kvi_lanes *lanes = lane->lanes;
     pthread_mutex_lock(&lanes->mutex);
     kvi_task *next = oldest_waiter(lanes);
+    lanes->callers -= lane->callers - 1; /* its next flight has at least one */
+    lane->callers = 1;
+    if (lanes->busy > lanes_worth(lanes, lanes->callers - 1 + count_waiting(lanes)))
+        next = NULL; /* the lanes that fly take up those that wait */
     const kvi_driver *driver = next ? next->driver : NULL;
-    if (next) {
+    kvi_bell bell = next ? next->bell : (kvi_bell){NULL, 0};
+    if (next)
         give_lane(lane, next);
-    } else {
-        lane->busy = false;
-        lanes->busy--;
-        lane->next_free = lanes->free;
-        lanes->free = lane;
-    }
+    else
+        free_lane(lane);
     pthread_mutex_unlock(&lanes->mutex);
     if (next)
-        kvi_task_tell_lead(next, driver);
+        kvi_task_tell_lead(next, driver, bell);
 }
 
-/* A lane for whoever waits longest, by a thread that waits itself for none; NULL: no lane is free, or nobody waits. */
-kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_task **lead)
+/* A lane for whoever waits longest, by a thread that waits for none itself; NULL: no lane is free, or nobody waits. */
+kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_task **lead, const kvi_driver **driver)
 {
     pthread_mutex_lock(&lanes->mutex);
     kvi_task *next = oldest_waiter(lanes);
     kvi_lane *lane = next ? take_lane(lanes) : NULL;
-    if (lane) {
+    *driver = next ? next->driver : NULL;
+    kvi_bell bell = next ? next->bell : (kvi_bell){NULL, 0};
+    if (lane)
         give_lane(lane, next);
-    }
     pthread_mutex_unlock(&lanes->mutex);
+    if (lane && !*driver)
+        kvi_bell_ring(bell);
     *lead = next;
     return lane;
 }
@@ -154,10 +194,17 @@ void kvi_lanes_gather(kvi_lanes *lanes, kvi_kind kind)
     gather(lanes, kind, UINT64_MAX);
 }
 
+static kvi_bell share_bell(kvi_lanes *lanes, unsigned q)
+{
+    uint32_t number = lanes->queues[q].sharers++;
+    return (kvi_bell){&lanes->queues[q].bells[lanes->queues[q].bell], UINT32_C(1) << number % 32};
+}
+
 /* Queues a task; answers whether a leader that gathers has seen enough. Holds the mutex. */
 bool kvi_lanes_enqueue(kvi_lanes *lanes, kvi_task *task)
 {
     task->ticket = ++lanes->tickets;
+    task->bell = share_bell(lanes, kvi_queue_of(task->kind));
     kvi_queue_put(lanes, task, false);
     if (!lanes->gather_want || lanes->queues[1].count < lanes->gather_want)
         return false;
@@ -173,7 +220,8 @@ void kvi_lanes_count_flight(kvi_lane *lane, kvi_context *ctx)
     kvi_lanes *lanes = lane->lanes;
     kvi_flight *flight = lane->flight;
     uint64_t items = flight->kind == KVI_SCAN ? 1 : flight->count;
-    uint64_t took = kvi_monotonic_ns() - flight->begun_ns;
+    bool commits = flight->kind == KVI_WRITE && lanes->store->flags & KIVI_BACKEND_GROUP_COMMIT;
+    uint64_t took = commits || lanes->store->on_event ? kvi_monotonic_ns() - flight->begun_ns : 0;
     atomic_fetch_add_explicit(&lanes->store->vectors, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&lanes->store->vector_items, items, memory_order_relaxed);
     ctx->vector_items = items;
@@ -182,7 +230,7 @@ void kvi_lanes_count_flight(kvi_lane *lane, kvi_context *ctx)
                        : flight->kind == KVI_WRITE ? "write"
                                                    : "scan";
     ctx->vector_status = flight->status;
-    if (flight->kind != KVI_WRITE || !(lanes->store->flags & KIVI_BACKEND_GROUP_COMMIT))
+    if (!commits)
         return;
     pthread_mutex_lock(&lanes->mutex);
     lanes->last_callers = (uint32_t)flight->task_count;
@@ -255,10 +303,22 @@ static void pass_on_flight(kvi_context *ctx, kvi_task *task)
     land(lane, ctx);
 }
 
+/* Who has waited for a slice does not go on waiting for the lanes that fly, where another is free. */
+static void claim_lane(kvi_lanes *lanes, kvi_task *task)
+{
+    pthread_mutex_lock(&lanes->mutex);
+    bool waiting = atomic_load_explicit(&task->state, memory_order_relaxed) == KVI_TASK_WAITING;
+    kvi_lane *lane = waiting ? take_lane(lanes) : NULL;
+    if (lane)
+        give_lane(lane, task);
+    pthread_mutex_unlock(&lanes->mutex);
+}
+
 /* Waits until the task leads or is done: its state; or LEFT, with ctx->ended saying why. */
 static uint32_t await_turn(kvi_context *ctx, kvi_task *task)
 {
     for (;;) {
+        uint32_t rung = atomic_load_explicit(task->bell.word, memory_order_acquire);
         uint32_t state = atomic_load_explicit(&task->state, memory_order_acquire);
         if (state == KVI_TASK_DONE)
             return state;
@@ -266,7 +326,10 @@ static uint32_t await_turn(kvi_context *ctx, kvi_task *task)
             return KVI_TASK_LEFT;
         if (state == KVI_TASK_LEADING)
             return state;
-        kvi_futex_wait(&task->state, state, kvi_slice_left(ctx));
+        kvi_futex_wait_bits(task->bell.word, rung, kvi_monotonic_ns() + kvi_slice_left(ctx),
+                            task->bell.bits);
+        if (atomic_load_explicit(&task->state, memory_order_relaxed) == KVI_TASK_WAITING)
+            claim_lane(ctx->store->lanes, task);
     }
 }
 
@@ -379,7 +442,7 @@ kivi_status kvi_lanes_run(kvi_lanes *lanes, kvi_context *ctx, const kvi_work *wo
     bool mergeable = !ctx->alone && kvi_work_is_mergeable(lanes, work);
     pthread_mutex_lock(&lanes->mutex);
     bool merges = mergeable && gathers(lanes, work->kind);
-    kvi_lane *lane = merges ? NULL : take_lane(lanes);
+    kvi_lane *lane = merges ? NULL : take_lane_at_once(lanes);
     pthread_mutex_unlock(&lanes->mutex);
     if (lane)
         return fly_solo(lane, ctx, work);
@@ -389,7 +452,7 @@ kivi_status kvi_lanes_run(kvi_lanes *lanes, kvi_context *ctx, const kvi_work *wo
     if (!task)
         return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to wait for a lane");
     pthread_mutex_lock(&lanes->mutex);
-    lane = take_lane(lanes);
+    lane = take_lane_at_once(lanes);
     bool orphaned = !lane && lanes->busy == 0; /* no memory for a first lane: nobody would ever give one */
     bool enough = lane || orphaned ? false : kvi_lanes_enqueue(lanes, task);
     pthread_mutex_unlock(&lanes->mutex);
@@ -440,7 +503,7 @@ void kvi_lanes_abandon(kvi_lanes *lanes)
             free(lane);
         }
     }
-    lanes->count = lanes->busy = 0;
+    lanes->count = lanes->busy = lanes->callers = 0;
     lanes->free = NULL;
     memset(lanes->queues, 0, sizeof(lanes->queues));
     lanes->last_callers = 0;

@@ -99,6 +99,7 @@ kvi_task *kvi_task_new(kvi_lanes *lanes, const kvi_work *work)
     task->mergeable = true;
     task->in_flight = task->delivered = task->alone = false;
     task->driver = NULL;
+    task->bell = (kvi_bell){NULL, 0};
     task->value.size = task->version.size = 0;
     if (copy_work(task, work)) {
         free_task(task);
@@ -142,9 +143,17 @@ static int compare_tasks(const void *a, const void *b)
     return order ? order : (left->ticket > right->ticket) - (left->ticket < right->ticket);
 }
 
-/* Takes the leader and what waits, oldest first, up to the limits of a merged vector. */
-static size_t collect(kvi_lanes *lanes, kvi_task *lead, kvi_task **tasks)
+/* Those that queue from now on share another bell: others will take them. */
+static void change_bell(kvi_lanes *lanes, unsigned q)
 {
+    lanes->queues[q].bell = (lanes->queues[q].bell + 1) % KVI_BELLS;
+    lanes->queues[q].sharers = 0;
+}
+
+/* Takes the leader and what waits, oldest first, up to the limits of a merged vector. */
+static size_t collect(kvi_lane *lane, kvi_task *lead, kvi_task **tasks)
+{
+    kvi_lanes *lanes = lane->lanes;
     uint64_t most = lanes->store->instance.max_items;
     if (most == 0 || most > KVI_MERGE_ITEMS)
         most = KVI_MERGE_ITEMS;
@@ -168,6 +177,9 @@ static size_t collect(kvi_lanes *lanes, kvi_task *lead, kvi_task **tasks)
         }
         task = next;
     }
+    change_bell(lanes, kvi_queue_of(lead->kind));
+    lane->callers += (uint32_t)count - 1;
+    lanes->callers += (uint32_t)count - 1;
     pthread_mutex_unlock(&lanes->mutex);
     return count;
 }
@@ -206,12 +218,15 @@ static size_t fold_tasks(kvi_flight *flight, kvi_task **tasks, size_t count)
 }
 
 /* Puts back what must wait for the next vector; those that went away meanwhile are dropped. */
-static void put_back(kvi_lanes *lanes, kvi_task **tasks, size_t count)
+static void put_back(kvi_lane *lane, kvi_task **tasks, size_t count)
 {
+    kvi_lanes *lanes = lane->lanes;
     for (size_t i = count; i-- > 0;) {
         kvi_task *task = tasks[i];
         uint32_t taken = KVI_TASK_TAKEN;
         pthread_mutex_lock(&lanes->mutex);
+        lane->callers--;
+        lanes->callers--;
         bool back = atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_WAITING);
         if (back)
             kvi_queue_put(lanes, task, true);
@@ -227,7 +242,7 @@ void kvi_flight_merge(kvi_lane *lane, kvi_task *lead)
     kvi_flight *flight = lane->flight;
     kvi_task *later[KVI_MERGE_ITEMS];
     size_t later_count = 0, used = 0;
-    size_t count = collect(lanes, lead, flight->tasks);
+    size_t count = collect(lane, lead, flight->tasks);
     lead->ticket = 0; /* the first of its key: a leader flies itself */
     flight->kind = lead->kind;
     flight->merged = true;
@@ -251,7 +266,7 @@ void kvi_flight_merge(kvi_lane *lane, kvi_task *lead)
     }
     flight->first_task[flight->count] = used;
     flight->task_count = used;
-    put_back(lanes, later, later_count);
+    put_back(lane, later, later_count);
     flight->read_items = flight->merged_reads;
     flight->write_items = flight->merged_writes;
     flight->reads = (kivi_read_vector)KVI_READ_VECTOR(flight->merged_reads, flight->count,
@@ -263,13 +278,42 @@ void kvi_flight_merge(kvi_lane *lane, kvi_task *lead)
 
 /* ---- answers ---- */
 
-static void tell_task(kvi_lanes *lanes, kvi_task *task, const kvi_task *self)
+/* Bells to be rung when all answers are there, each once. */
+typedef struct peal {
+    kvi_bell bells[4];
+    unsigned count;
+} peal;
+
+static void ring_all(peal *all)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        kvi_bell_ring(all->bells[i]);
+    all->count = 0;
+}
+
+static void add_bell(peal *all, kvi_bell bell)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (all->bells[i].word == bell.word) {
+            all->bells[i].bits |= bell.bits;
+            return;
+        }
+    if (all->count == sizeof(all->bells) / sizeof(all->bells[0]))
+        ring_all(all);
+    all->bells[all->count++] = bell;
+}
+
+static void tell_task(kvi_lanes *lanes, kvi_task *task, const kvi_task *self, peal *bells)
 {
     uint32_t taken = KVI_TASK_TAKEN;
     if (task == self)
         atomic_store_explicit(&task->state, KVI_TASK_DONE, memory_order_release);
-    else if (atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_DONE))
-        kvi_task_tell_done(task);
+    else if (!atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_DONE))
+        ; /* its caller went away */
+    else if (task->driver)
+        task->driver->done(task);
+    else
+        add_bell(bells, task->bell);
     kvi_task_unref(lanes, task);
 }
 
@@ -303,6 +347,7 @@ size_t kvi_flight_settle(kvi_lane *lane, kvi_task *self)
     kvi_flight *flight = lane->flight;
     bool landed = !flight->active && flight->part_count == 0;
     size_t left = 0;
+    peal bells = {.count = 0};
     for (size_t i = 0; i < flight->count; i++) {
         if (flight->settled[i])
             continue;
@@ -321,8 +366,9 @@ size_t kvi_flight_settle(kvi_lane *lane, kvi_task *self)
         else
             unfold_write(&flight->merged_writes[i], tasks, count);
         for (size_t t = 0; t < count; t++)
-            tell_task(lane->lanes, tasks[t], self);
+            tell_task(lane->lanes, tasks[t], self, &bells);
     }
+    ring_all(&bells);
     return left;
 }
 

@@ -48,9 +48,8 @@ char *kvi_plugin_path(void)
     char own[PATH_MAX + 8], *path;
     const char *given = secure_getenv("KIVI_PLUGIN_PATH");
     find_own_directory(own, sizeof(own));
-    if (!strcmp(own, KIVI_PLUGIN_DIR))
-        own[0] = '\0';
+    const char *built_in = strcmp(own, KIVI_PLUGIN_DIR) ? KIVI_PLUGIN_DIR : ""; /* may be empty */
     int size = asprintf(&path, "%s%s%s%s%s", given ? given : "", given && *given ? ":" : "", own,
-                        *own ? ":" : "", KIVI_PLUGIN_DIR);
+                        *own && *built_in ? ":" : "", built_in);
     return size < 0 ? NULL : path;
 }

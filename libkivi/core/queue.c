@@ -12,6 +12,14 @@ static bool is_inherited(const kivi_queue *queue)
 
 /* ---- life ---- */
 
+static void close_descriptors(kivi_queue *queue)
+{
+    if (queue->descriptor >= 0)
+        close(queue->descriptor);
+    if (queue->wake >= 0)
+        close(queue->wake);
+}
+
 kivi_status kivi_queue_new(kivi_queue **made, kivi_error **error)
 {
     kvi_error_clear(error);
@@ -24,8 +32,7 @@ kivi_status kivi_queue_new(kivi_queue **made, kivi_error **error)
     queue->generation = kvi_fork_generation();
     if (queue->descriptor < 0 || queue->wake < 0) {
         int code = errno;
-        if (queue->descriptor >= 0)
-            close(queue->descriptor);
+        close_descriptors(queue);
         free(queue);
         return kvi_fail(error, KIVI_IO, "no descriptor for a queue: %s", strerror(code));
     }
@@ -39,6 +46,16 @@ int kivi_queue_descriptor(const kivi_queue *queue)
     return queue->descriptor;
 }
 
+void kivi_queue_on_ready(kivi_queue *queue, void (*ready)(void *user), void *user)
+{
+    if (is_inherited(queue))
+        return;
+    pthread_mutex_lock(&queue->mutex);
+    queue->ready = ready;
+    queue->ready_user = user;
+    pthread_mutex_unlock(&queue->mutex);
+}
+
 /* Cancels what is in flight; returns when no thread is left. */
 static void join_threads(kivi_queue *queue)
 {
@@ -47,22 +64,14 @@ static void join_threads(kivi_queue *queue)
     for (kvi_queued *call = queue->in_flight; call; call = call->next)
         atomic_store(&call->cancelled, true);
     kvi_queue_wake(queue);
-    for (kvi_worker *worker = queue->workers; worker; worker = worker->next)
-        pthread_cond_broadcast(&worker->wake);
     pthread_mutex_unlock(&queue->mutex);
     /* The stepper first: it ends once no call is in flight. */
     if (queue->started)
         pthread_join(queue->stepper, NULL);
+    pthread_mutex_lock(&queue->mutex);
     for (kvi_worker *worker = queue->workers; worker; worker = worker->next)
-        if (worker->started)
-            pthread_join(worker->thread, NULL);
-}
-
-static void free_worker(kvi_worker *worker)
-{
-    pthread_cond_destroy(&worker->wake);
-    kivi_store_unref(worker->store);
-    free(worker);
+        pthread_cond_broadcast(&worker->wake);
+    pthread_mutex_unlock(&queue->mutex);
 }
 
 void kivi_queue_close(kivi_queue *queue)
@@ -72,56 +81,21 @@ void kivi_queue_close(kivi_queue *queue)
     bool inherited = is_inherited(queue);
     if (!inherited)
         join_threads(queue);
-    close(queue->descriptor);
-    close(queue->wake);
+    close_descriptors(queue);
     if (inherited)
         return; /* its threads are the parent's: what they held may be half changed */
+    kvi_workers_free(queue->workers);
     while (queue->done_head) {
         kvi_queued *call = queue->done_head;
         queue->done_head = call->done_next;
         kvi_queued_free(call);
     }
-    while (queue->workers) {
-        kvi_worker *worker = queue->workers;
-        queue->workers = worker->next;
-        free_worker(worker);
-    }
+    kvi_tickets_free(&queue->by_ticket);
     pthread_mutex_destroy(&queue->mutex);
     free(queue);
 }
 
 /* ---- submitting ---- */
-
-static kvi_worker *worker_new(kivi_queue *queue, kivi_store *store)
-{
-    kvi_worker *worker = calloc(1, sizeof(*worker));
-    pthread_condattr_t attributes;
-    if (!worker)
-        return NULL;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&worker->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
-    worker->queue = queue;
-    worker->store = kivi_store_ref(store);
-    if (kvi_begin(&worker->ctx, store, NULL, "queue", NULL)) {
-        free_worker(worker);
-        return NULL;
-    }
-    worker->ctx.limited = true; /* flights of many end by the deadlines of each */
-    worker->ctx.deadline_ns = UINT64_MAX;
-    worker->next = queue->workers;
-    queue->workers = worker;
-    return worker;
-}
-
-static kvi_worker *find_worker(kivi_queue *queue, kivi_store *store)
-{
-    for (kvi_worker *worker = queue->workers; worker; worker = worker->next)
-        if (worker->store == store)
-            return worker;
-    return worker_new(queue, store);
-}
 
 /* Accepts a call that is prepared, or says why not. Holds the mutex. */
 static kivi_status accept_call(kivi_queue *queue, kvi_queued *call, uint64_t *ticket)
@@ -129,13 +103,15 @@ static kivi_status accept_call(kivi_queue *queue, kvi_queued *call, uint64_t *ti
     kvi_context *ctx = &call->ctx;
     if (queue->closed)
         return kvi_context_fail(ctx, KIVI_CLOSED, "the queue is closed");
-    call->worker = find_worker(queue, ctx->store);
+    call->worker = kvi_worker_of(queue, ctx->store);
     if (!call->worker)
         return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to submit a call");
     if (call->worker->in_flight >= ctx->store->queue_limit)
         return kvi_context_fail(ctx, KIVI_BUSY, "%llu calls of this store are in flight (queue_limit)",
                                 (unsigned long long)call->worker->in_flight);
     call->ticket = ++queue->tickets;
+    if (!kvi_tickets_add(&queue->by_ticket, call))
+        return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to submit a call");
     call->completion.user = call->request.user;
     call->completion.ticket = call->ticket;
     if (ticket)
@@ -194,28 +170,31 @@ void kivi_queue_cancel(kivi_queue *queue, uint64_t ticket)
     if (is_inherited(queue))
         return;
     pthread_mutex_lock(&queue->mutex);
-    for (kvi_queued *call = queue->in_flight; call; call = call->next)
-        if (call->ticket == ticket) {
-            atomic_store(&call->cancelled, true);
-            queue->hurried = true;
-            kvi_queue_wake(queue);
-            break;
-        }
+    kvi_queued *call = kvi_tickets_find(&queue->by_ticket, ticket);
+    if (call) {
+        atomic_store(&call->cancelled, true);
+        kvi_queued_hurry(call);
+    }
     pthread_mutex_unlock(&queue->mutex);
 }
 
 /* ---- taking ---- */
 
-static kvi_queued *take_done(kivi_queue *queue)
+/* Takes up to `most` calls off the list of those that are done, as a list. Holds the mutex. */
+static kvi_queued *take_done(kivi_queue *queue, size_t most)
 {
-    kvi_queued *call = queue->done_head;
-    if (!call)
+    kvi_queued *first = queue->done_head, *last = NULL;
+    for (kvi_queued *call = first; call && most; call = call->done_next, most--) {
+        last = call;
+        queue->count--;
+    }
+    if (!last)
         return NULL;
-    queue->done_head = call->done_next;
+    queue->done_head = last->done_next;
     if (!queue->done_head)
         queue->done_tail = NULL;
-    queue->count--;
-    return call;
+    last->done_next = NULL;
+    return first;
 }
 
 /* Ends the call as its caller would have, on this thread: numbers, and the hook. */
@@ -235,25 +214,24 @@ size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t c
 {
     uint32_t step = completions->struct_size;
     size_t count = 0;
+    kvi_queued *next;
     if (is_inherited(queue) || step < 2 * sizeof(uint32_t))
         return 0;
-    while (count < capacity) {
-        char *place = (char *)completions + count * step;
-        pthread_mutex_lock(&queue->mutex);
-        kvi_queued *call = take_done(queue);
-        if (!queue->done_head) {
-            uint64_t times;
-            ssize_t got = read(queue->descriptor, &times, sizeof(times));
-            (void)got; /* nothing there is as good */
-        }
-        pthread_mutex_unlock(&queue->mutex);
-        if (!call)
-            break;
+    pthread_mutex_lock(&queue->mutex);
+    kvi_queued *taken = take_done(queue, capacity);
+    if (!queue->done_head) {
+        uint64_t times;
+        ssize_t got = read(queue->descriptor, &times, sizeof(times));
+        (void)got; /* nothing there is as good */
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    for (kvi_queued *call = taken; call; call = next) {
+        char *place = (char *)completions + count++ * step;
+        next = call->done_next;
         tell_end(call);
         call->completion.memory = call;
         memcpy(place, &step, sizeof(step));
         kvi_struct_write(place, &call->completion, sizeof(kivi_completion), "kivi_completion", NULL);
-        count++;
     }
     return count;
 }
@@ -261,13 +239,17 @@ size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t c
 void kivi_completion_release(kivi_completion *completion)
 {
     kvi_queued *call = completion->memory;
-    if (!call)
-        return;
+    if (call) {
+        kvi_queued_free(call);
+    } else {
+        kivi_error_free(completion->error);
+        kivi_result_free(completion->result);
+        kivi_page_free(completion->page);
+    }
     completion->memory = NULL;
     completion->error = NULL;
     completion->result = NULL;
     completion->page = NULL;
-    kvi_queued_free(call);
 }
 
 size_t kivi_queue_count(const kivi_queue *queue)

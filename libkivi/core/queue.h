@@ -29,7 +29,9 @@ typedef enum kvi_stage {
 typedef struct kvi_queued {
     kivi_queue *queue;
     kvi_worker *worker;
-    struct kvi_queued *previous, *next;         /* calls in flight */
+    struct kvi_queued *previous, *next; /* calls in flight */
+    struct kvi_queued *chain_next;      /* tickets of one chain */
+    struct kvi_queued *hurried_previous, *hurried_next;
     struct kvi_queued *job_previous, *job_next; /* the worker's jobs */
     struct kvi_queued *done_next;               /* completions to take */
     uint64_t ticket;
@@ -37,6 +39,7 @@ typedef struct kvi_queued {
     kvi_task *task;
     uint32_t attempt;
     uint64_t due_ns; /* PAUSED */
+    bool hurried;    /* the stepper looks at it at once */
     _Atomic bool cancelled;
     bool told; /* ctx says that the call began: it ends with kvi_end() when it is taken */
     kvi_context ctx;
@@ -67,21 +70,31 @@ struct kvi_worker {
     kvi_context ctx;    /* for flights, without an end of its own */
 };
 
+/* Calls in flight by their tickets. */
+typedef struct kvi_tickets {
+    kvi_queued **chains;
+    size_t room, count; /* room: a power of two, or 0 */
+} kvi_tickets;
+
 struct kivi_queue {
     pthread_mutex_t mutex; /* guards all below; taken before lanes.mutex, never held while anything blocks */
     uint32_t generation; /* of forks, at creation */
     int descriptor;      /* eventfd: completions are there */
+    void (*ready)(void *user); /* told the same; NULL: nobody */
+    void *ready_user;
     int wake;            /* eventfd: the stepper has something to do */
     bool closed;
     uint64_t tickets, count; /* accepted and not taken */
     kvi_queued *in_flight;
+    kvi_tickets by_ticket;
     kvi_queued *done_head, *done_tail;
     kvi_worker *workers;
     pthread_t stepper;
     bool started, running, woken;
-    bool wanted;   /* tasks wait in the lanes of a stepped store */
-    bool hurried;  /* something was cancelled: look at all calls at once */
-    kvi_lane *led; /* lanes given to tasks of ours, not taken up yet (stepped stores) */
+    bool wanted;         /* tasks wait in the lanes of a stepped store */
+    kvi_queued *hurried; /* cancelled, or to be begun again at once */
+    uint64_t look_ns;    /* when to look at all calls again */
+    kvi_lane *led;       /* lanes given to tasks of ours, not taken up yet (stepped stores) */
 };
 
 /* ---- queue_calls.c ---- */
@@ -93,8 +106,13 @@ void kvi_queued_start(kvi_queued *call);
 void kvi_queued_complete(kvi_queued *call);
 /* Takes a call out of its worker's jobs; holds queue.mutex. */
 void kvi_queued_leave_jobs(kvi_queued *call);
-/* Ends calls whose time is over, begins those that paused; answers in how many ns to look again. Holds queue.mutex. */
-uint64_t kvi_queue_look_after(kivi_queue *queue);
+/*
+ * Ends calls whose time is over, begins those that paused: the hurried ones, and all of them when queue.look_ns has come,
+ * which it then sets. Holds queue.mutex.
+ */
+void kvi_queue_look_after(kivi_queue *queue, uint64_t now);
+/* Has the stepper look at a call at once; holds queue.mutex. */
+void kvi_queued_hurry(kvi_queued *call);
 /* Wakes the stepper; holds queue.mutex. */
 void kvi_queue_wake(kivi_queue *queue);
 /* Begins a thread that no signal of the program's comes to. */
@@ -103,18 +121,44 @@ static inline bool kvi_queue_is_stepped(const kivi_store *store)
 {
     return !(store->flags & KIVI_BACKEND_BLOCKING);
 }
-/* Whether the task is of a call of this queue. */
-bool kvi_queue_owns(const kivi_queue *queue, const kvi_task *task);
+/*
+ * A lane for whoever waits longest in the worker's store, if one is free: true. *lane is it where that is a call of the
+ * queue, else NULL: its waiter was told. Holds queue.mutex, but not while telling.
+ */
+bool kvi_queue_begin(kvi_worker *worker, kvi_lane **lane);
 /* Whether anybody still waits for something in the flight. */
 bool kvi_queue_is_awaited(const kvi_flight *flight);
-/* Begins, or goes on with, the flight of a lane that was given to a task. */
-void kvi_queue_take_up(kvi_lane *lane);
+/*
+ * Begins, or goes on with, the flight of a lane that was given to a task; false: the time of its call was over before
+ * anything was sent, and the lane is somebody else's.
+ */
+bool kvi_queue_take_up(kvi_lane *lane);
+
+/* ---- queue_tickets.c: all hold queue.mutex ---- */
+
+/* False without memory. */
+bool kvi_tickets_add(kvi_tickets *tickets, kvi_queued *call);
+void kvi_tickets_remove(kvi_tickets *tickets, kvi_queued *call);
+kvi_queued *kvi_tickets_find(const kvi_tickets *tickets, uint64_t ticket);
+void kvi_tickets_free(kvi_tickets *tickets);
 
 /* ---- queue_stepper.c, queue_worker.c ---- */
 
 /* Both: false where the system gives no thread. One that has ended by itself is joined first. Hold queue.mutex. */
 bool kvi_queue_run_stepper(kivi_queue *queue);
 bool kvi_queue_run_worker(kvi_worker *worker);
+/* The worker of a store, a new one if need be; NULL without memory. Holds queue.mutex. */
+kvi_worker *kvi_worker_of(kivi_queue *queue, kivi_store *store);
+/* Waits for the threads of a list of workers, which end by themselves, and lets go of their stores. */
+void kvi_workers_free(kvi_worker *workers);
+
+/* ---- perform.c ---- */
+
+/* Makes the call that `ask` describes, whose verb is a known one; its answer goes into `end`. */
+void kvi_perform(kivi_store *store, const kivi_call *how, const kivi_request *ask,
+                 kivi_buffer *value, kivi_buffer *version, kivi_completion *end);
+/* The word of the vocabulary: "get". */
+const char *kvi_verb_name(int32_t verb);
 
 /* ---- queue_request.c ---- */
 

@@ -28,9 +28,36 @@ bool kvi_queue_start_thread(pthread_t *thread, void *(*entry)(void *), void *giv
 
 /* ---- calls from stage to stage; all hold queue.mutex ---- */
 
+void kvi_queued_hurry(kvi_queued *call)
+{
+    kivi_queue *queue = call->queue;
+    kvi_queue_wake(queue);
+    if (call->hurried)
+        return;
+    call->hurried = true;
+    call->hurried_previous = NULL;
+    call->hurried_next = queue->hurried;
+    if (call->hurried_next)
+        call->hurried_next->hurried_previous = call;
+    queue->hurried = call;
+}
+
+static void calm(kvi_queued *call)
+{
+    if (!call->hurried)
+        return;
+    call->hurried = false;
+    *(call->hurried_previous ? &call->hurried_previous->hurried_next
+                             : &call->queue->hurried) = call->hurried_next;
+    if (call->hurried_next)
+        call->hurried_next->hurried_previous = call->hurried_previous;
+}
+
 void kvi_queued_complete(kvi_queued *call)
 {
     kivi_queue *queue = call->queue;
+    calm(call);
+    kvi_tickets_remove(&queue->by_ticket, call);
     *(call->previous ? &call->previous->next : &queue->in_flight) = call->next;
     if (call->next)
         call->next->previous = call->previous;
@@ -44,7 +71,11 @@ void kvi_queued_complete(kvi_queued *call)
         uint64_t one = 1;
         ssize_t wrote = write(queue->descriptor, &one, sizeof(one));
         (void)wrote;
+        if (queue->ready)
+            queue->ready(queue->ready_user);
     }
+    if (queue->closed)
+        kvi_queue_wake(queue); /* perhaps it was the last */
 }
 
 static void fail(kvi_queued *call, kivi_status status)
@@ -59,13 +90,15 @@ static void fail(kvi_queued *call, kivi_status status)
 static void start_job(kvi_queued *call)
 {
     kvi_worker *worker = call->worker;
+    if (!kvi_queue_run_worker(worker)) {
+        fail(call, KIVI_NO_MEMORY);
+        return;
+    }
     call->stage = KVI_AS_JOB;
     call->job_next = NULL;
     call->job_previous = worker->job_tail;
     *(worker->job_tail ? &worker->job_tail->job_next : &worker->job_head) = call;
     worker->job_tail = call;
-    if (!kvi_queue_run_worker(worker))
-        return; /* the stepper sees its deadline */
     pthread_cond_signal(&worker->wake);
 }
 
@@ -92,7 +125,10 @@ static void start_task(kvi_queued *call)
     }
     if (call->task)
         kvi_task_unref(lanes, call->task);
-    call->task = kvi_task_new(lanes, &work);
+    call->task = NULL;
+    /* First the thread that drives it: it may be given a lane as soon as it waits for one. */
+    if (kvi_queue_is_stepped(store) || kvi_queue_run_worker(call->worker))
+        call->task = kvi_task_new(lanes, &work);
     if (!call->task) {
         fail(call, KIVI_NO_MEMORY);
         return;
@@ -108,7 +144,7 @@ static void start_task(kvi_queued *call)
     if (kvi_queue_is_stepped(store)) {
         call->queue->wanted = true;
         kvi_queue_wake(call->queue);
-    } else if (kvi_queue_run_worker(call->worker)) {
+    } else {
         call->worker->wanted = true;
         pthread_cond_signal(&call->worker->wake);
     }
@@ -134,12 +170,17 @@ void kvi_queued_start(kvi_queued *call)
 /* Its task must be asked again: at once the first time, then after a pause. */
 static void pause_call(kvi_queued *call)
 {
+    kivi_queue *queue = call->queue;
     uint64_t pause = kvi_backoff_ns(++call->attempt);
     call->stage = KVI_PAUSED;
     call->due_ns = pause ? kvi_monotonic_ns() + pause : 0;
-    call->queue->hurried = true;
     atomic_fetch_add_explicit(&call->ctx.store->retries, 1, memory_order_relaxed);
-    kvi_queue_wake(call->queue);
+    if (!pause) {
+        kvi_queued_hurry(call);
+    } else if (call->due_ns < queue->look_ns) {
+        queue->look_ns = call->due_ns;
+        kvi_queue_wake(queue);
+    }
 }
 
 static bool compares_tokens(const kvi_queued *call)
@@ -236,27 +277,56 @@ static void look_after_call(kvi_queued *call, uint64_t now)
     }
 }
 
-/* Answers when to look again, ns from now. */
-uint64_t kvi_queue_look_after(kivi_queue *queue)
+static void look_after_all(kivi_queue *queue, uint64_t now)
 {
-    uint64_t now = kvi_monotonic_ns(), rest = KVI_SLICE_NS;
+    uint64_t again_ns = now + (uint64_t)KVI_SLICE_NS;
     kvi_queued *next;
-    queue->hurried = false;
     for (kvi_queued *call = queue->in_flight; call; call = next) {
         next = call->next;
         look_after_call(call, now);
+        if (call->stage == KVI_PAUSED && call->due_ns < again_ns)
+            again_ns = call->due_ns;
+        /* There may have been no memory for a lane when it asked for one. */
+        queue->wanted |= call->stage == KVI_AS_TASK;
     }
-    for (kvi_queued *call = queue->in_flight; call; call = call->next)
-        if (call->stage == KVI_PAUSED)
-            rest = call->due_ns <= now ? 0 : call->due_ns - now < rest ? call->due_ns - now : rest;
-    return rest;
+    /* Pauses that end close together are looked at together. */
+    queue->look_ns = again_ns < now + (uint64_t)KVI_MS ? now + (uint64_t)KVI_MS : again_ns;
+}
+
+void kvi_queue_look_after(kivi_queue *queue, uint64_t now)
+{
+    while (queue->hurried) {
+        kvi_queued *call = queue->hurried;
+        calm(call);
+        look_after_call(call, now);
+    }
+    if (now >= queue->look_ns)
+        look_after_all(queue, now);
 }
 
 /* ---- flights led for tasks ---- */
 
-bool kvi_queue_owns(const kivi_queue *queue, const kvi_task *task)
+bool kvi_queue_begin(kvi_worker *worker, kvi_lane **lane)
 {
-    return task->driver == &kvi_queue_driver && ((kvi_queued *)task->owner)->queue == queue;
+    kivi_queue *queue = worker->queue;
+    kvi_task *task;
+    const kvi_driver *driver;
+    kvi_lane *given = kvi_lanes_begin(worker->store->lanes, &task, &driver);
+    *lane = NULL;
+    if (!given)
+        return false;
+    /* A task with a driver waits until it is told, whatever its state says. */
+    if (driver == &kvi_queue_driver && ((kvi_queued *)task->owner)->queue == queue) {
+        given->lead = task;
+        given->led_for = worker;
+        *lane = given;
+        return true;
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    if (driver)
+        driver->lead(task);
+    pthread_mutex_lock(&queue->mutex);
+    return true;
 }
 
 /* Whether anybody still waits for something in the flight. */
@@ -272,12 +342,32 @@ bool kvi_queue_is_awaited(const kvi_flight *flight)
     return false;
 }
 
+/* Gives a lane back whose task came too late to lead: nothing of it was sent. */
+static bool gives_back(kvi_lane *lane, kvi_task *task)
+{
+    kvi_queued *call = task->owner;
+    kivi_queue *queue = call->queue;
+    pthread_mutex_lock(&queue->mutex);
+    kivi_status why = find_end(call);
+    if (why)
+        fail(call, why);
+    pthread_mutex_unlock(&queue->mutex);
+    if (!why)
+        return false;
+    kvi_task_unref(lane->lanes, task); /* the flight's share: there will be none */
+    kvi_lanes_release(lane);
+    return true;
+}
+
 /* The lane of a task that leads: nobody's thread is the leader, so it is taken like the others. */
-void kvi_queue_take_up(kvi_lane *lane)
+bool kvi_queue_take_up(kvi_lane *lane)
 {
     kvi_task *task = lane->lead;
     bool in_flight = task->in_flight;
+    if (!in_flight && gives_back(lane, task))
+        return false;
     atomic_store_explicit(&task->state, KVI_TASK_TAKEN, memory_order_release);
     if (!in_flight)
         kvi_flight_merge(lane, task);
+    return true;
 }

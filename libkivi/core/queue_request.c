@@ -3,35 +3,6 @@
 
 #include <stdlib.h>
 
-static const char *verb_name(int32_t verb)
-{
-    static const char *const names[] = {"",
-                                        "get",
-                                        "get_versioned",
-                                        "exists",
-                                        "ttl",
-                                        "set",
-                                        "add",
-                                        "replace",
-                                        "delete",
-                                        "compare_and_set",
-                                        "compare_and_delete",
-                                        "increment",
-                                        "take",
-                                        "get_and_expire",
-                                        "expire",
-                                        "persist",
-                                        "get_many",
-                                        "set_many",
-                                        "delete_many",
-                                        "apply",
-                                        "page",
-                                        "count",
-                                        "clear",
-                                        "health"};
-    return verb > 0 && verb <= KIVI_VERB_HEALTH ? names[verb] : "submit";
-}
-
 /* ---- copying ---- */
 
 static kivi_slice copied(kivi_buffer *memory, kivi_slice slice)
@@ -120,9 +91,10 @@ static kivi_status check_lists(kvi_context *ctx, const kivi_request *request)
 {
     bool many = request->verb >= KIVI_VERB_GET_MANY && request->verb <= KIVI_VERB_APPLY;
     if (many && request->count == 0)
-        return kvi_context_fail(ctx, KIVI_INVALID, "%s: the batch is empty", verb_name(request->verb));
+        return kvi_context_fail(ctx, KIVI_INVALID, "%s: the batch is empty",
+                                kvi_verb_name(request->verb));
     if (many && (request->verb == KIVI_VERB_APPLY ? !request->ops : !request->keys))
-        return kvi_context_fail(ctx, KIVI_INVALID, "%s: no keys given", verb_name(request->verb));
+        return kvi_context_fail(ctx, KIVI_INVALID, "%s: no keys given", kvi_verb_name(request->verb));
     if (request->verb == KIVI_VERB_SET_MANY && !request->values)
         return kvi_context_fail(ctx, KIVI_INVALID, "set_many: no values given");
     for (size_t i = 0; request->verb == KIVI_VERB_APPLY && i < request->count; i++)
@@ -161,8 +133,8 @@ kivi_status kvi_queued_prepare(kvi_queued *call, const kivi_request *request)
                                          "kivi_request", &ctx->error);
     if (status)
         return status;
-    ctx->verb = verb_name(call->request.verb);
-    if (call->request.verb < KIVI_VERB_GET || call->request.verb > KIVI_VERB_HEALTH)
+    ctx->verb = kvi_verb_name(call->request.verb);
+    if (call->request.verb < KIVI_VERB_GET || call->request.verb > KIVI_VERB_DESCRIBE)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "submit: unknown verb %d",
                                 (int)call->request.verb);
     kivi_request given = call->request;
@@ -319,74 +291,6 @@ static int is_over(void *user)
     return call->ctx.call == given && given->interrupt && kvi_interrupt_is_raised(given->interrupt);
 }
 
-static kivi_status run_key(kvi_queued *call, const kivi_call *how)
-{
-    kivi_store *store = call->ctx.store;
-    const kivi_request *ask = &call->request;
-    kivi_completion *end = &call->completion;
-    kivi_error **error = &end->error;
-    switch (ask->verb) {
-    case KIVI_VERB_GET:
-        return kivi_store_get(store, how, ask->key, &call->value, error);
-    case KIVI_VERB_GET_VERSIONED:
-        return kivi_store_get_versioned(store, how, ask->key, &call->value, &call->version, error);
-    case KIVI_VERB_EXISTS:
-        return kivi_store_exists(store, how, ask->key, &end->truth, error);
-    case KIVI_VERB_TTL:
-        return kivi_store_ttl(store, how, ask->key, &end->integer, error);
-    case KIVI_VERB_COMPARE_AND_SET:
-        return kivi_store_compare_and_set(store, how, ask->key, ask->expected, ask->value,
-                                          ask->ttl_ms, error);
-    case KIVI_VERB_COMPARE_AND_DELETE:
-        return kivi_store_compare_and_delete(store, how, ask->key, ask->expected, error);
-    case KIVI_VERB_INCREMENT:
-        return kivi_store_increment(store, how, ask->key, ask->by, ask->ttl_ms, &end->integer, error);
-    case KIVI_VERB_TAKE:
-        return kivi_store_take(store, how, ask->key, &call->value, error);
-    default:
-        return kivi_store_get_and_expire(store, how, ask->key, ask->ttl_ms, &call->value, error);
-    }
-}
-
-static kivi_status run_many(kvi_queued *call, const kivi_call *how)
-{
-    kivi_store *store = call->ctx.store;
-    const kivi_request *ask = &call->request;
-    kivi_completion *end = &call->completion;
-    kivi_error **error = &end->error;
-    kivi_health health = {.struct_size = sizeof(health)};
-    uint64_t count = 0;
-    kivi_status status = KIVI_OK;
-    switch (ask->verb) {
-    case KIVI_VERB_GET_MANY:
-        return kivi_store_get_many(store, how, ask->keys, ask->count, &end->result, error);
-    case KIVI_VERB_SET_MANY:
-        return kivi_store_set_many(store, how, ask->keys, ask->values, ask->count, ask->ttl_ms,
-                                   &end->result, error);
-    case KIVI_VERB_DELETE_MANY:
-        status = kivi_store_delete_many(store, how, ask->keys, ask->count,
-                                        ask->flags & KIVI_OP_WANT_EXISTED ? &count : NULL,
-                                        &end->result, error);
-        break;
-    case KIVI_VERB_APPLY:
-        return kivi_store_apply(store, how, ask->ops, ask->count, ask->flags, &end->result, error);
-    case KIVI_VERB_PAGE:
-        return kivi_store_page(store, how, ask->range, &end->page, error);
-    case KIVI_VERB_COUNT:
-        status = kivi_store_count(store, how, ask->key, &count, error);
-        break;
-    case KIVI_VERB_CLEAR:
-        status = kivi_store_clear(store, how, ask->key, ask->flags, &count, error);
-        break;
-    default:
-        status = kivi_store_health(store, how, &health, error);
-        count = health.latency_ns;
-        break;
-    }
-    end->integer = (int64_t)count;
-    return status;
-}
-
 /* The time that is left, for a call made now. */
 static int64_t time_left_ms(kvi_queued *call)
 {
@@ -407,9 +311,7 @@ void kvi_queued_run(kvi_queued *call)
     call->told = false; /* the call inside counts and tells the hook */
     kivi_error_free(end->error);
     end->error = NULL;
-    end->status = call->request.verb < KIVI_VERB_GET_MANY ? run_key(call, &how) : run_many(call, &how);
-    end->value = kivi_buffer_slice(&call->value);
-    end->version = kivi_buffer_slice(&call->version);
+    kvi_perform(call->ctx.store, &how, &call->request, &call->value, &call->version, end);
     if (end->status == KIVI_INTERRUPTED && atomic_load(&call->cancelled)) {
         kivi_error_free(end->error);
         end->error = kvi_error_new(KIVI_CANCELLED, 0, KIVI_RETRY_YES, "%s: cancelled", call->ctx.verb);

@@ -9,7 +9,8 @@ typedef struct stepper {
     kvi_lane *driven; /* flights in progress */
     struct pollfd *polls;
     size_t capacity;
-    uint64_t looked_ns, look_in_ns, busy_ns;
+    uint64_t busy_ns;
+    bool looks; /* calls were looked after: some flight may have nobody any more */
 } stepper;
 
 /* The flight has landed. */
@@ -56,22 +57,14 @@ static void begin_flights(kivi_queue *queue, kvi_lane **begun)
 {
     queue->wanted = false;
     for (kvi_worker *worker = queue->workers; worker; worker = worker->next) {
-        kvi_task *task;
         kvi_lane *lane;
         if (!kvi_queue_is_stepped(worker->store))
             continue;
-        while ((lane = kvi_lanes_begin(worker->store->lanes, &task)) != NULL) {
-            lane->lead = task;
-            lane->led_for = worker;
-            if (kvi_queue_owns(queue, task)) {
-                lane->next_led = *begun;
-                *begun = lane;
+        while (kvi_queue_begin(worker, &lane)) {
+            if (!lane)
                 continue;
-            }
-            const kvi_driver *driver = task->driver;
-            pthread_mutex_unlock(&queue->mutex);
-            kvi_task_tell_lead(task, driver);
-            pthread_mutex_lock(&queue->mutex);
+            lane->next_led = *begun;
+            *begun = lane;
         }
     }
 }
@@ -89,8 +82,7 @@ static void fly_all(stepper *own, kvi_lane *list)
         kvi_lane *lane = list;
         kvi_worker *worker = lane->led_for;
         list = lane->next_led;
-        kvi_queue_take_up(lane);
-        if (go_on(lane, &worker->ctx, 0))
+        if (kvi_queue_take_up(lane) && go_on(lane, &worker->ctx, 0))
             add_driven(own, lane);
     }
 }
@@ -149,18 +141,32 @@ static void wait_and_go_on(stepper *own, uint64_t rest)
     }
 }
 
-static void look_after_flights(stepper *own)
+/* Ends or passes on flights; true: there was one. */
+static bool look_after_flights(stepper *own, bool closed)
 {
     uint64_t now = kvi_monotonic_ns();
     kvi_lane *list = own->driven;
+    bool ended = false;
     own->driven = NULL;
     while (list) {
         kvi_lane *lane = list;
         kvi_worker *worker = lane->led_for;
         list = lane->next_led;
-        if (!must_end(lane, &worker->ctx, now))
+        /* Whoever closes the queue does not wait for the calls of others. */
+        if (must_end(lane, &worker->ctx, now) || (closed && kvi_flight_hand_on(lane, NULL)))
+            ended = true;
+        else
             add_driven(own, lane);
     }
+    return ended;
+}
+
+static bool has_threads(const kivi_queue *queue)
+{
+    for (const kvi_worker *worker = queue->workers; worker; worker = worker->next)
+        if (worker->running)
+            return true;
+    return false;
 }
 
 /* One round under the mutex: what is new. True: the stepper has nothing to do any more. */
@@ -168,16 +174,15 @@ static bool look_around(stepper *own, kvi_lane **begun, uint64_t *rest)
 {
     kivi_queue *queue = own->queue;
     uint64_t now = kvi_monotonic_ns();
+    own->looks = queue->hurried || queue->closed || now >= queue->look_ns;
+    if (queue->closed)
+        queue->look_ns = 0;
+    kvi_queue_look_after(queue, now);
     *begun = queue->led;
     queue->led = NULL;
     if (queue->wanted)
         begin_flights(queue, begun);
-    bool time = now - own->looked_ns >= own->look_in_ns || queue->hurried || queue->closed;
-    if (time) {
-        own->looked_ns = now;
-        own->look_in_ns = kvi_queue_look_after(queue);
-    }
-    *rest = own->look_in_ns > now - own->looked_ns ? own->look_in_ns - (now - own->looked_ns) : 0;
+    *rest = queue->look_ns > now ? queue->look_ns - now : 0;
     bool busy = queue->in_flight || own->driven || *begun;
     if (busy)
         own->busy_ns = now;
@@ -185,32 +190,39 @@ static bool look_around(stepper *own, kvi_lane **begun, uint64_t *rest)
         *rest = 0;
     else
         queue->woken = false; /* from here on who has news says so */
-    return !busy && (queue->closed || now - own->busy_ns > KVI_IDLE_NS);
+    return !busy && (queue->closed || (now - own->busy_ns > KVI_IDLE_NS && !has_threads(queue)));
+}
+
+/* Lets go of the stores, as nothing is in flight. True: nothing was submitted meanwhile. Holds the mutex, but not always. */
+static bool retire(kivi_queue *queue)
+{
+    kvi_worker *workers = queue->workers;
+    if (queue->closed)
+        return true;
+    queue->workers = NULL;
+    pthread_mutex_unlock(&queue->mutex);
+    kvi_workers_free(workers);
+    pthread_mutex_lock(&queue->mutex);
+    return !queue->in_flight;
 }
 
 static void *stepper_main(void *given)
 {
     stepper own = {.queue = given, .busy_ns = kvi_monotonic_ns()};
     kivi_queue *queue = own.queue;
-    uint64_t flights_ns = 0;
     for (;;) {
         kvi_lane *begun;
         uint64_t rest;
         pthread_mutex_lock(&queue->mutex);
-        bool over = look_around(&own, &begun, &rest);
+        bool over = look_around(&own, &begun, &rest) && retire(queue);
         bool closed = queue->closed;
-        if (over)
-            queue->running = false;
+        queue->running = !over;
         pthread_mutex_unlock(&queue->mutex);
         if (over)
             break;
         fly_all(&own, begun);
-        wait_and_go_on(&own, begun ? 0 : rest);
-        uint64_t now = kvi_monotonic_ns();
-        if (now - flights_ns >= (uint64_t)KVI_SLICE_NS || closed) {
-            flights_ns = now;
-            look_after_flights(&own);
-        }
+        bool news = own.looks && look_after_flights(&own, closed);
+        wait_and_go_on(&own, begun || news ? 0 : rest);
     }
     free(own.polls);
     return NULL;
@@ -223,6 +235,7 @@ bool kvi_queue_run_stepper(kivi_queue *queue)
     if (queue->started)
         pthread_join(queue->stepper, NULL);
     queue->woken = true;
+    queue->look_ns = 0;
     queue->started = queue->running = kvi_queue_start_thread(&queue->stepper, stepper_main, queue);
     return queue->running;
 }

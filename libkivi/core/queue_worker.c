@@ -1,6 +1,8 @@
 /* The workers of a queue: one for each store, for calls that block. */
 #include "queue.h"
 
+#include <stdlib.h>
+
 /* A blocking verb asks: must it go on? */
 static int nobody_waits(void *user)
 {
@@ -11,13 +13,15 @@ static int nobody_waits(void *user)
 static void fly_blocking(kvi_worker *worker, kvi_lane *lane)
 {
     kvi_lanes_gather(lane->lanes, lane->lead->kind);
-    kvi_queue_take_up(lane);
+    if (!kvi_queue_take_up(lane))
+        return;
     worker->flying = lane;
     worker->ctx.ended = KIVI_OK;
     worker->ctx.call_copy = (kivi_call){
         .struct_size = sizeof(kivi_call), .interrupted = nobody_waits, .user = worker};
     worker->ctx.call = &worker->ctx.call_copy;
-    kvi_flight_drive(lane, &worker->ctx, NULL);
+    if (kvi_flight_drive(lane, &worker->ctx, NULL) == KVI_HANDED_ON)
+        return;
     kvi_lanes_count_flight(lane, &worker->ctx);
     kvi_lanes_release(lane);
 }
@@ -27,23 +31,16 @@ static bool work_once(kvi_worker *worker)
 {
     kivi_queue *queue = worker->queue;
     kvi_lane *lane = worker->led;
-    kvi_task *task = NULL;
     if (lane) {
         worker->led = lane->next_led;
     } else if (worker->wanted) {
-        lane = kvi_lanes_begin(worker->store->lanes, &task);
-        worker->wanted = lane != NULL; /* perhaps there are more */
-        if (lane)
-            lane->lead = task;
+        worker->wanted = kvi_queue_begin(worker, &lane); /* perhaps there are more */
+        if (worker->wanted && !lane)
+            return true;
     }
     if (lane) {
-        const kvi_driver *driver = task ? task->driver : &kvi_queue_driver;
-        bool ours = !task || kvi_queue_owns(queue, task);
         pthread_mutex_unlock(&queue->mutex);
-        if (ours)
-            fly_blocking(worker, lane);
-        else
-            kvi_task_tell_lead(task, driver);
+        fly_blocking(worker, lane);
         pthread_mutex_lock(&queue->mutex);
         return true;
     }
@@ -75,12 +72,13 @@ static void *worker_main(void *given)
     for (;;) {
         if (work_once(worker))
             continue;
-        bool in_lanes = worker->in_flight != 0;
-        if (queue->closed && !in_lanes)
+        if (queue->closed && !worker->in_flight)
             break;
-        if (!wait_for_work(worker) && !worker->in_flight && !worker->job_head && !worker->led &&
-            !worker->wanted)
+        if (wait_for_work(worker))
+            continue;
+        if (!worker->in_flight)
             break;
+        worker->wanted = true; /* there may have been no memory for a lane */
     }
     worker->running = false;
     pthread_mutex_unlock(&queue->mutex);
@@ -95,4 +93,51 @@ bool kvi_queue_run_worker(kvi_worker *worker)
         pthread_join(worker->thread, NULL);
     worker->started = worker->running = kvi_queue_start_thread(&worker->thread, worker_main, worker);
     return worker->running;
+}
+
+/* ---- which store has which ---- */
+
+static kvi_worker *worker_new(kivi_queue *queue, kivi_store *store)
+{
+    kvi_worker *worker = calloc(1, sizeof(*worker));
+    pthread_condattr_t attributes;
+    if (!worker)
+        return NULL;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&worker->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    worker->queue = queue;
+    worker->store = kivi_store_ref(store);
+    if (kvi_begin(&worker->ctx, store, NULL, "queue", NULL)) {
+        kivi_error_free(worker->ctx.error);
+        kvi_workers_free(worker);
+        return NULL;
+    }
+    worker->ctx.limited = true; /* flights of many end by the deadlines of each */
+    worker->ctx.deadline_ns = UINT64_MAX;
+    worker->next = queue->workers;
+    queue->workers = worker;
+    return worker;
+}
+
+kvi_worker *kvi_worker_of(kivi_queue *queue, kivi_store *store)
+{
+    for (kvi_worker *worker = queue->workers; worker; worker = worker->next)
+        if (worker->store == store)
+            return worker;
+    return worker_new(queue, store);
+}
+
+void kvi_workers_free(kvi_worker *workers)
+{
+    while (workers) {
+        kvi_worker *worker = workers;
+        workers = worker->next;
+        if (worker->started)
+            pthread_join(worker->thread, NULL);
+        pthread_cond_destroy(&worker->wake);
+        kivi_store_unref(worker->store);
+        free(worker);
+    }
 }

@@ -78,7 +78,7 @@ static kivi_status deliver_to_visitor(kivi_read_vector *vector, kivi_read_item *
 static kivi_status visit(kvi_context *ctx, kivi_slice stored, visitor *to)
 {
     kivi_store *store = ctx->store;
-    if (store->in_place && kvi_reads_are_shared(store) && store->flags & KIVI_BACKEND_IN_PLACE) {
+    if (kvi_visits_in_place(store)) {
         kivi_read_item item = {.key = stored, .want = KIVI_WANT_VALUE};
         kivi_status status = kvi_read_one(ctx, &item, deliver_to_visitor, to);
         return status ? status : to->answer;

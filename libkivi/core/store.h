@@ -218,6 +218,12 @@ static inline bool kvi_reads_are_shared(const kivi_store *store)
     return store->flags & KIVI_BACKEND_SHARED_READS;
 }
 
+/* Whether a visitor sees values where they lie: the engine lets its memory be looked at for long. */
+static inline bool kvi_visits_in_place(const kivi_store *store)
+{
+    return store->in_place && kvi_reads_are_shared(store) && store->flags & KIVI_BACKEND_IN_PLACE;
+}
+
 /* Where the value of one read goes: the `owner` of kvi_receive(). Parts may be NULL. */
 typedef struct kvi_receiver {
     kivi_buffer *value, *version;

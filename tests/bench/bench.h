@@ -32,6 +32,9 @@ typedef struct bench_row {
     unsigned peer_threads; /* of run_peer; 0: the harness's own alone */
     uint64_t items; /* an iteration's pairs (a scan) or sets (a batch), for times an item; 0: 1 */
     uint32_t round_ms; /* about how long the peer's part of a round takes; 0: the default */
+    unsigned rounds;   /* at most so many; 0: the default */
+    double cpu_target; /* our CPU an operation / the peer's <= that; 0: it is not told */
+    bool latency;      /* both sides tell bench_latency_add() of each operation */
     /* Prepares both sides; what it answers is given to the rest. May be NULL. */
     void *(*setup)(const struct bench_row *row);
     /* Does `iterations` of the operation on thread `thread` (from 0); each thread gets its share. */
@@ -92,6 +95,10 @@ char *bench_make_dir(const char *name);
 void bench_remove_dir(char *path);
 /* Zeroed memory, or the end of the run. */
 void *bench_alloc(size_t size);
+
+/* One operation of a thread took so long. Only in rows with `latency`. */
+typedef enum bench_side { BENCH_PEER = 0, BENCH_OURS = 1 } bench_side;
+void bench_latency_add(bench_side side, unsigned thread, uint64_t ns);
 
 /* Calls of malloc, calloc, realloc and aligned_alloc by this thread so far, by whatever library. */
 uint64_t bench_allocations(void);

@@ -10,13 +10,13 @@
 
 extern const bench_group bench_get_group, bench_set_group, bench_scan_group, bench_values_group;
 #ifdef KIVI_BENCH_REDIS
-extern const bench_group bench_redis_group;
+extern const bench_group bench_redis_group, bench_redis_queue_group;
 #endif
 
 static const bench_group *const groups[] = {
-    &bench_get_group,   &bench_set_group, &bench_scan_group, &bench_values_group,
+    &bench_get_group,   &bench_set_group,         &bench_scan_group, &bench_values_group,
 #ifdef KIVI_BENCH_REDIS
-    &bench_redis_group,
+    &bench_redis_group, &bench_redis_queue_group,
 #endif
 };
 
@@ -146,6 +146,9 @@ int main(int argc, char **argv)
 #endif
     bench_report_machine();
     bench_run_facts();
+#ifdef KIVI_BENCH_REDIS
+    bench_run_redis_facts();
+#endif
     bench_report_header();
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
         for (size_t i = 0; i < groups[g]->count; i++)

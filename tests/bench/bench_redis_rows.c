@@ -5,6 +5,7 @@
 #include <string.h>
 
 typedef struct state {
+    bool timed; /* each get and set */
     bench_redis *redis;
     kivi_store *store;
     redisContext *contexts[REDIS_THREADS];
@@ -18,6 +19,7 @@ static void *set_up_over(const bench_row *row, bool over_socket)
 {
     state *s = bench_alloc(sizeof *s);
     unsigned threads = row->peer_threads ? row->peer_threads : 1;
+    s->timed = row->latency;
     s->redis = bench_redis_server();
     s->store = bench_redis_store(s->redis, over_socket);
     for (unsigned i = 0; i < threads; i++)
@@ -56,6 +58,17 @@ static inline const redis_key *next_key(const state *s, uint32_t *place)
 
 /* ---- get and set ---- */
 
+static inline uint64_t begin_one(const state *s)
+{
+    return s->timed ? bench_now_ns() : 0;
+}
+
+static inline void end_one(const state *s, bench_side side, unsigned thread, uint64_t began)
+{
+    if (s->timed)
+        bench_latency_add(side, thread, bench_now_ns() - began);
+}
+
 static void peer_get(void *user, unsigned thread, uint64_t iterations)
 {
     state *s = user;
@@ -63,10 +76,12 @@ static void peer_get(void *user, unsigned thread, uint64_t iterations)
     size_t sizes[2] = {3, sizeof s->redis->keys[0].text};
     while (iterations--) {
         arguments[1] = next_key(s, &s->peer_places[thread].next)->text;
+        uint64_t began = begin_one(s);
         redisReply *reply = redisCommandArgv(s->contexts[thread], 2, arguments, sizes);
         BENCH_CHECK(reply && reply->type == REDIS_REPLY_STRING && reply->len == REDIS_VALUE);
         bench_use(reply->str);
         freeReplyObject(reply);
+        end_one(s, BENCH_PEER, thread, began);
     }
 }
 
@@ -77,9 +92,11 @@ static void our_get(void *user, unsigned thread, uint64_t iterations)
     kivi_error *error;
     while (iterations--) {
         const redis_key *key = next_key(s, &s->our_places[thread].next);
+        uint64_t began = begin_one(s);
         bench_redis_ok(kivi_store_get(s->store, NULL, bench_redis_slice(key), &value, &error), &error);
         BENCH_CHECK(value.size == REDIS_VALUE);
         bench_use(value.data);
+        end_one(s, BENCH_OURS, thread, began);
     }
     kivi_buffer_free(&value);
 }
@@ -91,9 +108,11 @@ static void peer_set(void *user, unsigned thread, uint64_t iterations)
     size_t sizes[3] = {3, sizeof s->redis->keys[0].text, REDIS_VALUE};
     while (iterations--) {
         arguments[1] = next_key(s, &s->peer_places[thread].next)->text;
+        uint64_t began = begin_one(s);
         redisReply *reply = redisCommandArgv(s->contexts[thread], 3, arguments, sizes);
         BENCH_CHECK(reply && reply->type == REDIS_REPLY_STATUS);
         freeReplyObject(reply);
+        end_one(s, BENCH_PEER, thread, began);
     }
 }
 
@@ -103,9 +122,11 @@ static void our_set(void *user, unsigned thread, uint64_t iterations)
     kivi_error *error;
     while (iterations--) {
         const redis_key *key = next_key(s, &s->our_places[thread].next);
+        uint64_t began = begin_one(s);
         bench_redis_ok(kivi_store_set(s->store, NULL, bench_redis_slice(key),
                                       kivi_bytes(s->redis->value, REDIS_VALUE), KIVI_TTL_NONE, &error),
                        &error);
+        end_one(s, BENCH_OURS, thread, began);
     }
 }
 
@@ -247,12 +268,12 @@ static void our_scan(void *user, unsigned thread, uint64_t iterations)
 /* ---- The rows ---- */
 
 #define ARGV "hiredis: redisCommandArgv"
-#define THREADS(verb, count, least)                                                             \
+#define THREADS(verb, count, least, ...)                                                        \
     {                                                                                           \
         .name = "redis-" #verb "-" #count, .title = "Redis " #verb ", TCP, " #count " threads", \
         .peer = ARGV ", a connection a thread", .goal = BENCH_OPS_AT_LEAST, .target = least,    \
-        .threads = count, .peer_threads = count, .round_ms = 300, .setup = set_up,              \
-        .run_peer = peer_##verb, .run_ours = our_##verb, .teardown = tear_down,                 \
+        .threads = count, .peer_threads = count, .rounds = 9, .round_ms = 300, .setup = set_up, \
+        .run_peer = peer_##verb, .run_ours = our_##verb, .teardown = tear_down, __VA_ARGS__     \
     }
 
 static const bench_row rows[] = {
@@ -279,14 +300,18 @@ static const bench_row rows[] = {
      .run_peer = peer_set,
      .run_ours = our_set,
      .teardown = tear_down},
-    THREADS(get, 64, 1.8),
-    THREADS(set, 64, 1.8),
+    THREADS(get, 64, 1.8, .cpu_target = 0.7, .latency = true),
+    THREADS(set, 64, 1.8, .cpu_target = 0.7, .latency = true),
     THREADS(get, 32, 1.5),
     THREADS(set, 32, 1.5),
     THREADS(get, 16, 1.1),
     THREADS(set, 16, 1.1),
+    THREADS(get, 8, 0.95),
+    THREADS(set, 8, 0.95),
     THREADS(get, 4, 0.95),
     THREADS(set, 4, 0.95),
+    THREADS(get, 2, 0.95),
+    THREADS(set, 2, 0.95),
     {.name = "redis-get-many",
      .title = "Redis get_many of 100, TCP",
      .peer = "hiredis: pipeline of 100",

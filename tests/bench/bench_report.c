@@ -93,6 +93,26 @@ static bool reached(const bench_row *row, double ratio)
     return row->target <= 0 || ratio <= row->target;
 }
 
+static void write_latency(FILE *out, const char *side, const struct bench_percentiles *took)
+{
+    fprintf(out, ", \"%s_p50_ns\": %.0f, \"%s_p99_ns\": %.0f, \"%s_p999_ns\": %.0f", side,
+            took->p50, side, took->p99, side, took->p999);
+}
+
+static void write_more(FILE *out, const bench_row *row, const bench_outcome *outcome)
+{
+    if (row->cpu_target > 0)
+        fprintf(out,
+                ", \"peer_cpu_ns\": %.2f, \"ours_cpu_ns\": %.2f, \"cpu_ratio\": %.4f, "
+                "\"cpu_target\": %.2f, \"cpu_reached\": %s",
+                outcome->peer_cpu_ns, outcome->ours_cpu_ns, outcome->cpu_ratio, row->cpu_target,
+                outcome->cpu_ratio <= row->cpu_target ? "true" : "false");
+    if (!row->latency)
+        return;
+    write_latency(out, "peer", &outcome->peer_latency);
+    write_latency(out, "ours", &outcome->ours_latency);
+}
+
 static void write_row(const bench_row *row, const bench_outcome *outcome)
 {
     FILE *out = bench_settings.results;
@@ -110,8 +130,30 @@ static void write_row(const bench_row *row, const bench_outcome *outcome)
     if (row->target > 0)
         fprintf(out, ", \"target\": %.2f, \"reached\": %s", row->target,
                 reached(row, outcome->ratio) ? "true" : "false");
+    write_more(out, row, outcome);
     fprintf(out, "}\n");
     fflush(out);
+}
+
+static void print_latency(const char *side, const struct bench_percentiles *took)
+{
+    char p50[32], p99[32], p999[32];
+    printf("%-16s %10s p50 %s, p99 %s, p99.9 %s\n", "", side, format_time(took->p50, p50, sizeof p50),
+           format_time(took->p99, p99, sizeof p99), format_time(took->p999, p999, sizeof p999));
+}
+
+static void print_more(const bench_row *row, const bench_outcome *outcome)
+{
+    char peer[32], ours[32];
+    if (row->cpu_target > 0)
+        printf("%-16s %10s %10s %7.2fx %15s <= %.2fx  %-8s CPU an operation\n", "",
+               format_time(outcome->peer_cpu_ns, peer, sizeof peer),
+               format_time(outcome->ours_cpu_ns, ours, sizeof ours), outcome->cpu_ratio, "",
+               row->cpu_target, outcome->cpu_ratio <= row->cpu_target ? "reached" : "SHORT");
+    if (!row->latency)
+        return;
+    print_latency("peer", &outcome->peer_latency);
+    print_latency("libkivi", &outcome->ours_latency);
 }
 
 void bench_report_row(const bench_row *row, const bench_outcome *outcome)
@@ -128,6 +170,7 @@ void bench_report_row(const bench_row *row, const bench_outcome *outcome)
            format_time(outcome->peer_ns, peer, sizeof peer),
            format_time(outcome->ours_ns, ours, sizeof ours), outcome->ratio, spread, target,
            verdict, row->title, row->goal == BENCH_OPS_AT_LEAST ? "ops" : "time");
+    print_more(row, outcome);
     fflush(stdout);
     if (bench_settings.results)
         write_row(row, outcome);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define MAX_THREADS 64
 #define MAX_ROUNDS 1001
@@ -53,23 +54,40 @@ static uint64_t time_threads(run_fn run, void *state, unsigned threads, uint64_t
     return ended - began;
 }
 
-static uint64_t time_side(run_fn run, void *state, unsigned threads, uint64_t iterations)
+/* What a side's part of a round took: ns of time, and of CPU of the whole process. */
+typedef struct cost {
+    double time, cpu;
+} cost;
+
+static double cpu_ns(void)
 {
-    if (threads > 1)
-        return time_threads(run, state, threads, iterations);
-    uint64_t began = bench_now_ns();
-    run(state, 0, iterations);
-    return bench_now_ns() - began;
+    struct rusage used;
+    BENCH_CHECK(!getrusage(RUSAGE_SELF, &used));
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e9 +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e3;
 }
 
-static uint64_t time_peer(const bench_row *row, void *state, uint64_t iterations)
+static cost measure_side(run_fn run, void *state, unsigned threads, uint64_t iterations)
 {
-    return time_side(row->run_peer, state, row->peer_threads, iterations);
+    double cpu = cpu_ns();
+    uint64_t took, began = bench_now_ns();
+    if (threads > 1) {
+        took = time_threads(run, state, threads, iterations);
+    } else {
+        run(state, 0, iterations);
+        took = bench_now_ns() - began;
+    }
+    return (cost){.time = (double)took, .cpu = cpu_ns() - cpu};
 }
 
-static uint64_t time_ours(const bench_row *row, void *state, uint64_t iterations)
+static cost measure_peer(const bench_row *row, void *state, uint64_t iterations)
 {
-    return time_side(row->run_ours, state, row->threads, iterations);
+    return measure_side(row->run_peer, state, row->peer_threads, iterations);
+}
+
+static cost measure_ours(const bench_row *row, void *state, uint64_t iterations)
+{
+    return measure_side(row->run_ours, state, row->threads, iterations);
 }
 
 /* Both sides do the same number, and every thread its whole share of it. */
@@ -89,9 +107,9 @@ static uint64_t find_iterations(const bench_row *row, void *state)
         wanted /= 5;
     uint64_t iterations = round_up_to_shares(row, 1);
     for (;;) {
-        uint64_t took = time_peer(row, state, iterations);
-        if (took >= wanted / 4) {
-            double scale = (double)wanted / (double)took;
+        double took = measure_peer(row, state, iterations).time;
+        if (took >= (double)wanted / 4) {
+            double scale = (double)wanted / took;
             return round_up_to_shares(row, (uint64_t)((double)iterations * scale));
         }
         iterations = round_up_to_shares(row, iterations * 2);
@@ -114,30 +132,58 @@ double bench_quantile(double *values, unsigned count, double part)
     return values[below] + (place - below) * (values[below + 1] - values[below]);
 }
 
+/* The rounds of a row: costs an item, and our ratios to the peer. */
+typedef struct series {
+    unsigned rounds;
+    double peer[MAX_ROUNDS], ours[MAX_ROUNDS], ratios[MAX_ROUNDS];
+    double peer_cpu[MAX_ROUNDS], ours_cpu[MAX_ROUNDS], cpu_ratios[MAX_ROUNDS];
+} series;
+
+static unsigned count_rounds(const bench_row *row)
+{
+    unsigned rounds = bench_settings.rounds < MAX_ROUNDS ? bench_settings.rounds : MAX_ROUNDS;
+    return row->rounds && row->rounds < rounds ? row->rounds : rounds;
+}
+
+static void run_rounds(const bench_row *row, void *state, uint64_t iterations, series *all)
+{
+    double items = (double)iterations * (double)(row->items ? row->items : 1);
+    for (unsigned i = 0; i < all->rounds; i++) {
+        cost peer = {0, 0};
+        if (i % 2 == 0)
+            peer = measure_peer(row, state, iterations);
+        cost ours = measure_ours(row, state, iterations);
+        if (i % 2 == 1)
+            peer = measure_peer(row, state, iterations);
+        all->peer[i] = peer.time / items;
+        all->ours[i] = ours.time / items;
+        all->ratios[i] = row->goal == BENCH_OPS_AT_LEAST ? peer.time / ours.time : ours.time / peer.time;
+        all->peer_cpu[i] = peer.cpu / items;
+        all->ours_cpu[i] = ours.cpu / items;
+        all->cpu_ratios[i] = peer.cpu > 0 ? ours.cpu / peer.cpu : 0;
+    }
+}
+
 static void measure(const bench_row *row, void *state, bench_outcome *outcome)
 {
-    static double peer[MAX_ROUNDS], ours[MAX_ROUNDS], ratios[MAX_ROUNDS];
+    static series all;
     uint64_t iterations = find_iterations(row, state);
-    double items = (double)iterations * (double)(row->items ? row->items : 1);
-    unsigned rounds = bench_settings.rounds;
-    if (rounds > MAX_ROUNDS)
-        rounds = MAX_ROUNDS;
-    time_ours(row, state, iterations); /* both sides begin warm */
-    for (unsigned i = 0; i < rounds; i++) {
-        if (i % 2 == 0)
-            peer[i] = (double)time_peer(row, state, iterations) / items;
-        ours[i] = (double)time_ours(row, state, iterations) / items;
-        if (i % 2 == 1)
-            peer[i] = (double)time_peer(row, state, iterations) / items;
-        ratios[i] = row->goal == BENCH_OPS_AT_LEAST ? peer[i] / ours[i] : ours[i] / peer[i];
-    }
-    outcome->iterations = iterations;
-    outcome->rounds = rounds;
-    outcome->peer_ns = bench_quantile(peer, rounds, 0.5);
-    outcome->ours_ns = bench_quantile(ours, rounds, 0.5);
-    outcome->ratio = bench_quantile(ratios, rounds, 0.5);
-    outcome->ratio_low = bench_quantile(ratios, rounds, 0.25);
-    outcome->ratio_high = bench_quantile(ratios, rounds, 0.75);
+    unsigned rounds = all.rounds = count_rounds(row);
+    measure_ours(row, state, iterations); /* both sides begin warm */
+    bench_latency_clear();
+    run_rounds(row, state, iterations, &all);
+    *outcome = (bench_outcome){.iterations = iterations,
+                               .rounds = rounds,
+                               .peer_ns = bench_quantile(all.peer, rounds, 0.5),
+                               .ours_ns = bench_quantile(all.ours, rounds, 0.5),
+                               .ratio = bench_quantile(all.ratios, rounds, 0.5),
+                               .ratio_low = bench_quantile(all.ratios, rounds, 0.25),
+                               .ratio_high = bench_quantile(all.ratios, rounds, 0.75),
+                               .peer_cpu_ns = bench_quantile(all.peer_cpu, rounds, 0.5),
+                               .ours_cpu_ns = bench_quantile(all.ours_cpu, rounds, 0.5),
+                               .cpu_ratio = bench_quantile(all.cpu_ratios, rounds, 0.5),
+                               .peer_latency = bench_latency_read(BENCH_PEER),
+                               .ours_latency = bench_latency_read(BENCH_OURS)};
 }
 
 void bench_run_row(const bench_row *row)

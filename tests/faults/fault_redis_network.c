@@ -1,91 +1,103 @@
-/* A network that cuts, delays, dribbles and swallows, between a real Redis and 16 threads. */
+/* A network that cuts, delays, dribbles and swallows, and a server that lies, under load. */
 #include "common/redis.h"
 
 TestSuite(fault_redis_network, .init = case_begin, .fini = case_end, .timeout = 300);
 
-typedef struct stage {
-    redis_server server;
-    proxy *p;
-    kivi_store *store;
-    traffic t;
-} stage;
+static const kivi_status cut_off[] = {KIVI_UNCERTAIN, KIVI_UNAVAILABLE, KIVI_TIMEOUT, 0};
 
-static void begin(stage *s, const char *options, int64_t timeout_ms)
+static void cut(stage *s)
 {
-    redis_start(&s->server, "redis", NULL);
-    s->p = proxy_start(&s->server);
-    s->store = open_store("redis://127.0.0.1:%d/0?codec=raw%s", proxy_port(s->p), options);
-    traffic_start(&s->t, s->store, timeout_ms);
-    traffic_flows(&s->t, 100);
-}
-
-/* However a write ended, the server was asked for it once at most. */
-static void expect_none_twice(stage *s)
-{
-    for (size_t thread = 0; thread < WRITERS; thread++) {
-        unsigned long tried = atomic_load(&s->t.keys[thread].tried);
-        for (unsigned long number = 1; number <= tried; number += 1 + tried / 50) {
-            text value;
-            kivi_slice bytes = traffic_value(&value, thread, number);
-            unsigned count = proxy_count(s->p, value.bytes);
-            CHECK_SAYING(count <= 1, "%.*s went to the server %u times", (int)bytes.size,
-                         value.bytes, count);
-        }
-    }
-}
-
-static void end(stage *s, const char *what)
-{
+    proxy_set(s->p, PROXY_CUT);
+    load_sees(s->l, KIVI_UNCERTAIN, 100);
     proxy_set(s->p, PROXY_PASS);
-    traffic_flows(&s->t, 200);
-    traffic_stop(&s->t, what);
-    expect_none_twice(s);
-    kivi_store_unref(s->store);
-    proxy_stop(s->p);
-    redis_stop(&s->server);
 }
 
-Test(fault_redis_network, cuts)
-{
-    static stage s;
+static const fault cuts = {"answers cut off",  .proxy = true,      .increments = 1,
+                           .timeout_ms = 2000, .allowed = cut_off, .strike = cut};
+FAULT(fault_redis_network, cuts)
 
-    begin(&s, "", 2000);
-    proxy_set(s.p, PROXY_CUT);
-    traffic_flows(&s.t, 1500);
-    CHECK_SAYING(s.t.uncertain > 0, "no write was cut off: the case shows nothing");
-    end(&s, "answers cut off");
+static void delay(stage *s)
+{
+    proxy_set(s->p, PROXY_DELAY);
+    load_flows(s->l, 500);
+    proxy_set(s->p, PROXY_PASS);
+    CHECK(proxy_spoiled(s->p) > 4);
 }
 
-Test(fault_redis_network, delays)
-{
-    static stage s;
+/* Slow is not broken: no call fails. */
+static const fault delays = {"answers delayed", .proxy = true, .timeout_ms = 30000, .strike = delay};
+FAULT(fault_redis_network, delays)
 
-    begin(&s, "", 2000);
-    proxy_set(s.p, PROXY_DELAY);
-    traffic_flows(&s.t, 500);
-    CHECK_NUMBER(s.t.uncertain + s.t.refused, 0);
-    end(&s, "answers delayed");
+static void dribble(stage *s)
+{
+    proxy_set(s->p, PROXY_DRIBBLE);
+    load_flows(s->l, 1000);
+    proxy_set(s->p, PROXY_PASS);
+    CHECK(proxy_spoiled(s->p) > 4);
 }
 
-Test(fault_redis_network, dribbles)
-{
-    static stage s;
+static const fault dribbles = {"answers byte by byte", .proxy = true, .increments = 1,
+                               .timeout_ms = 30000, .strike = dribble};
+FAULT(fault_redis_network, dribbles)
 
-    begin(&s, "", 5000);
-    proxy_set(s.p, PROXY_DRIBBLE);
-    traffic_flows(&s.t, 1000);
-    CHECK_NUMBER(s.t.uncertain + s.t.refused, 0);
-    end(&s, "answers byte by byte");
+static void drop(stage *s)
+{
+    proxy_set(s->p, PROXY_DROP);
+    pause_ms(1200);
+    load_sees(s->l, KIVI_UNCERTAIN, 20);
+    proxy_set(s->p, PROXY_PASS);
 }
 
 /* Silence: calls keep their deadlines, and connections that owe an answer are given up. */
-Test(fault_redis_network, drops)
-{
-    static stage s;
+static const fault drops = {"answers swallowed", .options = "&io_timeout=400ms",
+                            .proxy = true,       .increments = 1,
+                            .timeout_ms = 300,   .allowed = cut_off,
+                            .strike = drop};
+FAULT(fault_redis_network, drops)
 
-    begin(&s, "&io_timeout=400ms", 300);
-    proxy_set(s.p, PROXY_DROP);
-    pause_ms(1500);
-    CHECK(s.t.uncertain > 0);
-    end(&s, "answers swallowed");
+/* ---- lies ---- */
+
+static const kivi_status lied_to[] = {KIVI_CORRUPT, KIVI_UNCERTAIN, KIVI_UNAVAILABLE, KIVI_TIMEOUT, 0};
+
+/* Now and then, so that lies meet logins as well as reads and writes. */
+static void lie(stage *s, proxy_mode mode)
+{
+    for (int i = 0; load_count(s->l, KIVI_CORRUPT) < 100 || load_count(s->l, KIVI_UNCERTAIN) < 20; i++) {
+        CHECK(i < 1000);
+        proxy_set(s->p, mode);
+        pause_ms(20);
+        proxy_set(s->p, PROXY_PASS);
+        pause_ms(20);
+    }
 }
+
+static void answer_wrong_types(stage *s)
+{
+    lie(s, PROXY_WRONG_TYPE);
+}
+
+static const fault wrong_types = {"answers of the wrong type", .proxy = true, .timeout_ms = 2000,
+                                  .allowed = lied_to, .strike = answer_wrong_types};
+FAULT(fault_redis_network, wrong_types)
+
+static void answer_broken(stage *s)
+{
+    lie(s, PROXY_BROKEN);
+}
+
+static const fault broken_answers = {"broken answers", .proxy = true, .timeout_ms = 2000,
+                                     .allowed = lied_to, .strike = answer_broken};
+FAULT(fault_redis_network, broken_answers)
+
+/* Answers that never end hold nobody longer than a silent server would. */
+static void answer_endlessly(stage *s)
+{
+    proxy_set(s->p, PROXY_ENDLESS);
+    pause_ms(2000);
+    load_sees(s->l, KIVI_UNCERTAIN, 20);
+    proxy_set(s->p, PROXY_PASS);
+}
+
+static const fault endless_answers = {"answers without an end", .proxy = true, .timeout_ms = 500,
+                                      .allowed = lied_to, .strike = answer_endlessly};
+FAULT(fault_redis_network, endless_answers)

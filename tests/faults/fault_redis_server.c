@@ -1,331 +1,231 @@
-/* Redis servers that die, stop, and change their mind, under load of 16 threads. */
+/* Redis servers that die, stand still and refuse, under load. */
 #include <signal.h>
+#include <unistd.h>
 
 #include "common/redis.h"
 
 TestSuite(fault_redis_server, .init = case_begin, .fini = case_end, .timeout = 300);
 
-static kivi_store *open_redis(const redis_server *server, const char *options)
+static const kivi_status lost[] = {KIVI_UNCERTAIN, KIVI_UNAVAILABLE, KIVI_TIMEOUT, 0};
+
+static void kill_often(stage *s)
 {
-    return open_store("redis://127.0.0.1:%d/0?codec=raw%s", server->port, options);
+    for (int i = 0; i < 4; i++) {
+        load_flows(s->l, 400);
+        redis_kill(&s->server);
+        pause_ms(30);
+        redis_start_again(&s->server);
+    }
 }
 
-/* Nothing acknowledged is lost, and the store heals by itself. */
-Test(fault_redis_server, killed_and_restarted)
-{
-    redis_server server;
-    static traffic t;
+/* Nothing acknowledged is lost, and nothing is done twice. */
+static const fault killed = {"killed and restarted", .increments = 1, .timeout_ms = 1000,
+                             .allowed = lost, .strike = kill_often};
+FAULT(fault_redis_server, killed)
 
-    redis_start(&server, "redis", NULL);
-    kivi_store *store = open_redis(&server, "");
-    traffic_start(&t, store, 1000);
-    for (int i = 0; i < 5; i++) {
-        traffic_flows(&t, 200);
-        redis_kill(&server);
-        pause_ms(30);
-        redis_start_again(&server);
+/* Nor sent twice. */
+static const fault killed_behind_proxy = {
+    "killed behind a proxy", .proxy = true,      .refuses = true, /* LOADING */
+    .increments = 1,         .timeout_ms = 1000, .allowed = lost, .strike = kill_often};
+FAULT(fault_redis_server, killed_behind_proxy)
+
+static void stop_often(stage *s)
+{
+    for (int i = 0; i < 3; i++) {
+        load_flows(s->l, 400);
+        redis_signal(&s->server, SIGSTOP);
+        pause_ms(1000);
+        redis_signal(&s->server, SIGCONT);
     }
-    traffic_flows(&t, 200);
-    traffic_stop(&t, "killed and restarted");
-    kivi_store_unref(store);
-    redis_stop(&server);
+    CHECK(load_count(s->l, KIVI_UNCERTAIN) > 0);
 }
 
 /* A server that stands still: every call keeps its deadline. */
-Test(fault_redis_server, stopped)
+static const fault stopped = {"stopped and continued", .options = "&io_timeout=500ms",
+                              .increments = 1,         .timeout_ms = 300,
+                              .allowed = lost,         .strike = stop_often};
+FAULT(fault_redis_server, stopped)
+
+static const fault stopped_behind_proxy = {"stopped behind a proxy",
+                                           .options = "&io_timeout=500ms",
+                                           .proxy = true,
+                                           .increments = 1,
+                                           .timeout_ms = 300,
+                                           .allowed = lost,
+                                           .strike = stop_often};
+FAULT(fault_redis_server, stopped_behind_proxy)
+
+static void stay_away(stage *s)
 {
-    redis_server server;
-    static traffic t;
-
-    redis_start(&server, "redis", NULL);
-    kivi_store *store = open_redis(&server, "&io_timeout=500ms");
-    traffic_start(&t, store, 300);
-    for (int i = 0; i < 3; i++) {
-        traffic_flows(&t, 200);
-        redis_signal(&server, SIGSTOP);
-        pause_ms(1200);
-        redis_signal(&server, SIGCONT);
-    }
-    traffic_flows(&t, 200);
-    traffic_stop(&t, "stopped and continued");
-    CHECK(t.uncertain > 0);
-    kivi_store_unref(store);
-    redis_stop(&server);
-}
-
-/* Nobody there: the call does not wait for its deadline. */
-Test(fault_redis_server, refused)
-{
-    redis_server server;
-
-    redis_start(&server, "redis", NULL);
-    kivi_store *store = open_redis(&server, "&timeout=30s");
-    put(store, "k", "v");
-    redis_kill(&server);
-    pause_ms(100); /* in use a moment ago, the connection would be trusted */
     uint64_t began = now_ns();
-    REFUSED(KIVI_UNAVAILABLE, "refused",
-            kivi_store_set(store, NULL, kivi_str("k"), kivi_str("w"), KIVI_TTL_NONE, E));
-    CHECK(now_ns() - began < UINT64_C(15000000000));
-    redis_start_again(&server);
-    expect_holds(store, "k", "v");
-    kivi_store_unref(store);
-    redis_stop(&server);
+
+    redis_kill(&s->server);
+    load_sees(s->l, KIVI_UNAVAILABLE, 2000);
+    CHECK_SAYING(now_ns() - began < UINT64_C(20000000000),
+                 "calls wait for a server that is not there");
+    pause_ms(300);
+    redis_start_again(&s->server);
 }
 
-/* ---- Memory, clients, replicas ---- */
+/* Nobody there: no call waits for its deadline. */
+static const fault refused = {"connection refused", .increments = 1, .timeout_ms = 60000,
+                              .allowed = lost, .strike = stay_away};
+FAULT(fault_redis_server, refused)
 
-Test(fault_redis_server, out_of_memory)
+/* ---- logins ---- */
+
+static const char *const with_password[] = {"--requirepass", "first", NULL};
+static const kivi_status denied[] = {KIVI_DENIED, KIVI_UNCERTAIN, KIVI_UNAVAILABLE, 0};
+
+static void end_connections(const redis_server *server, const char *login)
 {
-    static const char *const options[] = {"--maxmemory-policy", "noeviction", NULL};
-    redis_server server;
-    kivi_op ops[2] = {KIVI_OP_INIT, KIVI_OP_INIT};
-
-    redis_start(&server, "redis", options);
-    kivi_store *store = open_redis(&server, "");
-    put(store, "k", "v");
-    redis_tell(&server, NULL, "CONFIG SET maxmemory 1");
-    REFUSED(KIVI_IO, "OOM", kivi_store_set(store, NULL, kivi_str("k"), kivi_str("w"), KIVI_TTL_NONE, E));
-    REFUSED(KIVI_IO, "OOM",
-            kivi_store_compare_and_set(store, NULL, kivi_str("k"), kivi_str("v"), kivi_str("w"),
-                                       KIVI_TTL_NONE, E));
-    for (int i = 0; i < 2; i++) {
-        ops[i].kind = KIVI_OP_SET;
-        ops[i].key = i ? kivi_str("a") : kivi_str("k");
-        ops[i].value = kivi_str("w");
-    }
-    REFUSED(KIVI_IO, "OOM", kivi_store_apply(store, NULL, ops, 2, KIVI_APPLY_ATOMIC, NULL, E));
-    expect_holds(store, "k", "v");
-    expect_holds(store, "a", NULL);
-    OK(kivi_store_delete(store, NULL, kivi_str("k"), NULL, E)); /* makes room, and so is let through */
-    redis_tell(&server, NULL, "CONFIG SET maxmemory 0");
-    put(store, "k", "w");
-    kivi_store_unref(store);
-    redis_stop(&server);
-}
-
-/* All connections are taken: calls wait for one as long as they may. */
-Test(fault_redis_server, too_many_clients)
-{
-    static const char *const options[] = {"--maxclients", "4", NULL};
-    redis_server server;
-
-    redis_start(&server, "redis", options);
-    kivi_store *crowd = open_redis(&server, "&lanes=1&namespace=a");
-    kivi_store *more = open_redis(&server, "&lanes=1&namespace=b");
-    kivi_store *third = open_redis(&server, "&lanes=1&namespace=c");
-    kivi_store *fourth = open_redis(&server, "&lanes=1&namespace=d");
-    kivi_store *late = open_redis(&server, "&lanes=1&namespace=e");
-    put(crowd, "k", "v");
-    put(more, "k", "v");
-    put(third, "k", "v");
-    put(fourth, "k", "v");
-    kivi_call call = within_ms(300);
-    uint64_t began = now_ns();
-    REFUSED(KIVI_UNAVAILABLE, "maxclients",
-            kivi_store_set(late, &call, kivi_str("k"), kivi_str("v"), KIVI_TTL_NONE, E));
-    tell_excess("maxclients", began, 300);
-    kivi_store_unref(crowd);
-    put(late, "k", "v");
-    kivi_store_unref(more);
-    kivi_store_unref(third);
-    kivi_store_unref(fourth);
-    kivi_store_unref(late);
-    redis_stop(&server);
-}
-
-Test(fault_redis_server, turns_into_a_replica)
-{
-    redis_server server, master;
-    char command[64];
-
-    redis_start(&server, "redis", NULL);
-    redis_start(&master, "master", NULL);
-    kivi_store *store = open_redis(&server, "");
-    put(store, "k", "v");
-    snprintf(command, sizeof(command), "REPLICAOF 127.0.0.1 %d", master.port);
-    redis_tell(&server, NULL, command);
-    REFUSED(KIVI_UNAVAILABLE, "READONLY",
-            kivi_store_set(store, NULL, kivi_str("k"), kivi_str("w"), KIVI_TTL_NONE, E));
-    REFUSED(KIVI_UNAVAILABLE, "READONLY",
-            kivi_store_compare_and_set(store, NULL, kivi_str("gone"), kivi_str("v"), kivi_str("w"),
-                                       KIVI_TTL_NONE, E) == KIVI_CONDITION
-                ? kivi_store_delete(store, NULL, kivi_str("k"), NULL, E)
-                : KIVI_INTERNAL);
-    redis_tell(&server, NULL, "REPLICAOF NO ONE");
-    put(store, "k", "w");
-    expect_holds(store, "k", "w");
-    kivi_store_unref(store);
-    redis_stop(&server);
-    redis_stop(&master);
-}
-
-/* ---- Scripts ---- */
-
-typedef struct race {
-    kivi_store *store;
-    atomic_bool stop;
-} race;
-
-static void add_ones(worker *w)
-{
-    race *r = w->shared;
-
-    for (int i = 0; i < 100; i++)
-        OK(kivi_store_increment(r->store, NULL, kivi_str("sum"), 1, KIVI_TTL_NONE, NULL, E));
-}
-
-static void *flush_scripts(void *user)
-{
-    const redis_server *server = user;
-
-    for (int i = 0; i < 50; i++) {
-        redis_tell(server, NULL, "SCRIPT FLUSH SYNC");
-        pause_ms(5);
-    }
-    return NULL;
-}
-
-/* However often the scripts are forgotten: nothing is counted twice, and nothing is lost. */
-Test(fault_redis_server, scripts_flushed)
-{
-    redis_server server;
-    race r = {0};
-    pthread_t thread;
-
-    redis_start(&server, "redis", NULL);
-    r.store = open_redis(&server, "&timeout=60s");
-    CHECK(pthread_create(&thread, NULL, flush_scripts, &server) == 0);
-    together(8, add_ones, &r);
-    pthread_join(thread, NULL);
-    expect_holds(r.store, "sum", "800");
-    kivi_store_unref(r.store);
-    redis_stop(&server);
-}
-
-/* ---- Passwords ---- */
-
-Test(fault_redis_server, wrong_password)
-{
-    static const char *const options[] = {"--requirepass", "right", NULL};
-    redis_server server;
     char answer[256];
 
-    redis_start(&server, "redis", options);
-    kivi_store *wrong = open_store("redis://:wrong@127.0.0.1:%d/0?codec=raw", server.port);
-    kivi_store *none = open_redis(&server, "");
-    kivi_store *right = open_store("redis://:right@127.0.0.1:%d/0?codec=raw", server.port);
-    REFUSED(KIVI_DENIED, "WRONGPASS",
-            kivi_store_set(wrong, NULL, kivi_str("k"), kivi_str("v"), KIVI_TTL_NONE, E));
-    REFUSED(KIVI_DENIED, "NOAUTH",
-            kivi_store_set(none, NULL, kivi_str("k"), kivi_str("v"), KIVI_TTL_NONE, E));
-    put(right, "k", "v");
-    redis_says(&server, "AUTH right", "GET k", answer, sizeof(answer));
-    CHECK(!strcmp(answer, "$1"));
-    kivi_store_unref(wrong);
-    kivi_store_unref(none);
-    kivi_store_unref(right);
-    redis_stop(&server);
+    redis_says(server, login, "CLIENT KILL TYPE normal SKIPME yes", answer, sizeof(answer));
+    CHECK_SAYING(answer[0] == ':', "%s", answer);
 }
 
-static void write_password(const char *path, const char *password)
+static void take_password(stage *s)
 {
-    FILE *file = fopen(path, "w");
+    redis_tell(&s->server, "AUTH first", "CONFIG SET requirepass second");
+    end_connections(&s->server, "AUTH second");
+    load_sees(s->l, KIVI_DENIED, 1200);
+}
 
+static void take_password_for_a_while(stage *s)
+{
+    take_password(s);
+    redis_tell(&s->server, "AUTH second", "CONFIG SET requirepass first");
+}
+
+/* The store's password is wrong for a while. */
+static const fault wrong_password = {"wrong password",
+                                     .server = with_password,
+                                     .login = ":first@",
+                                     .increments = 1,
+                                     .timeout_ms = 20000,
+                                     .allowed = denied,
+                                     .strike = take_password_for_a_while};
+FAULT(fault_redis_server, wrong_password)
+
+static void write_password(const char *password)
+{
+    char path[300];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/password", folder);
+    file = fopen(path, "w");
     CHECK(file && fprintf(file, "%s\n", password) > 0 && fclose(file) == 0);
 }
 
-/* The password changes while the store is open: the next login reads it again. */
-Test(fault_redis_server, password_changed)
-{
-    static const char *const options[] = {"--requirepass", "first", NULL};
-    redis_server server;
-    char path[300], answer[256];
+static char password_option[320];
 
-    redis_start(&server, "redis", options);
-    snprintf(path, sizeof(path), "%s/password", folder);
-    write_password(path, "first");
-    kivi_store *store = open_store("redis://127.0.0.1:%d/0?codec=raw&password_file=%s", server.port, path);
-    put(store, "k", "one");
-    redis_tell(&server, "AUTH first", "CONFIG SET requirepass second");
-    expect_holds(store, "k", "one"); /* who is logged in stays so */
-    redis_says(&server, "AUTH second", "CLIENT KILL TYPE normal SKIPME yes", answer, sizeof(answer));
-    CHECK(answer[0] == ':');
-    pause_ms(100);
-    REFUSED(KIVI_DENIED, "WRONGPASS",
-            kivi_store_set(store, NULL, kivi_str("k"), kivi_str("two"), KIVI_TTL_NONE, E));
-    write_password(path, "second");
-    put(store, "k", "two");
-    expect_holds(store, "k", "two");
-    kivi_store_unref(store);
-    redis_stop(&server);
+static void keep_password_in_file(stage *s)
+{
+    (void)s;
+    write_password("first");
+    snprintf(password_option, sizeof(password_option), "&password_file=%s/password", folder);
 }
 
-/* What a user may do is taken from it while the store is open. */
-Test(fault_redis_server, permissions_taken)
+static void change_password(stage *s)
 {
-    redis_server server;
-
-    redis_start(&server, "redis", NULL);
-    redis_tell(&server, NULL, "ACL SETUSER kivi on >pw ~* +@all");
-    kivi_store *store = open_store("redis://kivi:pw@127.0.0.1:%d/0?codec=raw", server.port);
-    put(store, "k", "v");
-    redis_tell(&server, NULL, "ACL SETUSER kivi -@write");
-    REFUSED(KIVI_DENIED, "NOPERM",
-            kivi_store_set(store, NULL, kivi_str("k"), kivi_str("w"), KIVI_TTL_NONE, E));
-    expect_holds(store, "k", "v");
-    redis_tell(&server, NULL, "ACL SETUSER kivi +@all -hello"); /* and a login without HELLO does */
-    kivi_store *other = open_store("redis://kivi:pw@127.0.0.1:%d/0?codec=raw&lanes=1", server.port);
-    put(other, "k", "w");
-    expect_holds(store, "k", "w");
-    kivi_store_unref(store);
-    kivi_store_unref(other);
-    redis_stop(&server);
+    take_password(s);
+    write_password("second");
+    load_heals(s->l);
+    redis_tell(&s->server, "AUTH second", "CONFIG SET requirepass first");
 }
 
-/* ---- Other types ---- */
+/* It changes while the store is open, and is read again at each login. */
+static const fault password_changed = {"password changed",
+                                       .options = password_option,
+                                       .server = with_password,
+                                       .increments = 1,
+                                       .timeout_ms = 20000,
+                                       .allowed = denied,
+                                       .prepare = keep_password_in_file,
+                                       .strike = change_password};
+FAULT(fault_redis_server, password_changed)
 
-Test(fault_redis_server, other_types)
+/* ---- servers that answer, but not what is wanted ---- */
+
+static void flush_scripts(stage *s)
 {
-    redis_server server;
+    for (int i = 0; i < 100; i++) {
+        redis_tell(&s->server, NULL, "SCRIPT FLUSH SYNC");
+        pause_ms(3);
+    }
+}
+
+/* However often scripts are forgotten: nothing fails, nothing is counted twice. */
+static const fault scripts_flushed = {"scripts flushed", .increments = 12, .timeout_ms = 60000,
+                                      .strike = flush_scripts};
+FAULT(fault_redis_server, scripts_flushed)
+
+static void take_all_clients(stage *s)
+{
     char answer[256];
-    kivi_slice keys[] = {{"list", 4}, {"plain", 5}, {"missing", 7}};
-    kivi_result *result = NULL;
-    kivi_op op = KIVI_OP_INIT;
-    uint64_t count = 0;
-    kivi_buffer value = KIVI_BUFFER_INIT;
+    int control = redis_connect(&s->server);
 
-    redis_start(&server, "redis", NULL);
-    kivi_store *store = open_redis(&server, "");
-    redis_says(&server, NULL, "RPUSH list a b", answer, sizeof(answer));
-    put(store, "plain", "v");
-    REFUSED(KIVI_WRONG_TYPE, "plain value", kivi_store_get(store, NULL, kivi_str("list"), &value, E));
-    REFUSED(KIVI_WRONG_TYPE, "plain value", kivi_store_take(store, NULL, kivi_str("list"), &value, E));
-    REFUSED(KIVI_WRONG_TYPE, "plain value",
-            kivi_store_increment(store, NULL, kivi_str("list"), 1, KIVI_TTL_NONE, NULL, E));
-    REFUSED(KIVI_WRONG_TYPE, "plain value",
-            kivi_store_compare_and_set(store, NULL, kivi_str("list"), kivi_str("a"), kivi_str("b"),
-                                       KIVI_TTL_NONE, E));
-    REFUSED(KIVI_WRONG_TYPE, "plain value", kivi_store_get_many(store, NULL, keys, 3, &result, E));
-    CHECK_NUMBER(kivi_result_status(result, 0), KIVI_WRONG_TYPE);
-    CHECK_NUMBER(kivi_result_status(result, 1), KIVI_OK);
-    CHECK_NUMBER(kivi_result_status(result, 2), KIVI_NOT_FOUND);
-    kivi_result_free(result);
-    op.kind = KIVI_OP_SET;
-    op.condition = KIVI_IF_EQUAL;
-    op.key = kivi_str("list");
-    op.value = op.expected = kivi_str("a");
-    REFUSED(KIVI_WRONG_TYPE, "plain value",
-            kivi_store_apply(store, NULL, &op, 1, KIVI_APPLY_ATOMIC, NULL, E));
-    OK(kivi_store_count(store, NULL, kivi_bytes(NULL, 0), &count, E));
-    CHECK_NUMBER(count, 2); /* keys of all types come in key scans, */
-    kivi_page *page = NULL;
-    OK(kivi_store_page(store, NULL, NULL, &page, E));
-    CHECK_NUMBER(kivi_page_count(page), 1); /* but only plain values in pair scans */
-    kivi_page_free(page);
-    put(store, "list", "plain now");
-    expect_holds(store, "list", "plain now");
-    kivi_buffer_free(&value);
-    kivi_store_unref(store);
-    redis_stop(&server);
+    redis_ask(control, "CONFIG SET maxclients 1", answer, sizeof(answer));
+    CHECK_SAYING(!strcmp(answer, "+OK"), "%s", answer);
+    redis_ask(control, "CLIENT KILL TYPE normal SKIPME yes", answer, sizeof(answer));
+    load_sees(s->l, KIVI_UNAVAILABLE, 100);
+    redis_ask(control, "CONFIG SET maxclients 1000", answer, sizeof(answer));
+    close(control);
 }
+
+/* Calls wait for a connection as long as they may. */
+static const fault too_many_clients = {"maxclients", .increments = 1, .timeout_ms = 500,
+                                       .allowed = lost, .strike = take_all_clients};
+FAULT(fault_redis_server, too_many_clients)
+
+static const kivi_status full[] = {KIVI_IO, 0};
+
+static void fill_memory(stage *s)
+{
+    redis_tell(&s->server, NULL, "CONFIG SET maxmemory 1");
+    load_sees(s->l, KIVI_IO, 500);
+    CHECK(load_count(s->l, KIVI_NOT_FOUND) + load_count(s->l, KIVI_OK) > 0);
+    redis_tell(&s->server, NULL, "CONFIG SET maxmemory 0");
+}
+
+static const char *const no_eviction[] = {"--maxmemory-policy", "noeviction", NULL};
+static const fault out_of_memory = {"out of memory", .server = no_eviction, .increments = 1,
+                                    .proxy = true,   .refuses = true,       .timeout_ms = 20000,
+                                    .allowed = full, .strike = fill_memory};
+FAULT(fault_redis_server, out_of_memory)
+
+static const kivi_status read_only[] = {KIVI_UNAVAILABLE, 0};
+
+/* Of a master that is not there, so that it keeps its data. */
+static void turn_into_replica(stage *s)
+{
+    redis_tell(&s->server, NULL, "REPLICAOF 127.0.0.1 1");
+    load_sees(s->l, KIVI_UNAVAILABLE, 100);
+    redis_tell(&s->server, NULL, "REPLICAOF NO ONE");
+}
+
+static const fault turned_replica = {"turned into a replica", .increments = 1, .timeout_ms = 20000,
+                                     .allowed = read_only, .strike = turn_into_replica};
+FAULT(fault_redis_server, turned_replica)
+
+static const kivi_status other_type[] = {KIVI_WRONG_TYPE, 0};
+
+/* Somebody else puts lists where the load's values are; the next write of each takes its place. */
+static void put_lists(stage *s)
+{
+    for (unsigned i = 0; load_count(s->l, KIVI_WRONG_TYPE) < 20; i++) {
+        text command;
+        char answer[256];
+        CHECK(i < 60000);
+        print(&command, "EVAL \"redis.call('DEL',KEYS[1]) return redis.call('RPUSH',KEYS[1],'x')\" 1 traffic:%u",
+              i % LOAD_THREAD_COUNT);
+        redis_says(&s->server, NULL, command.bytes, answer, sizeof(answer));
+        CHECK_SAYING(!strcmp(answer, ":1"), "%s", answer);
+        pause_ms(1);
+    }
+}
+
+static const fault other_types = {"values of another type", .timeout_ms = 20000,
+                                  .allowed = other_type, .strike = put_lists};
+FAULT(fault_redis_server, other_types)

@@ -1,58 +1,10 @@
 /* What is opened is given back: a thousand times, the same descriptors and the same memory. */
-#include <dirent.h>
-#include <malloc.h>
-
+#include "common/amount.h"
 #include "common/faults.h"
 
 TestSuite(leaks, .init = case_begin, .fini = case_end);
 
 enum { TIMES = 1000, WARM = 20 };
-
-static unsigned descriptors(void)
-{
-    DIR *all = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    CHECK(all != NULL);
-    while (readdir(all))
-        count++;
-    closedir(all);
-    return count;
-}
-
-static unsigned lines_of(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    unsigned lines = 0;
-
-    CHECK(file != NULL);
-    for (int c; (c = getc(file)) != EOF;)
-        lines += c == '\n';
-    fclose(file);
-    return lines;
-}
-
-static unsigned threads(void)
-{
-    DIR *all = opendir("/proc/self/task");
-    unsigned count = 0;
-
-    CHECK(all != NULL);
-    while (readdir(all))
-        count++;
-    closedir(all);
-    return count;
-}
-
-static size_t resident_kib(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long pages = 0;
-
-    CHECK(file && fscanf(file, "%*u %lu", &pages) == 1);
-    fclose(file);
-    return pages * 4;
-}
 
 /* An ordinary short life: some of each kind of call, also calls that fail. */
 static void open_use_close(const char *url)
@@ -74,30 +26,14 @@ static void open_use_close(const char *url)
     kivi_store_unref(store);
 }
 
-typedef struct amount {
-    unsigned descriptors, maps, threads;
-    size_t heap, resident;
-} amount;
-
-static amount measure(void)
-{
-    malloc_trim(0);
-    return (amount){descriptors(), lines_of("/proc/self/maps"), threads(), mallinfo2().uordblks,
-                    resident_kib()};
-}
-
 static void expect_flat(const char *what, amount before, amount after)
 {
-    printf("%s: heap %zu then %zu bytes, resident %zu then %zu KiB, %u then %u maps\n", what,
-           before.heap, after.heap, before.resident, after.resident, before.maps, after.maps);
-    CHECK_NUMBER(after.descriptors, before.descriptors);
-    CHECK_NUMBER(after.threads, before.threads);
+    /* The smallest leak is of 32 bytes; the allocator counts what it keeps at hand as in use. */
+    amount_expect(what, before, after, 16 * TIMES);
 #ifdef __SANITIZE_ADDRESS__
-    return; /* it keeps freed memory, large pieces as maps of their own, and counts what is left by itself */
+    return; /* it keeps freed memory, large pieces as maps of their own */
 #endif
     CHECK_SAYING(after.maps < before.maps + TIMES / 10, "maps were left");
-    /* The smallest leak is of 32 bytes; the allocator counts what it keeps at hand as in use. */
-    CHECK_SAYING(after.heap < before.heap + 16 * TIMES, "the heap grew");
     CHECK_SAYING(after.resident < before.resident + 4096, "the process grew");
 }
 
@@ -107,10 +43,10 @@ static void open_often(const char *url)
 
     for (unsigned i = 0; i < WARM; i++)
         open_use_close(url);
-    before = measure();
+    before = amount_now();
     for (unsigned i = 0; i < TIMES; i++)
         open_use_close(url);
-    expect_flat(url, before, measure());
+    expect_flat(url, before, amount_now());
 }
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -173,18 +109,18 @@ Test(leaks, refused_opens, .timeout = 120)
         kivi_store *store = NULL;
         text url;
         if (i == WARM)
-            before = measure();
+            before = amount_now();
         print(&url, rows[i % 10].url, folder);
         ANSWERS(rows[i % 10].wanted, kivi_store_open(url.bytes, NULL, &store, E));
         CHECK(store == NULL);
     }
-    expect_flat("refused opens", before, measure());
+    expect_flat("refused opens", before, amount_now());
 }
 
 /* Children that inherit a store, use it and end; and the parent that opens it in between. */
 static void use_in_child(int in, int out, void *user)
 {
-    unsigned before = descriptors();
+    unsigned before = amount_descriptors();
 
     (void)in, (void)out;
     put(user, "child", "1");
@@ -192,7 +128,8 @@ static void use_in_child(int in, int out, void *user)
         open_use_close("lmdb:%s/other?codec=raw&sync=false");
     expect_holds(user, "child", "1");
     /* The parent's descriptors were given back when the child opened its own. */
-    CHECK_SAYING(descriptors() <= before + 8, "%u descriptors, %u before", descriptors(), before);
+    CHECK_SAYING(amount_descriptors() <= before + 8, "%u descriptors, %u before",
+                 amount_descriptors(), before);
 }
 
 Test(leaks, children, .timeout = 120)
@@ -204,8 +141,8 @@ Test(leaks, children, .timeout = 120)
         child c = child_start(use_in_child, store);
         child_ends(&c);
         if (i == 5)
-            before = measure();
+            before = amount_now();
     }
-    expect_flat("children", before, measure());
+    expect_flat("children", before, amount_now());
     kivi_store_unref(store);
 }

@@ -62,7 +62,7 @@ static inline kivi_status flush_net(kvi_net *net, kivi_error **error)
 static inline kivi_status receive_net(kvi_net *net, size_t size, kivi_error **error)
 {
     while (net->in.end - net->in.begin < size) {
-        kivi_status status = kvi_net_receive(net, error);
+        kivi_status status = kvi_net_receive(net, false, error);
         if (status == KIVI_PENDING)
             await_net(net);
         else if (status)

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <kivi/backend.h>
 #include <kivi/kivi.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ typedef struct scripted_verb {
     unsigned number;  /* of all verbs, from 0 */
     unsigned steps;   /* 0: it begins */
     unsigned session; /* of all sessions, from 0 */
+    uint32_t revents; /* of the step in progress */
     kivi_read_vector *reads;
     kivi_write_vector *writes;
     const kivi_scan_range *range;
@@ -40,7 +42,12 @@ static struct {
     uint64_t max_items, max_bytes, atomic_max;
     kivi_escape escape;
     bool unordered;
-    int64_t poll_ns; /* 0: 1 ms */
+    int64_t poll_ns;        /* 0: 1 ms */
+    uint32_t poll_flags;    /* with KIVI_POLL_MAY_WAIT and no poll_ns: no time of its own */
+    int ready_fd;           /* polled for POLLIN; 0: none */
+    int64_t wait_ns;        /* that a step waits; 0: KIVI_STEP_WAIT_NS */
+    _Atomic unsigned waits; /* begun by steps */
+    _Atomic int broken_off; /* of them, by a signal */
     _Atomic unsigned verbs, busy, sessions, closed, abandoned, interrupted;
     _Atomic unsigned opened, shut, left, prepared, parents, children;
     _Atomic int stage; /* for the test's own use */
@@ -134,14 +141,32 @@ static kivi_status scripted_do_scan(void *instance, void *session, const kivi_sc
                           (scripted_verb){.range = range, .sink = sink, .wait = wait, .error = error});
 }
 
+/* What a timed read of a silent peer does. */
+static void scripted_wait(void)
+{
+    int64_t ns = script.wait_ns ? script.wait_ns : KIVI_STEP_WAIT_NS;
+    atomic_fetch_add(&script.waits, 1);
+    if (nanosleep(&(struct timespec){ns / 1000000000, ns % 1000000000}, NULL))
+        atomic_fetch_add(&script.broken_off, 1);
+}
+
 static kivi_status scripted_step(void *instance, void *given, uint32_t revents, kivi_poll *poll,
                                  kivi_error **error)
 {
     scripted_session *session = given;
-    (void)instance, (void)revents;
+    (void)instance;
     session->verb.steps++;
+    session->verb.revents = revents;
     session->verb.error = error;
-    poll->timeout_ns = script.poll_ns ? script.poll_ns : 1000000;
+    poll->flags = script.poll_flags;
+    if (script.ready_fd) {
+        poll->fd = script.ready_fd;
+        poll->events = POLLIN;
+    }
+    if (script.poll_ns || !script.poll_flags)
+        poll->timeout_ns = script.poll_ns ? script.poll_ns : 1000000;
+    if (revents & KIVI_STEP_WAITS)
+        scripted_wait();
     return scripted_play(&session->verb);
 }
 

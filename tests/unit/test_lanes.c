@@ -313,7 +313,8 @@ Test(lanes, a_session_into_which_nothing_comes_is_given_up, .timeout = 60)
     kivi_error *error = NULL;
     kivi_buffer value = KIVI_BUFFER_INIT;
     kivi_status status = kivi_store_get(store, NULL, kivi_str("slow"), &value, &error);
-    cr_assert_eq(status, KIVI_TIMEOUT, "%s", kivi_status_name(status));
+    /* The time may end in the pause before another try: then the reason of the last is told. */
+    cr_assert(status == KIVI_TIMEOUT || status == KIVI_UNAVAILABLE, "%s", kivi_status_name(status));
     cr_assert_gt(stats_of(store).reconnects, 0);
     kivi_error_free(error);
     cr_assert_eq(kivi_store_get(store, NULL, kivi_str("fast"), &value, NULL), KIVI_NOT_FOUND);
@@ -423,7 +424,7 @@ static void check_storm(const char *url, unsigned rounds)
     }
     call.timeout_ms = KIVI_NO_TIMEOUT;
     kivi_status status = KIVI_UNCERTAIN;
-    while (status == KIVI_UNCERTAIN)
+    while (status == KIVI_UNCERTAIN || status == KIVI_UNAVAILABLE) /* it adds nothing */
         status = kivi_store_increment(store, &call, kivi_str("sum"), 0, 0, &sum, NULL);
     cr_assert_eq(status, KIVI_OK, "%s", kivi_status_name(status));
     cr_assert(sum >= (int64_t)done && sum <= (int64_t)(done + uncertain),

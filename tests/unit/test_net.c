@@ -1,6 +1,7 @@
 /* The stepped transport in clear: addresses, names, what leaves and what comes. */
 #include "net_fixture.h"
 
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 TestSuite(net, .timeout = 60);
@@ -41,6 +42,7 @@ Test(net, name)
     kvi_net_init(&net, &target);
     cr_assert_eq(kvi_net_connect(&net, &error), KIVI_PENDING);
     cr_assert_eq(net.state, KVI_NET_RESOLVING);
+    cr_assert_not(net.can_wait, "connecting waits by the poll");
     kivi_status status = KIVI_PENDING;
     while (status == KIVI_PENDING)
         status = kvi_net_advance(&net, await_net(&net), &error);
@@ -116,6 +118,7 @@ Test(net, unix_socket)
     cr_assert_eq(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
     cr_assert_eq(listen(server, 4), 0);
     cr_assert_eq(kvi_net_connect(&net, &error), KIVI_OK);
+    cr_assert_not(net.can_wait);
     kvi_net_free(&net);
     unlink(address.sun_path);
     close(server);
@@ -283,7 +286,7 @@ Test(net, receiving)
     size_t size;
 
     pair_open(&p);
-    cr_assert_eq(kvi_net_receive(&p.net, &error), KIVI_PENDING);
+    cr_assert_eq(kvi_net_receive(&p.net, false, &error), KIVI_PENDING);
     cr_assert_eq(send(p.peer, "hello", 5, 0), 5);
     cr_assert_eq(receive_net(&p.net, 5, &error), KIVI_OK);
     cr_assert_not(p.net.more);
@@ -294,6 +297,91 @@ Test(net, receiving)
     close(p.peer);
     p.peer = -1;
     expect_failure(receive_net(&p.net, 4, &error), &error, KIVI_UNAVAILABLE, "closed");
+    pair_close(&p);
+}
+
+/* What a driver may let the step wait for. */
+static uint32_t flags_of(const kvi_net *net)
+{
+    kivi_poll want = {sizeof(want), -1, 0, 0, -1};
+
+    kvi_net_wait(net, &want);
+    return want.flags;
+}
+
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+typedef struct wait_in_receive {
+    kvi_net *net;
+    kivi_status status;
+    atomic_bool over;
+} wait_in_receive;
+
+static void *receive_waiting(void *user)
+{
+    wait_in_receive *w = user;
+
+    do
+        w->status = kvi_net_receive(w->net, true, &error);
+    while (w->status == KIVI_PENDING && !atomic_load(&w->over));
+    return NULL;
+}
+
+/* A connection over TCP can be read in a timed wait; what does not ask for it never waits on its socket. */
+Test(net, receiving_in_a_wait)
+{
+    pair p;
+    size_t size;
+    pthread_t thread;
+    char byte;
+    wait_in_receive w = {.net = &p.net};
+
+    pair_open(&p);
+    cr_assert_eq(flags_of(&p.net), KIVI_POLL_MAY_WAIT);
+    cr_assert_eq(kvi_net_receive(&p.net, false, &error), KIVI_PENDING);
+    cr_assert_eq(kvi_net_receive(&p.net, true, &error), KIVI_PENDING, "the time ends it");
+    pthread_create(&thread, NULL, receive_waiting, &w);
+    nanosleep(&(struct timespec){0, 5000000}, NULL);
+    cr_assert_eq(send(p.peer, "late", 4, 0), 4);
+    pthread_join(thread, NULL);
+    cr_assert_eq(w.status, KIVI_OK);
+    cr_assert_eq(memcmp(kvi_net_bytes(&p.net, &size), "late", 4), 0);
+    kvi_net_consume(&p.net, 4);
+    queue_net(&p.net, "x", 1);
+    cr_assert_eq(flags_of(&p.net), 0, "it waits to send as well");
+    cr_assert_eq(flush_net(&p.net, &error), KIVI_OK);
+    cr_assert_eq(recv(p.peer, &byte, 1, 0), 1);
+    close(p.peer);
+    p.peer = -1;
+    expect_failure(kvi_net_receive(&p.net, true, &error), &error, KIVI_UNAVAILABLE, "closed");
+    kvi_net_close(&p.net);
+    cr_assert_not(p.net.can_wait);
+    pair_close(&p);
+}
+
+/* A signal ends the wait, also with SA_RESTART, and is no failure. */
+Test(net, a_signal_ends_a_receiving_wait)
+{
+    struct sigaction action = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
+    struct timeval hour = {3600, 0};
+    pair p;
+    pthread_t thread;
+    wait_in_receive w = {.net = &p.net, .status = KIVI_OK};
+
+    sigaction(SIGUSR1, &action, NULL);
+    pair_open(&p);
+    cr_assert_eq(setsockopt(p.net.fd, SOL_SOCKET, SO_RCVTIMEO, &hour, sizeof(hour)), 0);
+    atomic_store(&w.over, true);
+    pthread_create(&thread, NULL, receive_waiting, &w);
+    while (pthread_tryjoin_np(thread, NULL) == EBUSY) {
+        pthread_kill(thread, SIGUSR1);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    cr_assert_eq(w.status, KIVI_PENDING);
+    cr_assert_eq(p.net.state, KVI_NET_OPEN);
     pair_close(&p);
 }
 

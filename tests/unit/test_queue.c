@@ -1,75 +1,15 @@
-/* Queues: every verb, limits, cancelling, deadlines, closing, threads that end; over memory's shapes. */
-#include <criterion/criterion.h>
-#include <dirent.h>
-#include <kivi/kivi.h>
-#include <poll.h>
+/* Queues: every verb, limits, a storm; over memory's shapes. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
+
+#include "queue_fixture.h"
 
 static const char *const shapes[] = {
     "memory:?shape=stepped&steps=3&lanes=2", "memory:?shape=blocking&lanes=2",
     "memory:", "memory:?shape=stepped&native=false", "memory:?codec=json&versions=counter"};
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
-
-static kivi_store *open_store(const char *url)
-{
-    kivi_store *store = NULL;
-    kivi_error *error = NULL;
-    kivi_status status = kivi_store_open(url, NULL, &store, &error);
-    cr_assert_eq(status, KIVI_OK, "%s: %s", url, error ? kivi_error_message(error) : "");
-    return store;
-}
-
-static kivi_queue *new_queue(void)
-{
-    kivi_queue *queue = NULL;
-    cr_assert_eq(kivi_queue_new(&queue, NULL), KIVI_OK);
-    return queue;
-}
-
-static void await(kivi_queue *queue)
-{
-    struct pollfd ready = {.fd = kivi_queue_descriptor(queue), .events = POLLIN};
-    cr_assert_gt(poll(&ready, 1, 20000), 0, "nothing completed for 20 s");
-}
-
-static uint64_t submit(kivi_queue *queue, kivi_store *store, const kivi_request *request)
-{
-    uint64_t ticket = 0;
-    kivi_error *error = NULL;
-    kivi_status status = kivi_queue_submit(queue, store, NULL, request, &ticket, &error);
-    cr_assert_eq(status, KIVI_OK, "verb %d: %s", request->verb, error ? kivi_error_message(error) : "");
-    return ticket;
-}
-
-/* Submits and waits for the one completion. */
-static kivi_completion ask(kivi_queue *queue, kivi_store *store, kivi_request request)
-{
-    kivi_completion end = KIVI_COMPLETION_INIT;
-    request.struct_size = sizeof(request);
-    uint64_t ticket = submit(queue, store, &request);
-    await(queue);
-    cr_assert_eq(kivi_queue_take(queue, &end, 1), 1);
-    cr_assert_eq(end.ticket, ticket);
-    cr_assert_eq(kivi_queue_count(queue), 0);
-    return end;
-}
-
-static kivi_status ask_status(kivi_queue *queue, kivi_store *store, kivi_request request)
-{
-    kivi_completion end = ask(queue, store, request);
-    kivi_status status = end.status;
-    cr_assert((status >= 16) == (end.error != NULL), "%s", kivi_status_name(status));
-    kivi_completion_release(&end);
-    return status;
-}
-
-#define KEY(text) .key = kivi_str(text)
-#define REQUEST(...) ((kivi_request){__VA_ARGS__})
 
 static void expect_value(kivi_queue *queue, kivi_store *store, const char *key, const char *value)
 {
@@ -171,6 +111,10 @@ static void check_other_verbs(kivi_queue *q, kivi_store *s)
     cr_assert(end.status == KIVI_OK && end.integer == 1);
     kivi_completion_release(&end);
     cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_HEALTH)), KIVI_OK);
+    end = ask(q, s, REQUEST(.verb = KIVI_VERB_DESCRIBE, .flags = KIVI_TOPIC_HEALTH));
+    cr_assert(end.status == KIVI_OK && end.value.size > 10);
+    kivi_completion_release(&end);
+    cr_assert_eq(ask_status(q, s, REQUEST(.verb = KIVI_VERB_DESCRIBE, .flags = 99)), KIVI_INVALID);
 }
 
 Test(queue, every_verb_in_every_shape, .timeout = 120)
@@ -182,7 +126,30 @@ Test(queue, every_verb_in_every_shape, .timeout = 120)
         check_other_verbs(queue, store);
         kivi_queue_close(queue);
         kivi_store_unref(store);
+        store = open_store(shapes[i]);
+        check_single_verbs(NULL, store);
+        check_other_verbs(NULL, store);
+        kivi_store_unref(store);
     }
+    kivi_buffer_free(&performed);
+    kivi_buffer_free(&performed_version);
+}
+
+Test(queue, perform_refuses_what_it_does_not_know)
+{
+    kivi_store *store = open_store("memory:");
+    kivi_completion end = KIVI_COMPLETION_INIT;
+    kivi_request request = KIVI_REQUEST_INIT;
+    request.verb = 999;
+    cr_assert_eq(kivi_store_perform(store, NULL, &request, &performed, &performed_version, &end),
+                 KIVI_UNSUPPORTED);
+    cr_assert_eq(kivi_error_status(end.error), KIVI_UNSUPPORTED);
+    kivi_completion_release(&end);
+    request.verb = KIVI_VERB_GET;
+    cr_assert_eq(kivi_store_perform(store, NULL, &request, &performed, &performed_version, &end),
+                 KIVI_INVALID, "an empty key");
+    kivi_completion_release(&end);
+    kivi_store_unref(store);
 }
 
 Test(queue, bad_calls_are_refused_at_once)
@@ -209,26 +176,6 @@ Test(queue, bad_calls_are_refused_at_once)
 }
 
 /* ---- many in flight ---- */
-
-/* Takes `count` completions, which must all have one of two statuses; answers how many had the first. */
-static size_t take_all(kivi_queue *queue, size_t count, kivi_status first, kivi_status second)
-{
-    kivi_completion ends[64] = {KIVI_COMPLETION_INIT};
-    size_t firsts = 0;
-    while (count) {
-        await(queue);
-        size_t n = kivi_queue_take(queue, ends, 64);
-        cr_assert_leq(n, count);
-        count -= n;
-        for (size_t i = 0; i < n; i++) {
-            cr_assert(ends[i].status == first || ends[i].status == second, "%s",
-                      kivi_status_name(ends[i].status));
-            firsts += ends[i].status == first;
-            kivi_completion_release(&ends[i]);
-        }
-    }
-    return firsts;
-}
 
 Test(queue, a_thousand_in_flight_share_vectors, .timeout = 60)
 {
@@ -275,118 +222,6 @@ Test(queue, more_than_the_limit_is_busy, .timeout = 60)
     kivi_store_unref(store);
 }
 
-/* ---- the end of calls ---- */
-
-static void check_hanging(const char *url, bool cancels, bool closes, kivi_status read, kivi_status write)
-{
-    kivi_store *store = open_store(url);
-    kivi_queue *queue = new_queue();
-    uint64_t tickets[20];
-    for (int i = 0; i < 20; i++) {
-        kivi_request request = KIVI_REQUEST_INIT;
-        request.verb = i % 2 ? KIVI_VERB_GET : KIVI_VERB_SET;
-        request.key = kivi_str(i % 4 < 2 ? "slow1" : "slow2");
-        request.value = kivi_str("v");
-        tickets[i] = submit(queue, store, &request);
-    }
-    usleep(30 * 1000);
-    for (int i = 0; i < 20 && cancels; i++)
-        kivi_queue_cancel(queue, tickets[i]);
-    if (closes)
-        kivi_store_close(store);
-    take_all(queue, 20, read, write);
-    kivi_queue_cancel(queue, tickets[0]);
-    kivi_queue_close(queue);
-    kivi_store_unref(store);
-}
-
-Test(queue, deadlines_cancels_and_close_end_what_hangs, .timeout = 120)
-{
-    const char *urls[] = {"memory:?shape=stepped&hang_keys=slow&lanes=2",
-                          "memory:?shape=blocking&hang_keys=slow&lanes=2"};
-    for (size_t i = 0; i < 2; i++) {
-        char url[128];
-        snprintf(url, sizeof(url), "%s&timeout=200ms", urls[i]);
-        check_hanging(url, false, false, KIVI_TIMEOUT, KIVI_UNCERTAIN);
-        snprintf(url, sizeof(url), "%s&timeout=60s", urls[i]);
-        check_hanging(url, true, false, KIVI_CANCELLED, KIVI_UNCERTAIN);
-        check_hanging(url, false, true, KIVI_CLOSED, KIVI_UNCERTAIN);
-    }
-}
-
-Test(queue, closing_drops_what_is_in_flight, .timeout = 60)
-{
-    for (size_t i = 0; i < 2; i++) {
-        kivi_store *store = open_store(i ? "memory:?shape=blocking&hang_keys=slow"
-                                         : "memory:?shape=stepped&hang_keys=slow");
-        kivi_queue *queue = new_queue();
-        kivi_request request = KIVI_REQUEST_INIT;
-        request.verb = KIVI_VERB_GET;
-        request.key = kivi_str("slow");
-        for (int n = 0; n < 50; n++)
-            submit(queue, store, &request);
-        request.verb = KIVI_VERB_COUNT;
-        submit(queue, store, &request);
-        usleep(20 * 1000);
-        kivi_queue_close(queue);
-        kivi_stats stats = {.struct_size = sizeof(stats)};
-        cr_assert_eq(kivi_store_stats(store, &stats, NULL), KIVI_OK);
-        cr_assert_eq(stats.lanes_busy, 0);
-        cr_assert_eq(stats.waiting, 0);
-        kivi_store_unref(store);
-    }
-}
-
-Test(queue, completions_outlive_queue_and_store)
-{
-    kivi_store *store = open_store("memory:?shape=stepped");
-    kivi_queue *queue = new_queue();
-    cr_assert_eq(kivi_store_set(store, NULL, kivi_str("a"), kivi_str("value"), 0, NULL), KIVI_OK);
-    kivi_completion end = ask(queue, store, REQUEST(.verb = KIVI_VERB_GET, KEY("a")));
-    kivi_queue_close(queue);
-    kivi_store_unref(store);
-    cr_assert_eq(memcmp(end.value.data, "value", 5), 0);
-    kivi_completion_release(&end);
-}
-
-/* ---- threads ---- */
-
-static unsigned count_threads(void)
-{
-    DIR *tasks = opendir("/proc/self/task");
-    unsigned count = 0;
-    for (struct dirent *entry = readdir(tasks); entry; entry = readdir(tasks))
-        count += entry->d_name[0] != '.';
-    closedir(tasks);
-    return count;
-}
-
-static void *nothing(void *given)
-{
-    return given;
-}
-
-Test(queue, its_threads_end_when_there_is_nothing_to_do, .timeout = 60)
-{
-    kivi_store *store = open_store("memory:");
-    kivi_queue *queue = new_queue();
-    pthread_t first; /* a sanitizer may begin one of its own with the first */
-    pthread_create(&first, NULL, nothing, NULL);
-    pthread_join(first, NULL);
-    unsigned before = count_threads();
-    for (int round = 0; round < 2; round++) {
-        cr_assert_eq(ask_status(queue, store,
-                                REQUEST(.verb = KIVI_VERB_SET, KEY("a"), .value = kivi_str("1"))),
-                     KIVI_OK);
-        cr_assert_gt(count_threads(), before);
-        for (int i = 0; i < 100 && count_threads() > before; i++)
-            usleep(100 * 1000);
-        cr_assert_eq(count_threads(), before);
-    }
-    kivi_queue_close(queue);
-    kivi_store_unref(store);
-}
-
 Test(queue, what_may_be_repeated_is_repeated, .timeout = 60)
 {
     kivi_store *store = open_store("memory:?shape=stepped&fail_rate=0.3&partial_rate=0.2&seed=11");
@@ -400,28 +235,6 @@ Test(queue, what_may_be_repeated_is_repeated, .timeout = 60)
         submit(queue, store, &request);
     }
     cr_assert_eq(take_all(queue, 300, KIVI_OK, KIVI_OK), 300);
-    kivi_queue_close(queue);
-    kivi_store_unref(store);
-}
-
-Test(queue, a_child_answers_forked, .timeout = 60)
-{
-    kivi_store *store = open_store("memory:");
-    kivi_queue *queue = new_queue();
-    kivi_request request = KIVI_REQUEST_INIT;
-    request.verb = KIVI_VERB_GET;
-    request.key = kivi_str("a");
-    pid_t child = fork();
-    if (child == 0) {
-        kivi_status status = kivi_queue_submit(queue, store, NULL, &request, NULL, NULL);
-        kivi_queue_close(queue);
-        kivi_store_unref(store);
-        _exit(status == KIVI_FORKED ? 0 : 1);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    cr_assert_eq(status, 0);
-    cr_assert_eq(ask_status(queue, store, request), KIVI_NOT_FOUND);
     kivi_queue_close(queue);
     kivi_store_unref(store);
 }

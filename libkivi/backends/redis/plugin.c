@@ -18,11 +18,11 @@ const kivi_host *kvi_redis_host;
  * What can be said without having met the server. Versions differ only in how much a promise costs: what
  * a server has no command for is done by a script.
  */
-static void fill_instance(redis_instance *redis, kivi_instance *instance)
+static void fill_instance(redis_instance *redis, bool msgpack, kivi_instance *instance)
 {
     kivi_capabilities *can = &instance->capabilities;
 
-    instance->flags = KIVI_BACKEND_TAKES;
+    instance->flags = KIVI_BACKEND_TAKES | (msgpack ? KIVI_BACKEND_INCREMENTS : 0); /* the script reads no other */
     instance->handle = redis;
     instance->layout = KIVI_LAYOUT_UNMARKED;
     instance->max_items = ITEMS_MOST;
@@ -38,7 +38,7 @@ static void fill_instance(redis_instance *redis, kivi_instance *instance)
     can->order = KIVI_ORDER_NONE;
     can->scan = KIVI_NATIVE;
     can->snapshot = KIVI_ABSENT;
-    can->increment = KIVI_EMULATED;
+    can->increment = instance->flags & KIVI_BACKEND_INCREMENTS ? KIVI_NATIVE : KIVI_EMULATED;
     can->conditions = KIVI_NATIVE;
     can->scan_once = false;
     can->durable = false; /* the server's appendfsync says, which it need not tell */
@@ -69,7 +69,7 @@ static kivi_status redis_open(const kivi_config *config, kivi_wait *wait, kivi_i
         return status;
     }
     redis->reporter = kvi_redis_host->reporter(config);
-    fill_instance(redis, instance);
+    fill_instance(redis, strcmp(kvi_redis_host->option_text(config, "codec"), "msgpack") == 0, instance);
     return KIVI_OK;
 }
 

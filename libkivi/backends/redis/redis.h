@@ -38,6 +38,7 @@ typedef enum redis_script {
     SCRIPT_ITEM = 0,   /* one conditional write */
     SCRIPT_ATOMIC = 1, /* a whole batch: checks all before its first write */
     SCRIPT_TAKE = 2,   /* GETDEL and GETEX for servers without them */
+    SCRIPT_INCREMENT = 3, /* adds to a msgpack integer */
     SCRIPT_COUNT
 } redis_script;
 
@@ -70,6 +71,7 @@ typedef enum redis_reply {
     REPLY_EXISTS,    /* 0 or 1: judges a write's condition */
     REPLY_CODE,      /* what SCRIPT_ITEM answers */
     REPLY_CODES,     /* what SCRIPT_ATOMIC answers */
+    REPLY_SUM,       /* what SCRIPT_INCREMENT answers */
     REPLY_SCAN,      /* cursor and keys */
     REPLY_KEY_TTL,   /* time left of a key of the page */
     REPLY_KEY_VALUES /* values of keys of the page */
@@ -171,6 +173,7 @@ typedef struct redis_session {
     bool has_getex; /* GETEX and GETDEL (6.2) */
     uint64_t used_ns;
     redis_job job;
+    bool behind;    /* not all that has come was taken yet */
     bool condemned; /* the server wants this connection no more: the verb ends with `verdict` */
     kivi_status verdict;
     /* commands queued; those before `answered` have their reply, those before `told` are known to have left */

@@ -161,6 +161,22 @@ static bool queue_atomic(redis_session *session)
     return true;
 }
 
+static bool queue_increment(redis_session *session, uint32_t index, const kivi_write_item *item)
+{
+    size_t most = 8 * KVI_REDIS_ARGUMENT + item->key.size;
+    uint8_t *at = kvi_redis_begin(session, REPLY_SUM, index, 1, 8, most);
+
+    if (!at)
+        return false;
+    at = kvi_redis_put_script(session, at, SCRIPT_INCREMENT);
+    at = kvi_redis_put(kvi_redis_put_number(at, 1), item->key);
+    at = kvi_redis_put_number(at, item->by >> 32); /* rounds down: the high half has the sign */
+    at = kvi_redis_put_number(at, (int64_t)(uint32_t)item->by);
+    at = kvi_redis_put_number(at, item->ttl_ms);
+    kvi_redis_end(session, kvi_redis_put_text(at, session->has_keep ? "k" : "K"));
+    return true;
+}
+
 /* ---- Which it is ---- */
 
 static bool compares(const kivi_write_item *item)
@@ -189,6 +205,8 @@ static bool queue_item(redis_session *session, uint32_t index, const kivi_write_
         if (item->condition == KIVI_IF_ABSENT || item->ttl_ms == KIVI_TTL_NONE)
             return queue_script(session, index, item);
         return queue_touch(session, index, item);
+    case KIVI_OP_INCREMENT:
+        return queue_increment(session, index, item);
     default:
         return queue_key(session, REPLY_EXISTS, "EXISTS", index, item->key);
     }
@@ -270,6 +288,24 @@ static bool take_code(kivi_write_item *item, int64_t code)
     return true;
 }
 
+static bool sum_reply(kivi_write_item *item, const kvi_resp_token *token)
+{
+    const uint8_t *bytes = token->bytes.data;
+    uint64_t sum = 0;
+
+    if (token->kind == KVI_RESP_INTEGER && (token->integer == 1 || token->integer == 2)) {
+        item->status = token->integer == 1 ? KIVI_WRONG_TYPE : KIVI_OVERFLOW;
+        return true;
+    }
+    if (token->kind != KVI_RESP_STRING || token->bytes.size != 8)
+        return false;
+    for (int i = 0; i < 8; i++)
+        sum = sum << 8 | bytes[i];
+    item->integer = (int64_t)sum;
+    item->status = KIVI_OK;
+    return true;
+}
+
 static bool item_reply(redis_session *session, const redis_command *command, const kvi_resp_token *token)
 {
     kivi_write_item *item = write_item(session->job.writes, command->item);
@@ -280,6 +316,8 @@ static bool item_reply(redis_session *session, const redis_command *command, con
     }
     if (command->reply == REPLY_DONE)
         return done_reply(item, token);
+    if (command->reply == REPLY_SUM)
+        return sum_reply(item, token);
     if (token->kind != KVI_RESP_INTEGER)
         return false;
     if (command->reply == REPLY_CODE)

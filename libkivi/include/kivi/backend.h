@@ -72,10 +72,24 @@ static inline kivi_status kivi_wait_check(kivi_wait *wait)
 typedef struct kivi_poll {
     uint32_t struct_size;
     int32_t fd; /**< a descriptor for poll(2), an epoll one where there are several; -1: only the time counts */
-    uint32_t events; /**< POLLIN, POLLOUT */
-    uint32_t reserved;
+    uint32_t events;    /**< POLLIN, POLLOUT */
+    uint32_t flags;     /**< KIVI_POLL_MAY_WAIT */
     int64_t timeout_ns; /**< step again after so long whatever happens; negative: no such time */
 } kivi_poll;
+
+enum {
+    /** The next step can wait by itself for what the poll would, in a timed read say: a system call less for a caller that
+     *  waits for this session alone. Not looked at with a `timeout_ns`. */
+    KIVI_POLL_MAY_WAIT = 1 << 0
+};
+
+/**
+ * Given as the `revents` of a step after KIVI_POLL_MAY_WAIT; no bit of poll(2), and with none: nothing is known to be
+ * ready. The step waits, KIVI_STEP_WAIT_NS at most and no longer after EINTR, then goes on with what came. Where
+ * that was nothing it answers KIVI_PENDING, and the core looks for interrupts and deadlines.
+ */
+#define KIVI_STEP_WAITS (UINT32_C(1) << 31)
+#define KIVI_STEP_WAIT_NS INT64_C(50000000)
 
 /* ---- Reading -------------------------------------------------------------------------------------- */
 
@@ -340,7 +354,7 @@ typedef struct kivi_backend {
                         kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error);
     /** Goes on with the pending verb: as the verb answers, and with KIVI_PENDING fills `poll`. `revents` is poll(2)'s, or 0
      *  where nothing is known to be ready: right after the verb, when `timeout_ns` is over, when another caller takes the
-     *  session on, and every 50 ms. Stepped only. */
+     *  session on, and every 50 ms; or KIVI_STEP_WAITS, to backends that can. Stepped only. */
     kivi_status (*step)(void *instance, void *session, uint32_t revents, kivi_poll *poll,
                         kivi_error **error);
 

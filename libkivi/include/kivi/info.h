@@ -42,7 +42,8 @@ typedef struct kivi_capabilities {
     bool durable;              /**< acknowledged means on disk */
     bool shared_keyspace;      /**< without a namespace, keys lie among those of others */
     bool local;                /**< no network between: embedded engines */
-    uint8_t reserved[4];
+    bool in_place;             /**< kivi_store_visit() shows values where they lie */
+    uint8_t reserved[3];
 } kivi_capabilities;
 
 /** Answers a store's capabilities. Does not block. Since 0.1. */

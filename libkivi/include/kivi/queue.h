@@ -3,6 +3,7 @@
 #define KIVI_QUEUE_H
 
 #include <kivi/batch.h>
+#include <kivi/info.h>
 #include <kivi/scan.h>
 
 #ifdef __cplusplus
@@ -17,7 +18,8 @@ extern "C" {
  *
  * Any thread may submit, cancel and take. Threads of its own (one that steps networked sessions and watches
  * deadlines, one for each blocking engine in use) start with the first submit, block all signals, and end
- * when nothing was in flight for a second. After a fork the child's calls answer KIVI_FORKED.
+ * when nothing was in flight for a second; until then the queue keeps the stores it was used for open.
+ * After a fork the child's calls answer KIVI_FORKED.
  */
 typedef struct kivi_queue kivi_queue;
 
@@ -45,7 +47,8 @@ typedef enum kivi_verb {
     KIVI_VERB_PAGE = 20,
     KIVI_VERB_COUNT = 21, /**< key: the prefix */
     KIVI_VERB_CLEAR = 22, /**< key: the prefix; flags: KIVI_CLEAR_ALL */
-    KIVI_VERB_HEALTH = 23
+    KIVI_VERB_HEALTH = 23,
+    KIVI_VERB_DESCRIBE = 24 /**< flags: a kivi_topic; answers its map in `value` */
 } kivi_verb;
 
 /** One call to submit. Zero it, or begin with KIVI_REQUEST_INIT. All it points to is copied by submit. */
@@ -87,7 +90,7 @@ typedef struct kivi_completion {
     kivi_status status;
     bool truth; /**< EXISTS: it is there. DELETE: it was there, if asked */
     int64_t integer; /**< INCREMENT: the sum. TTL: ms. COUNT, CLEAR, DELETE_MANY: how many. HEALTH: latency in ns */
-    kivi_slice value; /**< what a read found */
+    kivi_slice value; /**< what a read found; DESCRIBE: a msgpack map */
     kivi_slice version;
     kivi_error *error;
     kivi_result *result; /**< batches */
@@ -100,10 +103,27 @@ typedef struct kivi_completion {
         sizeof(kivi_completion), 0, NULL, 0, 0, false, 0, {NULL, 0}, {NULL, 0}, NULL, NULL, NULL, NULL \
     }
 
+/**
+ * Makes the call that a request describes and waits for it: the same request as a queue takes, for those who carry
+ * both kinds of call through one door (bindings). It answers as the call of that name does; what a read found goes into
+ * `value` and `version` (both given, reused, the caller's), which `completion` refers to. `completion->struct_size` is set by the caller,
+ * who ends with kivi_completion_release(). Since 0.1.
+ */
+KIVI_API kivi_status kivi_store_perform(kivi_store *store, const kivi_call *call,
+                                        const kivi_request *request, kivi_buffer *value,
+                                        kivi_buffer *version, kivi_completion *completion);
+
 /** A new queue; starts no thread yet. NO_MEMORY; IO without descriptors. Since 0.1. */
 KIVI_API kivi_status kivi_queue_new(kivi_queue **queue, kivi_error **error);
 /** The descriptor to watch for reading (poll, epoll); it belongs to the queue. Level-triggered. Since 0.1. */
 KIVI_API int kivi_queue_descriptor(const kivi_queue *queue);
+/**
+ * Has `ready(user)` called whenever completions begin to wait, besides the descriptor: for loops that cannot watch one
+ * of others. It is called on whatever thread completed the call, with the queue's lock held: it signals the loop
+ * without waiting, and calls nothing of libkivi. Whoever sets it looks once for completions that wait already. NULL: no
+ * more; on return the one before is not running, and will not be called. Since 0.1.
+ */
+KIVI_API void kivi_queue_on_ready(kivi_queue *queue, void (*ready)(void *user), void *user);
 /**
  * Submits a call; never blocks. OK: exactly one completion will come. BUSY: `queue_limit` calls of this store are in flight.
  * INVALID, UNSUPPORTED, TOO_LARGE, CLOSED, FORKED as the call on a key would be refused: no completion comes. (What is wrong inside
@@ -123,7 +143,7 @@ KIVI_API void kivi_queue_cancel(kivi_queue *queue, uint64_t ticket);
  * blocks. The descriptor stays readable while there are more. Since 0.1.
  */
 KIVI_API size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t capacity);
-/** Frees what a completion holds. Since 0.1. */
+/** Frees what a completion holds, of a queue or of kivi_store_perform(). Since 0.1. */
 KIVI_API void kivi_completion_release(kivi_completion *completion);
 /** How many accepted calls have not been taken yet. Since 0.1. */
 KIVI_API size_t kivi_queue_count(const kivi_queue *queue);

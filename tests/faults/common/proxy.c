@@ -1,44 +1,34 @@
-/* A proxy that passes bytes on, counts what goes to the server, and spoils what comes back. */
+/* A proxy that passes bytes on, tallies what goes to the server, and spoils what comes back. */
 #include "redis.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LINKS_MOST 512
+#include "lies.h"
 
 typedef struct proxy_link {
     proxy *p;
     int client, server;
     uint64_t seed;
+    tally_stream stream;
     pthread_t thread;
+    atomic_bool over;
+    struct proxy_link *next;
 } proxy_link;
 
 struct proxy {
     int fd, port, server_port;
     atomic_int mode;
+    atomic_uint spoiled;
+    tally *seen;
     pthread_t listener;
-    pthread_mutex_t mutex; /* guards all below */
-    char *seen;            /* all that went to the server */
-    size_t size, room;
-    proxy_link *links[LINKS_MOST];
-    size_t link_count;
+    unsigned link_count;
+    proxy_link *links; /* the listener's; after it has ended whoever stops the proxy */
 };
-
-static void note(proxy *p, const char *bytes, size_t size)
-{
-    pthread_mutex_lock(&p->mutex);
-    if (p->size + size > p->room) {
-        p->room = 2 * (p->size + size);
-        p->seen = realloc(p->seen, p->room);
-        CHECK(p->seen != NULL);
-    }
-    memcpy(p->seen + p->size, bytes, size);
-    p->size += size;
-    pthread_mutex_unlock(&p->mutex);
-}
 
 static bool send_all(int fd, const char *bytes, size_t size)
 {
@@ -59,30 +49,69 @@ static bool dribble(int fd, const char *bytes, size_t size)
     return true;
 }
 
-static bool pass_answer(proxy_link *l, const char *bytes, size_t size)
+/* Until the client has had enough. */
+static bool pour(const proxy_link *l, const endless_lie *lie)
 {
-    switch (atomic_load(&l->p->mode)) {
+    char bytes[65536];
+    size_t unit = strlen(lie->again), size = 0;
+
+    while (size + unit <= sizeof(bytes)) {
+        memcpy(bytes + size, lie->again, unit);
+        size += unit;
+    }
+    bool goes_on = send_all(l->client, lie->first, strlen(lie->first));
+    while (goes_on && atomic_load(&l->p->mode) == PROXY_ENDLESS)
+        goes_on = send_all(l->client, bytes, size);
+    return false;
+}
+
+static bool spoil_answer(proxy_link *l, proxy_mode mode, const char *bytes, size_t size)
+{
+    uint64_t random = next_random(&l->seed);
+
+    if (mode == PROXY_CUT && random % 50)
+        return send_all(l->client, bytes, size);
+    atomic_fetch_add(&l->p->spoiled, 1);
+    switch (mode) {
     case PROXY_DRIBBLE:
         return dribble(l->client, bytes, size);
     case PROXY_DELAY:
         pause_ms(20);
         return send_all(l->client, bytes, size);
     case PROXY_CUT:
-        if (next_random(&l->seed) % 50)
-            return send_all(l->client, bytes, size);
-        send_all(l->client, bytes, next_random(&l->seed) % size);
+        send_all(l->client, bytes, (random >> 32) % size);
         return false;
-    case PROXY_DROP:
-        return true;
+    case PROXY_WRONG_TYPE:
+        return send_all(l->client, wrong_types[random % WRONG_TYPES],
+                        strlen(wrong_types[random % WRONG_TYPES]));
+    case PROXY_BROKEN:
+        return send_all(l->client, broken_replies[random % BROKEN_REPLIES].bytes,
+                        broken_replies[random % BROKEN_REPLIES].size);
+    case PROXY_ENDLESS:
+        return pour(l, &endless_lies[random % ENDLESS_LIES]);
     default:
-        return send_all(l->client, bytes, size);
+        return true; /* PROXY_DROP */
     }
+}
+
+static bool pass_answer(proxy_link *l, const char *bytes, size_t size)
+{
+    proxy_mode mode = (proxy_mode)atomic_load(&l->p->mode);
+
+    return mode == PROXY_PASS ? send_all(l->client, bytes, size) : spoil_answer(l, mode, bytes, size);
 }
 
 static bool pass_request(proxy_link *l, const char *bytes, size_t size)
 {
-    note(l->p, bytes, size);
+    if (l->p->seen)
+        tally_feed(l->p->seen, &l->stream, bytes, size);
     return send_all(l->server, bytes, size);
+}
+
+/* Not counted among the threads of a case. */
+static void take_name(void)
+{
+    prctl(PR_SET_NAME, "proxy");
 }
 
 static void *run_link(void *user)
@@ -91,6 +120,7 @@ static void *run_link(void *user)
     char bytes[16384];
     struct pollfd ends[2] = {{l->client, POLLIN, 0}, {l->server, POLLIN, 0}};
 
+    take_name();
     while (poll(ends, 2, -1) > 0 || errno == EINTR) {
         for (int i = 0; i < 2; i++) {
             if (!ends[i].revents)
@@ -105,20 +135,52 @@ static void *run_link(void *user)
 out:
     shutdown(l->client, SHUT_RDWR);
     shutdown(l->server, SHUT_RDWR);
+    atomic_store(&l->over, true);
     return NULL;
 }
 
-static int connect_server(const proxy *p)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)p->server_port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+/* ---- links ---- */
 
-    if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
-        return fd;
-    close(fd);
-    return -1;
+static void end_link(proxy_link *l)
+{
+    pthread_join(l->thread, NULL);
+    close(l->client);
+    close(l->server);
+    free(l);
+}
+
+static void end_links_that_are_over(proxy *p)
+{
+    for (proxy_link **place = &p->links; *place;) {
+        proxy_link *l = *place;
+        if (!atomic_load(&l->over)) {
+            place = &l->next;
+            continue;
+        }
+        *place = l->next;
+        end_link(l);
+    }
+}
+
+/* A server that is not there: the client is let go. */
+static void begin_link(proxy *p, int client)
+{
+    int server = connect_to_port(p->server_port);
+    proxy_link *l = calloc(1, sizeof(*l));
+
+    CHECK(l != NULL);
+    if (server < 0) {
+        close(client);
+        free(l);
+        return;
+    }
+    l->p = p;
+    l->client = client;
+    l->server = server;
+    l->seed = ++p->link_count;
+    l->next = p->links;
+    p->links = l;
+    CHECK(pthread_create(&l->thread, NULL, run_link, l) == 0);
 }
 
 static void *accept_links(void *user)
@@ -126,33 +188,25 @@ static void *accept_links(void *user)
     proxy *p = user;
     int client;
 
+    take_name();
     while ((client = accept4(p->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-        int server = connect_server(p);
-        proxy_link *l = calloc(1, sizeof(*l));
-        CHECK(l && p->link_count < LINKS_MOST);
-        if (server < 0) {
-            close(client);
-            free(l);
-            continue;
-        }
-        *l = (proxy_link){.p = p, .client = client, .server = server, .seed = p->link_count};
-        pthread_mutex_lock(&p->mutex);
-        p->links[p->link_count++] = l;
-        pthread_mutex_unlock(&p->mutex);
-        CHECK(pthread_create(&l->thread, NULL, run_link, l) == 0);
+        end_links_that_are_over(p);
+        begin_link(p, client);
     }
     return NULL;
 }
 
-proxy *proxy_start(const redis_server *server)
+/* ---- beginning and end ---- */
+
+proxy *proxy_start(const redis_server *server, tally *seen)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(at);
     proxy *p = calloc(1, sizeof(*p));
 
     CHECK(p != NULL);
-    pthread_mutex_init(&p->mutex, NULL);
     p->server_port = server->port;
+    p->seen = seen;
     p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(bind(p->fd, (struct sockaddr *)&at, size) == 0 && listen(p->fd, 128) == 0);
     CHECK(getsockname(p->fd, (struct sockaddr *)&at, &size) == 0);
@@ -171,17 +225,9 @@ void proxy_set(proxy *p, proxy_mode mode)
     atomic_store(&p->mode, mode);
 }
 
-unsigned proxy_count(proxy *p, const char *wanted)
+unsigned proxy_spoiled(proxy *p)
 {
-    unsigned count = 0;
-    size_t size = strlen(wanted);
-
-    pthread_mutex_lock(&p->mutex);
-    for (char *at = p->seen;
-         at && (at = memmem(at, p->size - (size_t)(at - p->seen), wanted, size)); at += size)
-        count++;
-    pthread_mutex_unlock(&p->mutex);
-    return count;
+    return atomic_load(&p->spoiled);
 }
 
 void proxy_stop(proxy *p)
@@ -189,16 +235,14 @@ void proxy_stop(proxy *p)
     shutdown(p->fd, SHUT_RDWR);
     pthread_join(p->listener, NULL);
     close(p->fd);
-    for (size_t i = 0; i < p->link_count; i++) {
-        proxy_link *l = p->links[i];
+    for (proxy_link *l = p->links; l; l = l->next) {
         shutdown(l->client, SHUT_RDWR);
         shutdown(l->server, SHUT_RDWR);
-        pthread_join(l->thread, NULL);
-        close(l->client);
-        close(l->server);
-        free(l);
     }
-    pthread_mutex_destroy(&p->mutex);
-    free(p->seen);
+    while (p->links) {
+        proxy_link *l = p->links;
+        p->links = l->next;
+        end_link(l);
+    }
     free(p);
 }

@@ -2,7 +2,7 @@
 #include "redis.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -22,7 +22,7 @@ static int free_port(void)
     return ntohs(at.sin_port);
 }
 
-static int connect_to(int port)
+int connect_to_port(int port)
 {
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)port),
@@ -63,13 +63,26 @@ static bool ask(int fd, const char *command, char *answer, size_t room)
 void redis_says(const redis_server *server, const char *login, const char *command, char *answer,
                 size_t room)
 {
-    int fd = connect_to(server->port);
+    int fd = connect_to_port(server->port);
 
     CHECK_SAYING(fd >= 0, "%s: no connection", command);
     if (login)
         CHECK_SAYING(ask(fd, login, answer, room) && !strcmp(answer, "+OK"), "%s", answer);
     CHECK_SAYING(ask(fd, command, answer, room), "%s: no answer", command);
     close(fd);
+}
+
+int redis_connect(const redis_server *server)
+{
+    int fd = connect_to_port(server->port);
+
+    CHECK_SAYING(fd >= 0, "no connection to the server");
+    return fd;
+}
+
+void redis_ask(int fd, const char *command, char *answer, size_t room)
+{
+    CHECK_SAYING(ask(fd, command, answer, room), "%s: no answer", command);
 }
 
 void redis_tell(const redis_server *server, const char *login, const char *command)
@@ -85,7 +98,7 @@ void redis_tell(const redis_server *server, const char *login, const char *comma
 static bool answers(int port)
 {
     char answer[256];
-    int fd = connect_to(port);
+    int fd = connect_to_port(port);
     /* A server that wants a password is up, too; one that is loading is not. */
     bool up = fd >= 0 && ask(fd, "PING", answer, sizeof(answer)) && strncmp(answer, "-LOADING", 8) != 0;
 
@@ -108,11 +121,13 @@ static void run_server(const redis_server *server)
                                  "yes",
                                  "--appendfsync",
                                  "always",
+                                 "--auto-aof-rewrite-percentage",
+                                 "0",
                                  "--dir",
                                  server->directory,
                                  "--logfile",
                                  "log"};
-    size_t count = 15;
+    size_t count = 17;
 
     snprintf(port, sizeof(port), "%d", server->port);
     for (size_t i = 0; server->options[i]; i++)
@@ -171,4 +186,37 @@ void redis_kill(redis_server *server)
 void redis_stop(redis_server *server)
 {
     end(server, SIGTERM);
+}
+
+/* ---- Its record ---- */
+
+static void tally_file(const char *path, tally *t)
+{
+    FILE *file = fopen(path, "r");
+    char bytes[65536];
+    tally_stream stream = {.size = 0};
+    size_t size;
+
+    CHECK_SAYING(file != NULL, "%s", path);
+    while ((size = fread(bytes, 1, sizeof(bytes), file)) > 0)
+        tally_feed(t, &stream, bytes, size);
+    fclose(file);
+}
+
+/* Version 7 keeps it in a folder of parts, older ones in one file. */
+void redis_tally(const redis_server *server, tally *t)
+{
+    static const char *const patterns[] = {"%s/appendonlydir/*.aof", "%s/appendonly.aof"};
+    size_t files = 0;
+
+    for (size_t i = 0; i < 2; i++) {
+        char pattern[400];
+        glob_t found = {0};
+        snprintf(pattern, sizeof(pattern), i ? patterns[1] : patterns[0], server->directory);
+        if (glob(pattern, 0, NULL, &found) == 0)
+            for (size_t n = 0; n < found.gl_pathc; n++, files++)
+                tally_file(found.gl_pathv[n], t);
+        globfree(&found);
+    }
+    CHECK_SAYING(files > 0, "no record in %s", server->directory);
 }

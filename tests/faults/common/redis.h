@@ -1,10 +1,8 @@
-/* A real Redis for one case, a proxy before it that misbehaves, and threads that write through either. */
+/* A real Redis for one case, a proxy before it that misbehaves, and a load through either. */
 #ifndef FAULTS_REDIS_H
 #define FAULTS_REDIS_H
 
-#include "faults.h"
-
-#include <pthread.h>
+#include "load.h"
 
 /* ---- redis.c: the server; acknowledged means on disk ---- */
 
@@ -28,52 +26,71 @@ void redis_says(const redis_server *server, const char *login, const char *comma
 /* The same, which must answer +OK. */
 void redis_tell(const redis_server *server, const char *login, const char *command);
 
+/* The server's own record of what it did, which outlives it. */
+void redis_tally(const redis_server *server, tally *t);
+/* A connection of one's own, for when there may be no new one; close it. */
+int redis_connect(const redis_server *server);
+void redis_ask(int fd, const char *command, char *answer, size_t room);
+int connect_to_port(int port); /* -1: nobody is there */
+
 /* ---- proxy.c: between a store and the server ---- */
 
 typedef enum proxy_mode {
     PROXY_PASS,
-    PROXY_DRIBBLE, /* answers byte by byte */
-    PROXY_DELAY,   /* answers 20 ms later */
-    PROXY_CUT,     /* answers end in the middle, and the connection with them, now and then */
-    PROXY_DROP     /* answers are swallowed */
+    PROXY_DRIBBLE,    /* answers byte by byte */
+    PROXY_DELAY,      /* answers 20 ms later */
+    PROXY_CUT,        /* answers end in the middle, and the connection with them, now and then */
+    PROXY_DROP,       /* answers are swallowed */
+    PROXY_WRONG_TYPE, /* other answers instead, which the commands cannot have */
+    PROXY_BROKEN,     /* bytes that are no answer */
+    PROXY_ENDLESS     /* answers without an end */
 } proxy_mode;
 
 typedef struct proxy proxy;
-proxy *proxy_start(const redis_server *server);
+/* `seen`: what goes to the server is tallied there; may be NULL. */
+proxy *proxy_start(const redis_server *server, tally *seen);
 int proxy_port(const proxy *p);
 void proxy_set(proxy *p, proxy_mode mode);
-/* How often a text went to the server so far. */
-unsigned proxy_count(proxy *p, const char *wanted);
+/* How many portions of answers were spoiled so far. */
+unsigned proxy_spoiled(proxy *p);
 void proxy_stop(proxy *p);
 
-/* ---- traffic.c: 16 threads that each write one key, and know what it may hold ---- */
+/* ---- stage.c: a fault under load ---- */
 
-#define WRITERS 16
-#define UNCERTAIN_MOST 4096
-typedef struct traffic {
+typedef struct stage {
+    redis_server server;
+    proxy *p; /* NULL: without one */
+    tally sent;
     kivi_store *store;
-    int64_t timeout_ms;
-    pthread_t threads[WRITERS];
-    atomic_bool stop;
-    atomic_ulong acknowledged, uncertain, refused; /* of all threads */
-    atomic_long excess_us; /* the most by which a call overran its deadline */
-    struct {
-        atomic_ulong acknowledged;               /* number of the last write that was */
-        atomic_ulong tried;                      /* and of the last one begun */
-        unsigned long uncertain[UNCERTAIN_MOST]; /* those of which nobody knows */
-        size_t uncertain_count;
-    } keys[WRITERS];
-} traffic;
+    load *l;
+} stage;
 
-void traffic_start(traffic *t, kivi_store *store, int64_t timeout_ms);
-/* Waits until so many more writes were acknowledged, at most a minute. */
-void traffic_flows(traffic *t, unsigned long more);
-/*
- * Ends it: what is stored must be what was acknowledged last, or a write that was uncertain. That may also be
- * an older one: a server that stood still finds it in its socket when it goes on. Prints the excess.
- */
-void traffic_stop(traffic *t, const char *what);
-/* The value of a write: its number and its thread, unlike any other. */
-kivi_slice traffic_value(text *place, size_t thread, unsigned long number);
+typedef struct fault {
+    const char *name;
+    const char *options;        /* of the store: "&name=value..." */
+    const char *const *server;  /* options of the server */
+    const char *login;          /* in the URL: "user:password@" */
+    bool proxy;                 /* the store goes through one, which tallies requests */
+    bool refuses;               /* the server may refuse what it was sent */
+    bool stands;                /* no connection is lost */
+    unsigned increments;        /* of 16 calls */
+    int64_t timeout_ms;         /* of every call */
+    const kivi_status *allowed; /* how calls may fail, ended by 0 */
+    void (*prepare)(stage *s);  /* before the store is opened */
+    void (*strike)(stage *s);   /* under load; the store must heal by itself afterwards */
+} fault;
+
+/* A rehearsal without the fault, then the fault; afterwards nothing is left of it. */
+void stage_run(const fault *f, load_kind kind);
+/* Both cases of a fault. */
+#define FAULT(suite, fault_)              \
+    Test(suite, fault_##_threads)         \
+    {                                     \
+        stage_run(&fault_, LOAD_THREADS); \
+    }                                     \
+    Test(suite, fault_##_queue)           \
+    {                                     \
+        stage_run(&fault_, LOAD_QUEUE);   \
+    }
 
 #endif

@@ -2,6 +2,7 @@
 #include "net_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -152,12 +153,27 @@ static kivi_status all_failed(kvi_net *net, kivi_error **error)
     return kvi_net_break(net, refused ? KIVI_RETRY_LATER : KIVI_RETRY_YES, code, "cannot connect", error);
 }
 
+/*
+ * Lets reads of the socket wait for a time, for steps that wait by themselves; all other calls say MSG_DONTWAIT. Not those
+ * of unix sockets (a get took 1.02x of hiredis' time, with a poll 0.96x), nor under TLS, which may read twice.
+ */
+static void time_reads(kvi_net *net)
+{
+    struct timeval limit = {0, KIVI_STEP_WAIT_NS / 1000};
+
+    if (net->target->tls || net->target->path ||
+        setsockopt(net->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)))
+        return;
+    net->can_wait = fcntl(net->fd, F_SETFL, 0) == 0;
+}
+
 /* The socket is connected. */
 static kivi_status connected(kvi_net *net, kivi_error **error)
 {
     kivi_status status;
 
     forget_addresses(net);
+    time_reads(net);
     if (!net->target->tls) {
         net->state = KVI_NET_OPEN;
         return KIVI_OK;
@@ -288,6 +304,8 @@ void kvi_net_wait(const kvi_net *net, kivi_poll *poll)
         poll->events = POLLIN;
         if (net->wants_write || (net->sent < net->queued && !net->wants_read))
             poll->events |= POLLOUT;
+        if (net->can_wait && poll->events == POLLIN)
+            poll->flags |= KIVI_POLL_MAY_WAIT;
     }
 }
 
@@ -317,7 +335,7 @@ static void forget_stream(kvi_net *net)
 {
     kvi_net_rewind(net);
     net->in.begin = net->in.end = 0;
-    net->more = net->wants_read = net->wants_write = false;
+    net->more = net->can_wait = net->wants_read = net->wants_write = false;
     net->state = KVI_NET_CLOSED;
 }
 

@@ -83,6 +83,7 @@ typedef struct kvi_net {
     struct ssl_st *ssl;
     bool wants_write, wants_read; /* of a read, or of a write, that TLS could not do without */
     bool more;                    /* receive() may have more at once */
+    bool can_wait;                /* receive() can wait: the socket's reads are timed */
     /* to be sent: bytes copied, and those only referred to */
     struct {
         uint8_t *data;
@@ -137,8 +138,11 @@ void kvi_net_rewind(kvi_net *net);
 
 /* ---- Receiving (stream.c) ---- */
 
-/* Reads what is there into `in`. OK: something came (`more`: perhaps not all); PENDING; UNAVAILABLE: it broke. */
-kivi_status kvi_net_receive(kvi_net *net, kivi_error **error);
+/*
+ * Reads what is there into `in`. OK: something came (`more`: perhaps not all); PENDING; UNAVAILABLE: it broke.
+ * `wait`: where nothing is there, and the connection can, waits for it up to KIVI_STEP_WAIT_NS, or a signal.
+ */
+kivi_status kvi_net_receive(kvi_net *net, bool wait, kivi_error **error);
 static inline const uint8_t *kvi_net_bytes(const kvi_net *net, size_t *size)
 {
     *size = net->in.end - net->in.begin;

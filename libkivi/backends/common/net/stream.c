@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #define PIECES 64 /* of one send */
+#define NO_WAIT (MSG_DONTWAIT | MSG_NOSIGNAL)
 #define FIRST_CAPACITY (16 * 1024)
 #define RECEIVE_LEAST (8 * 1024)   /* room that a receive offers at least */
 #define KEPT_CAPACITY (256 * 1024) /* that an idle connection keeps in each direction */
@@ -127,8 +128,8 @@ static ptrdiff_t send_pieces(kvi_net *net, struct iovec *pieces, size_t count, k
     ssize_t size;
 
     do
-        size = count == 1 ? send(net->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL)
-                          : sendmsg(net->fd, &message, MSG_NOSIGNAL);
+        size = count == 1 ? send(net->fd, pieces[0].iov_base, pieces[0].iov_len, NO_WAIT)
+                          : sendmsg(net->fd, &message, NO_WAIT);
     while (size < 0 && errno == EINTR);
     if (size >= 0)
         return size;
@@ -181,17 +182,15 @@ bool kvi_net_expect(kvi_net *net, size_t size)
     return net->in.capacity >= size || grow(&net->in.data, &net->in.capacity, size);
 }
 
-static ptrdiff_t receive_clear(kvi_net *net, void *data, size_t size, kivi_status *status,
-                               kivi_error **error)
+static ptrdiff_t receive_clear(kvi_net *net, void *data, size_t size, bool wait,
+                               kivi_status *status, kivi_error **error)
 {
-    ssize_t got;
+    ssize_t got = recv(net->fd, data, size, wait && net->can_wait ? 0 : MSG_DONTWAIT);
 
-    do
-        got = recv(net->fd, data, size, 0);
-    while (got < 0 && errno == EINTR);
     if (got > 0)
         return got;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    /* A signal ends the wait as time does: whoever drives looks up. */
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return 0;
     *status = got == 0
                   ? kvi_net_break(net, KIVI_RETRY_YES, 0, "the server closed the connection", error)
@@ -199,7 +198,7 @@ static ptrdiff_t receive_clear(kvi_net *net, void *data, size_t size, kivi_statu
     return -1;
 }
 
-kivi_status kvi_net_receive(kvi_net *net, kivi_error **error)
+kivi_status kvi_net_receive(kvi_net *net, bool wait, kivi_error **error)
 {
     size_t unread = net->in.end - net->in.begin, room;
     kivi_status status = KIVI_OK;
@@ -212,7 +211,7 @@ kivi_status kvi_net_receive(kvi_net *net, kivi_error **error)
     if (room > INT_MAX)
         room = INT_MAX;
     got = net->ssl ? kvi_net_tls_read(net, net->in.data + net->in.end, room, &status, error)
-                   : receive_clear(net, net->in.data + net->in.end, room, &status, error);
+                   : receive_clear(net, net->in.data + net->in.end, room, wait, &status, error);
     if (got < 0)
         return status;
     if (got == 0)
