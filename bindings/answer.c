@@ -35,6 +35,7 @@ void kvb_answer_give(kvb_answer *answer)
     if (answer->value.capacity > KEPT_SIZE)
         kivi_buffer_free(&answer->value);
     kvb_store_unref(answer->target);
+    free(answer->held);
     *answer = (kvb_answer){.value = answer->value,
                            .version = answer->version,
                            .reader = answer->reader,
@@ -52,7 +53,7 @@ kivi_reader *kvb_answer_reader(kvb_answer *answer)
 
 /* ---- making calls ---- */
 
-static void submit(kvb_answer *answer)
+void kvb_answer_submit(kvb_answer *answer)
 {
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = answer->timeout_ms;
@@ -78,12 +79,25 @@ static bool is_submitted(const kvb_answer *answer)
     return !answer->store->reads_here || (verb != KIVI_VERB_GET && verb != KIVI_VERB_EXISTS);
 }
 
+/* A store with a queue is read at once only while that does not wait: the host gives it next to no time. */
+static bool would_wait(const kvb_answer *answer)
+{
+    return answer->store->queue && answer->request.verb < KVB_VERB_UPDATE &&
+           answer->done.status == KIVI_TIMEOUT;
+}
+
 static kvb_answer *make(kvb_answer *answer)
 {
-    if (is_submitted(answer))
-        submit(answer);
-    else
-        kvb_host_wait(answer);
+    if (is_submitted(answer)) {
+        kvb_answer_submit(answer);
+        return answer;
+    }
+    kvb_host_wait(answer);
+    if (would_wait(answer)) {
+        kivi_completion_release(&answer->done);
+        answer->done = (kivi_completion)KIVI_COMPLETION_INIT;
+        kvb_answer_submit(answer);
+    }
     return answer;
 }
 
@@ -96,7 +110,11 @@ kvb_answer *kvb_call_with(kvb_store *store, int64_t timeout_ms, const kivi_reque
     answer->request = *request;
     answer->request.struct_size = sizeof(answer->request);
     answer->timeout_ms = timeout_ms;
-    answer->scan_flags = request->range ? request->range->flags : 0;
+    if (request->range) { /* may be gone when the method of kivi.i returns, where a call is held for its turn */
+        answer->range = *request->range;
+        answer->request.range = &answer->range;
+        answer->scan_flags = request->range->flags;
+    }
     answer->missing = missing;
     answer->function = function;
     return make(answer);

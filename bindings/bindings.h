@@ -77,11 +77,13 @@ struct kvb_answer {
     void *missing;  /* the language's: what to answer for a missing key; NULL: its way to say so */
     void *function; /* the language's: of UPDATE, GET_OR_SET, COPY */
     uint32_t scan_flags; /* PAGE: KIVI_SCAN_* of its range */
+    kivi_range range;    /* PAGE: what its request names */
     /* COPY */
     kvb_store *target;
     kivi_copy_options copy;
     kivi_copy_progress progress;
     kvb_answer *next, *before; /* while pending, the host's */
+    void *held;                /* what the request refers to, of kvb_answer_hold() */
 };
 
 /* What an answer that is no failure holds. */
@@ -107,6 +109,12 @@ kvb_answer *kvb_call_with(kvb_store *store, int64_t timeout_ms, const kivi_reque
 /* Copies pairs from store to store; `options` without its progress function: `function` is told, if not NULL. */
 kvb_answer *kvb_copy(kvb_store *source, kvb_store *target, int64_t timeout_ms,
                      const kivi_copy_options *options, void *function);
+/*
+ * For hosts that wait where a queue has no room (BUSY at once): the request gets memory of its own, inside
+ * the call that made the answer; false: no memory. kvb_answer_submit() tries again: pending, or as kvb_call() it failed.
+ */
+bool kvb_answer_hold(kvb_answer *answer);
+void kvb_answer_submit(kvb_answer *answer);
 /* Carries out an answer's request; blocks: the host calls it without the interpreter's lock. */
 void kvb_perform(kvb_answer *answer, const kivi_call *call);
 kvb_shape kvb_answer_shape(const kvb_answer *answer);

@@ -53,7 +53,22 @@ void kivi_queue_on_ready(kivi_queue *queue, void (*ready)(void *user), void *use
     pthread_mutex_lock(&queue->mutex);
     queue->ready = ready;
     queue->ready_user = user;
+    if (queue->done_head)
+        kvi_queue_tell_ready(queue);
     pthread_mutex_unlock(&queue->mutex);
+}
+
+void kivi_queue_hold(kivi_queue *queue, bool hold)
+{
+    if (is_inherited(queue))
+        return;
+    pthread_mutex_lock(&queue->mutex);
+    queue->held = hold;
+    bool rings = queue->rings && !hold;
+    queue->rings &= hold;
+    pthread_mutex_unlock(&queue->mutex);
+    if (rings)
+        kvi_queue_ring(queue);
 }
 
 /* Cancels what is in flight; returns when no thread is left. */
@@ -147,6 +162,7 @@ kivi_status kivi_queue_submit(kivi_queue *queue, kivi_store *store, const kivi_c
     kvi_queued *call = calloc(1, sizeof(*call));
     if (!call)
         return kvi_fail(error, KIVI_NO_MEMORY, "no memory to submit a call");
+    bool rings = false;
     kivi_store_ref(store);
     call->queue = queue;
     kivi_status status = kvi_begin(&call->ctx, store, given, "submit", error);
@@ -154,9 +170,15 @@ kivi_status kivi_queue_submit(kivi_queue *queue, kivi_store *store, const kivi_c
         status = prepare(call, request);
     if (!status) {
         pthread_mutex_lock(&queue->mutex);
+        queue->submitting = true;
         status = accept_call(queue, call, ticket);
+        queue->submitting = false;
+        rings = queue->rings && !queue->held;
+        queue->rings &= queue->held;
         pthread_mutex_unlock(&queue->mutex);
     }
+    if (rings)
+        kvi_queue_ring(queue);
     if (status == KIVI_OK)
         return KIVI_OK;
     kvi_end(&call->ctx, status);
@@ -219,8 +241,9 @@ size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t c
         return 0;
     pthread_mutex_lock(&queue->mutex);
     kvi_queued *taken = take_done(queue, capacity);
-    if (!queue->done_head) {
+    if (!queue->done_head && queue->is_readable) {
         uint64_t times;
+        queue->is_readable = false;
         ssize_t got = read(queue->descriptor, &times, sizeof(times));
         (void)got; /* nothing there is as good */
     }

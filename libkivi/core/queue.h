@@ -78,11 +78,12 @@ typedef struct kvi_tickets {
 
 struct kivi_queue {
     pthread_mutex_t mutex; /* guards all below; taken before lanes.mutex, never held while anything blocks */
-    uint32_t generation; /* of forks, at creation */
-    int descriptor;      /* eventfd: completions are there */
-    void (*ready)(void *user); /* told the same; NULL: nobody */
+    uint32_t generation;       /* of forks, at creation */
+    int descriptor;            /* eventfd: completions are there */
+    bool is_readable;          /* it was written to */
+    void (*ready)(void *user); /* told instead; NULL: nobody */
     void *ready_user;
-    int wake;            /* eventfd: the stepper has something to do */
+    int wake; /* eventfd: the stepper has something to do */
     bool closed;
     uint64_t tickets, count; /* accepted and not taken */
     kvi_queued *in_flight;
@@ -91,6 +92,8 @@ struct kivi_queue {
     kvi_worker *workers;
     pthread_t stepper;
     bool started, running, woken;
+    bool held;              /* the loop says when it has submitted all that it wants */
+    bool submitting, rings; /* a submit wakes the stepper when it has let go of the mutex, which that wants at once */
     bool wanted;         /* tasks wait in the lanes of a stepped store */
     kvi_queued *hurried; /* cancelled, or to be begun again at once */
     uint64_t look_ns;    /* when to look at all calls again */
@@ -104,6 +107,8 @@ extern const kvi_driver kvi_queue_driver;
 void kvi_queued_start(kvi_queued *call);
 /* The call has ended with what stands in its completion; holds queue.mutex. */
 void kvi_queued_complete(kvi_queued *call);
+/* Tells the loop that completions wait; holds queue.mutex. */
+void kvi_queue_tell_ready(kivi_queue *queue);
 /* Takes a call out of its worker's jobs; holds queue.mutex. */
 void kvi_queued_leave_jobs(kvi_queued *call);
 /*
@@ -115,6 +120,8 @@ void kvi_queue_look_after(kivi_queue *queue, uint64_t now);
 void kvi_queued_hurry(kvi_queued *call);
 /* Wakes the stepper; holds queue.mutex. */
 void kvi_queue_wake(kivi_queue *queue);
+/* The same at once, whatever the stepper was told already; any thread. */
+void kvi_queue_ring(kivi_queue *queue);
 /* Begins a thread that no signal of the program's comes to. */
 bool kvi_queue_start_thread(pthread_t *thread, void *(*entry)(void *), void *given);
 static inline bool kvi_queue_is_stepped(const kivi_store *store)

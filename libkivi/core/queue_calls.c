@@ -5,14 +5,22 @@
 
 /* ---- threads ---- */
 
-void kvi_queue_wake(kivi_queue *queue)
+void kvi_queue_ring(kivi_queue *queue)
 {
     uint64_t one = 1;
+    ssize_t wrote = write(queue->wake, &one, sizeof(one));
+    (void)wrote; /* full is as good */
+}
+
+void kvi_queue_wake(kivi_queue *queue)
+{
     if (queue->woken)
         return;
     queue->woken = true;
-    ssize_t wrote = write(queue->wake, &one, sizeof(one));
-    (void)wrote; /* full is as good */
+    if (queue->submitting)
+        queue->rings = true;
+    else
+        kvi_queue_ring(queue);
 }
 
 /* A thread that no signal of the program's comes to. */
@@ -53,6 +61,18 @@ static void calm(kvi_queued *call)
         call->hurried_next->hurried_previous = call->hurried_previous;
 }
 
+void kvi_queue_tell_ready(kivi_queue *queue)
+{
+    uint64_t one = 1;
+    if (queue->ready) {
+        queue->ready(queue->ready_user);
+        return;
+    }
+    ssize_t wrote = write(queue->descriptor, &one, sizeof(one));
+    (void)wrote; /* full is as good */
+    queue->is_readable = true;
+}
+
 void kvi_queued_complete(kvi_queued *call)
 {
     kivi_queue *queue = call->queue;
@@ -67,13 +87,8 @@ void kvi_queued_complete(kvi_queued *call)
     bool first = !queue->done_head;
     *(first ? &queue->done_head : &queue->done_tail->done_next) = call;
     queue->done_tail = call;
-    if (first) {
-        uint64_t one = 1;
-        ssize_t wrote = write(queue->descriptor, &one, sizeof(one));
-        (void)wrote;
-        if (queue->ready)
-            queue->ready(queue->ready_user);
-    }
+    if (first)
+        kvi_queue_tell_ready(queue);
     if (queue->closed)
         kvi_queue_wake(queue); /* perhaps it was the last */
 }
@@ -138,10 +153,13 @@ static void start_task(kvi_queued *call)
     call->task->owner = call;
     pthread_mutex_lock(&lanes->mutex);
     bool enough = kvi_lanes_enqueue(lanes, call->task);
+    bool has_lane = lanes->free || lanes->count < lanes->max;
     pthread_mutex_unlock(&lanes->mutex);
     if (enough)
         kvi_futex_wake(&lanes->gathered, 1);
     if (kvi_queue_is_stepped(store)) {
+        if (!has_lane)
+            return; /* whoever lands next takes it up */
         call->queue->wanted = true;
         kvi_queue_wake(call->queue);
     } else {

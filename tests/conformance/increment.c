@@ -76,10 +76,33 @@ CASE(increment, other_encodings)
 /* Each width to each width, and the carries between: the sum and the shortest bytes of it. */
 CASE(increment, from_width_to_width)
 {
-    static const int64_t edges[] = {0, 1, -1, 127, 128, -32, -33, -128, -129, 255, 256, 32767, 65535, 65536, -32768,
-                                    -32769, INT32_MAX, INT32_MAX + INT64_C(1), INT32_MIN, INT32_MIN - INT64_C(1),
-                                    UINT32_MAX, UINT32_MAX + INT64_C(1), (INT64_C(1) << 53) - 1, (INT64_C(1) << 53) + 1,
-                                    -(INT64_C(1) << 53) - 1, INT64_MAX, INT64_MIN};
+    static const int64_t edges[] = {0,
+                                    1,
+                                    -1,
+                                    127,
+                                    128,
+                                    -32,
+                                    -33,
+                                    -128,
+                                    -129,
+                                    255,
+                                    256,
+                                    32767,
+                                    65535,
+                                    65536,
+                                    -32768,
+                                    -32769,
+                                    INT32_MAX,
+                                    INT32_MAX + INT64_C(1),
+                                    INT32_MIN,
+                                    INT32_MIN - INT64_C(1),
+                                    UINT32_MAX,
+                                    UINT32_MAX + INT64_C(1),
+                                    (INT64_C(1) << 53) - 1,
+                                    (INT64_C(1) << 53) + 1,
+                                    -(INT64_C(1) << 53) - 1,
+                                    INT64_MAX,
+                                    INT64_MIN};
     const size_t count = sizeof edges / sizeof *edges;
     if (lacks_increment(s))
         return;

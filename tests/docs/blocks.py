@@ -1,5 +1,6 @@
-"""Runs the code blocks of the documents: shell lines in a fresh directory, C compiled and run, and excerpts
-compared with the file that they are said to be from. Prints TAP.
+"""Runs the code blocks of the documents: shell lines in a fresh directory, C compiled and run, Python run, Python
+dialogues compared with what they print (with `store` and kivi at hand), and excerpts compared with the file that
+they are said to be from. Prints TAP.
 
 A block is preceded by `<!-- from FILE -->` when it is an excerpt: its lines stand there as they are. The C
 excerpts of one file are, one after another, the whole of it.
@@ -83,6 +84,28 @@ def check_shell(name, code, folder, source, build):
          f"{name}: the conformance suite ran and passed whole ({passing} of {tested})", said)
 
 
+def check_python(name, code, folder):
+    source = os.path.join(folder, "block.py")
+    with open(source, "w") as file:
+        file.write(code)
+    status, said = run([sys.executable, "-W", "error", source], folder, 60)
+    tell(status == 0, name, said)
+
+
+DIALOGUE = """import doctest, sys
+import kivi
+test = doctest.DocTestParser().get_doctest(
+    sys.stdin.read(), {"kivi": kivi, "store": kivi.open("memory:")}, "block", None, 0)
+sys.exit(doctest.DocTestRunner().run(test).failed or not test.examples)
+"""
+
+
+def check_dialogue(name, code, folder):
+    done = subprocess.run([sys.executable, "-W", "error", "-c", DIALOGUE], cwd=folder, input=code, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    tell(done.returncode == 0, name, done.stdout)
+
+
 def check_excerpts(document, excerpts, source):
     """Each stands in its file; those of a C file are all of it."""
     for path in dict.fromkeys(path for path, _ in excerpts):
@@ -113,6 +136,10 @@ def check_document(document, source, build):
                 check_c(name, code, folder)
             elif language == "sh":
                 check_shell(name, code, folder, source, build)
+            elif language == "python":
+                check_python(name, code, folder)
+            elif language == "pycon":
+                check_dialogue(name, code, folder)
             elif language not in NOT_RUN:
                 tell(False, f"{name}: nobody knows how to check it")
     check_excerpts(document, excerpts, source)

@@ -22,7 +22,8 @@ static void fill_instance(redis_instance *redis, bool msgpack, kivi_instance *in
 {
     kivi_capabilities *can = &instance->capabilities;
 
-    instance->flags = KIVI_BACKEND_TAKES | (msgpack ? KIVI_BACKEND_INCREMENTS : 0); /* the script reads no other */
+    instance->flags = KIVI_BACKEND_TAKES |
+                      (msgpack ? KIVI_BACKEND_INCREMENTS : 0); /* the script reads no other */
     instance->handle = redis;
     instance->layout = KIVI_LAYOUT_UNMARKED;
     instance->max_items = ITEMS_MOST;

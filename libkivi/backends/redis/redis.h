@@ -35,9 +35,9 @@ extern const size_t kvi_redis_option_count;
 /* ---- script.c ---- */
 
 typedef enum redis_script {
-    SCRIPT_ITEM = 0,   /* one conditional write */
-    SCRIPT_ATOMIC = 1, /* a whole batch: checks all before its first write */
-    SCRIPT_TAKE = 2,   /* GETDEL and GETEX for servers without them */
+    SCRIPT_ITEM = 0,      /* one conditional write */
+    SCRIPT_ATOMIC = 1,    /* a whole batch: checks all before its first write */
+    SCRIPT_TAKE = 2,      /* GETDEL and GETEX for servers without them */
     SCRIPT_INCREMENT = 3, /* adds to a msgpack integer */
     SCRIPT_COUNT
 } redis_script;

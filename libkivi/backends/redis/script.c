@@ -18,15 +18,14 @@
     "if p<0 then redis.call('SET',k,v) else redis.call('SET',k,v,'PX',math.max(p,1)) end " \
     "else redis.call('SET',k,v,'PX',t) end end "
 
-#define APPLY                                                                              \
-    SET                                                                                    \
-    "local function apply(k,kind,t,v,e) "                                                  \
-    "if kind=='s' then set(k,v,t) "                                                        \
-    "elseif kind=='d' then if e==1 then redis.call('DEL',k) end "                          \
-    "elseif kind=='t' then if e==0 then return 2 end "                                     \
-    "if t=='0' then redis.call('PERSIST',k) "                                              \
-    "elseif t~='k' and t~='K' then redis.call('PEXPIRE',k,t) end end "                     \
-    "return 0 end "
+#define APPLY                                                              \
+    SET "local function apply(k,kind,t,v,e) "                              \
+        "if kind=='s' then set(k,v,t) "                                    \
+        "elseif kind=='d' then if e==1 then redis.call('DEL',k) end "      \
+        "elseif kind=='t' then if e==0 then return 2 end "                 \
+        "if t=='0' then redis.call('PERSIST',k) "                          \
+        "elseif t~='k' and t~='K' then redis.call('PEXPIRE',k,t) end end " \
+        "return 0 end "
 
 static const char *const texts[SCRIPT_COUNT] = {
     [SCRIPT_ITEM] = APPLY "local k,c=KEYS[1],ARGV[2] "
@@ -64,37 +63,37 @@ static const char *const texts[SCRIPT_COUNT] = {
      * that of one that is there. Answers the sum as 8 bytes, or 1: it holds no integer, 2: the sum has no place.
      */
     [SCRIPT_INCREMENT] = SET
-        "local k,v=KEYS[1],redis.call('GET',KEYS[1]) "
-        "local h,l,two=0,0,4294967296 "
-        "local function number(i,j) local n=0 "
-        "for at=i,j do n=n*256+v:byte(at) end return n end "
-        "if v then local b,n=v:byte() or 192,#v "
-        "local w=({[204]=1,[205]=2,[206]=4,[207]=8,[208]=1,[209]=2,[210]=4,[211]=8})[b] "
-        "if n==1 and b<128 then l=b "
-        "elseif n==1 and b>=224 then h,l=-1,two-256+b "
-        "elseif not w or n~=w+1 then return 1 "
-        "elseif w==8 then h,l=number(2,5),number(6,9) "
-        "if h>=2147483648 then if b==207 then return 2 end h=h-two end "
-        "else l=number(2,n) "
-        "if b>=208 and l>=256^w/2 then h,l=-1,two-256^w+l end end end "
-        "h,l=h+ARGV[1],l+ARGV[2] "
-        "if l>=two then h,l=h+1,l-two end "
-        "if h>2147483647 or h<-2147483648 then return 2 end "
-        "local function bytes(n,w) local s='' "
-        "for i=1,w do s=string.char(n%256)..s n=math.floor(n/256) end return s end "
-        "local c,new=string.char "
-        "if h==0 and l<128 then new=c(l) "
-        "elseif h==0 and l<256 then new=c(204)..bytes(l,1) "
-        "elseif h==0 and l<65536 then new=c(205)..bytes(l,2) "
-        "elseif h==0 then new=c(206)..bytes(l,4) "
-        "elseif h>0 then new=c(207)..bytes(h,4)..bytes(l,4) "
-        "elseif h==-1 and l>=two-32 then new=c(l-two+256) "
-        "elseif h==-1 and l>=two-128 then new=c(208)..bytes(l,1) "
-        "elseif h==-1 and l>=two-32768 then new=c(209)..bytes(l,2) "
-        "elseif h==-1 and l>=two/2 then new=c(210)..bytes(l,4) "
-        "else new=c(211)..bytes(h+two,4)..bytes(l,4) end "
-        "if v then set(k,new,ARGV[4]) else set(k,new,ARGV[3]) end "
-        "return bytes(h<0 and h+two or h,4)..bytes(l,4)",
+    "local k,v=KEYS[1],redis.call('GET',KEYS[1]) "
+    "local h,l,two=0,0,4294967296 "
+    "local function number(i,j) local n=0 "
+    "for at=i,j do n=n*256+v:byte(at) end return n end "
+    "if v then local b,n=v:byte() or 192,#v "
+    "local w=({[204]=1,[205]=2,[206]=4,[207]=8,[208]=1,[209]=2,[210]=4,[211]=8})[b] "
+    "if n==1 and b<128 then l=b "
+    "elseif n==1 and b>=224 then h,l=-1,two-256+b "
+    "elseif not w or n~=w+1 then return 1 "
+    "elseif w==8 then h,l=number(2,5),number(6,9) "
+    "if h>=2147483648 then if b==207 then return 2 end h=h-two end "
+    "else l=number(2,n) "
+    "if b>=208 and l>=256^w/2 then h,l=-1,two-256^w+l end end end "
+    "h,l=h+ARGV[1],l+ARGV[2] "
+    "if l>=two then h,l=h+1,l-two end "
+    "if h>2147483647 or h<-2147483648 then return 2 end "
+    "local function bytes(n,w) local s='' "
+    "for i=1,w do s=string.char(n%256)..s n=math.floor(n/256) end return s end "
+    "local c,new=string.char "
+    "if h==0 and l<128 then new=c(l) "
+    "elseif h==0 and l<256 then new=c(204)..bytes(l,1) "
+    "elseif h==0 and l<65536 then new=c(205)..bytes(l,2) "
+    "elseif h==0 then new=c(206)..bytes(l,4) "
+    "elseif h>0 then new=c(207)..bytes(h,4)..bytes(l,4) "
+    "elseif h==-1 and l>=two-32 then new=c(l-two+256) "
+    "elseif h==-1 and l>=two-128 then new=c(208)..bytes(l,1) "
+    "elseif h==-1 and l>=two-32768 then new=c(209)..bytes(l,2) "
+    "elseif h==-1 and l>=two/2 then new=c(210)..bytes(l,4) "
+    "else new=c(211)..bytes(h+two,4)..bytes(l,4) end "
+    "if v then set(k,new,ARGV[4]) else set(k,new,ARGV[3]) end "
+    "return bytes(h<0 and h+two or h,4)..bytes(l,4)",
 };
 
 static char names[SCRIPT_COUNT][41];

@@ -118,10 +118,10 @@ KIVI_API kivi_status kivi_queue_new(kivi_queue **queue, kivi_error **error);
 /** The descriptor to watch for reading (poll, epoll); it belongs to the queue. Level-triggered. Since 0.1. */
 KIVI_API int kivi_queue_descriptor(const kivi_queue *queue);
 /**
- * Has `ready(user)` called whenever completions begin to wait, besides the descriptor: for loops that cannot watch one
- * of others. It is called on whatever thread completed the call, with the queue's lock held: it signals the loop
- * without waiting, and calls nothing of libkivi. Whoever sets it looks once for completions that wait already. NULL: no
- * more; on return the one before is not running, and will not be called. Since 0.1.
+ * Has `ready(user)` called whenever completions begin to wait, instead of the descriptor turning readable: for loops
+ * that cannot watch one of others. It is called on whatever thread completed the call (at once on this one, if some
+ * wait already), with the queue's lock held: it signals the loop without waiting, and calls nothing of libkivi. NULL: the
+ * descriptor again; on return the function before is not running, and will not be called. Since 0.1.
  */
 KIVI_API void kivi_queue_on_ready(kivi_queue *queue, void (*ready)(void *user), void *user);
 /**
@@ -138,6 +138,12 @@ KIVI_API kivi_status kivi_queue_submit(kivi_queue *queue, kivi_store *store, con
  * that was, or with its answer if that was quicker. A ticket that is over is nothing. Never blocks. Since 0.1.
  */
 KIVI_API void kivi_queue_cancel(kivi_queue *queue, uint64_t ticket);
+/**
+ * While held, submitting to networked stores wakes no thread: a loop that may submit many calls in one turn holds the
+ * queue at the first and lets go at the turn's end, and they travel together. What is held begins within 50 ms
+ * anyway. Never blocks. Since 0.1.
+ */
+KIVI_API void kivi_queue_hold(kivi_queue *queue, bool hold);
 /**
  * Takes up to `capacity` completions into an array whose first has struct_size set; answers how many. Never
  * blocks. The descriptor stays readable while there are more. Since 0.1.

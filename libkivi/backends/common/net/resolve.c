@@ -138,8 +138,11 @@ kivi_status kvi_net_lookup_end(kvi_net *net, kivi_error **error)
     return code ? lookup_failed(net, code, error) : KIVI_OK;
 }
 
-/* In a forked child: the thread is not in this process, but may have been anywhere inside the memory. */
-static void lookup_drop_inherited(kvi_net_lookup *lookup)
+/*
+ * In a forked child: the thread is not in this process, but may have been anywhere inside the memory. Not inlined, where it
+ * would share its end with lookup_free(): tsan.supp knows it by its name.
+ */
+__attribute__((noinline)) static void lookup_drop_inherited(kvi_net_lookup *lookup)
 {
     close(lookup->fd);
     free(lookup->host);

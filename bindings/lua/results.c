@@ -1,0 +1,395 @@
+/* Answers on their way out: what a call held, as Lua's values, then given back. */
+#include "kvl.h"
+
+#include "results.h"
+
+static bool is_raw(const kvb_store *store)
+{
+    return strcmp(store->codec, "raw") == 0;
+}
+
+static bool no_memory(const conversion *in)
+{
+    return kvl_refuse(in->state, KIVI_NO_MEMORY, "out of memory");
+}
+
+static bool decode(lua_State *L, const conversion *in, kivi_slice value)
+{
+    kivi_reader *reader = kvb_answer_reader(in->answer);
+    if (!reader)
+        return no_memory(in);
+    return kvl_decode(L, in->state, reader, value, (uintptr_t)in->answer->missing,
+                      is_raw(in->answer->store));
+}
+
+/* Nil and the problem noted. Making the error may run finalisers, which make calls: so it is copied. */
+static int push_refusal(lua_State *L, const conversion *in)
+{
+    kvl_problem problem = in->state->problem;
+    lua_pushnil(L);
+    kvl_push_problem(L, in->state, &problem);
+    return 2;
+}
+
+/* The same of one key among several. */
+static int push_refusal_of(lua_State *L, const conversion *in, kivi_slice key)
+{
+    int count = push_refusal(L, in);
+    lua_pushlstring(L, key.data, key.size);
+    lua_setfield(L, -2, "key");
+    return count;
+}
+
+static int push_nothing(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_pushnil(L);
+    return 2;
+}
+
+static int push_value(lua_State *L, const conversion *in)
+{
+    const kvb_answer *answer = in->answer;
+    if (answer->done.status == KIVI_NOT_FOUND)
+        return push_nothing(L);
+    if (!decode(L, in, answer->done.value))
+        return push_refusal(L, in);
+    if (kvb_answer_shape(answer) != KVB_VERSIONED)
+        return 1;
+    lua_pushlstring(L, (const char *)answer->done.version.data, answer->done.version.size);
+    return 2;
+}
+
+static int push_seconds(lua_State *L, const conversion *in)
+{
+    if (in->answer->done.integer == KIVI_TTL_NONE)
+        return push_nothing(L);
+    lua_pushnumber(L, (lua_Number)in->answer->done.integer / 1000);
+    return 1;
+}
+
+/* ---- batches ---- */
+
+static int hint(size_t count)
+{
+    return count < 4096 ? (int)count : 4096;
+}
+
+/* A key that was asked for: of the list kept while it was submitted, else still the caller's slices. */
+static void push_key(lua_State *L, const conversion *in, size_t index)
+{
+    const kivi_slice *key = &in->answer->request.keys[index];
+    if (in->keys)
+        lua_rawgeti(L, in->keys, (int)index + 1);
+    else
+        lua_pushlstring(L, key->data, key->size);
+}
+
+static int push_found(lua_State *L, const conversion *in)
+{
+    const kivi_result *result = in->answer->done.result;
+    size_t count = kivi_result_count(result);
+    int key;
+    lua_createtable(L, 0, hint(count));
+    for (size_t i = 0; i < count; i++) {
+        if (kivi_result_status(result, i))
+            continue;
+        push_key(L, in, i);
+        key = lua_gettop(L);
+        if (!decode(L, in, kivi_result_value(result, i))) {
+            kivi_slice bytes;
+            bytes.data = lua_tolstring(L, key, &bytes.size);
+            return push_refusal_of(L, in, bytes);
+        }
+        lua_rawset(L, key - 1);
+    }
+    return 1;
+}
+
+static void push_result(lua_State *L, const conversion *in, size_t index)
+{
+    const kivi_result *result = in->answer->done.result;
+    const kivi_error *error = kivi_result_error(result, index);
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, kivi_status_name(kivi_result_status(result, index)));
+    lua_setfield(L, -2, "status");
+    lua_pushboolean(L, kivi_result_existed(result, index));
+    lua_setfield(L, -2, "existed");
+    kvl_push_int(L, in->state, kivi_result_integer(result, index));
+    lua_setfield(L, -2, "integer");
+    if (error) {
+        kvl_push_error(L, in->state, kivi_result_status(result, index), error);
+        lua_setfield(L, -2, "error");
+    }
+}
+
+static int push_results(lua_State *L, const conversion *in)
+{
+    size_t count = kivi_result_count(in->answer->done.result);
+    lua_createtable(L, hint(count), 1);
+    for (size_t i = 0; i < count; i++) {
+        push_result(L, in, i);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    lua_pushboolean(L, in->answer->done.status == KIVI_OK);
+    lua_setfield(L, -2, "ok");
+    return 1;
+}
+
+/* ---- pages ---- */
+
+bool kvl_push_pair_value(lua_State *L, kvl_state *state, kvb_page *page, kivi_slice value, uintptr_t flags)
+{
+    return kvl_decode(L, state, page->reader, value, flags, is_raw(page->store));
+}
+
+void kvl_push_pair_ttl(lua_State *L, int64_t ttl_ms)
+{
+    if (ttl_ms == KIVI_TTL_NONE)
+        lua_pushboolean(L, false);
+    else
+        lua_pushnumber(L, (lua_Number)ttl_ms / 1000);
+}
+
+/* The lists of a page, by their places above it on the stack. */
+enum { KEYS = 1, VALUES, TTLS, LISTS = TTLS };
+
+static bool add_pair(lua_State *L, const conversion *in, const kivi_pair *pair, int page, int i)
+{
+    lua_pushlstring(L, pair->key.data, pair->key.size);
+    lua_rawseti(L, page + KEYS, i);
+    if (in->page->with_ttl) {
+        kvl_push_pair_ttl(L, pair->ttl_ms);
+        lua_rawseti(L, page + TTLS, i);
+    }
+    if (in->page->keys_only)
+        return true;
+    if (!kvl_push_pair_value(L, in->state, in->page, pair->value, (uintptr_t)in->answer->missing))
+        return false;
+    lua_rawseti(L, page + VALUES, i);
+    return true;
+}
+
+static void set_list(lua_State *L, int page, int list, const char *name)
+{
+    lua_pushvalue(L, page + list);
+    lua_setfield(L, page, name);
+}
+
+static void finish_page(lua_State *L, const kvb_page *held, int page)
+{
+    kivi_slice cursor = kivi_page_cursor(held->page);
+    set_list(L, page, KEYS, "keys");
+    if (!held->keys_only)
+        set_list(L, page, VALUES, "values");
+    if (held->with_ttl)
+        set_list(L, page, TTLS, "ttls");
+    if (cursor.size) {
+        lua_pushlstring(L, cursor.data, cursor.size);
+        lua_setfield(L, page, "cursor");
+    }
+    lua_settop(L, page);
+}
+
+static int push_page(lua_State *L, conversion *in)
+{
+    kivi_pair pair;
+    int page, i = 0;
+    in->page = kvb_page_new(in->answer);
+    if (!in->page)
+        return no_memory(in), push_refusal(L, in);
+    lua_createtable(L, 0, 4);
+    page = lua_gettop(L);
+    for (int list = KEYS; list <= LISTS; list++)
+        lua_createtable(L, list == KEYS ? hint(kivi_page_count(in->page->page)) : 0, 0);
+    while (kvb_page_next(in->page, &pair))
+        if (!add_pair(L, in, &pair, page, ++i))
+            return push_refusal_of(L, in, pair.key);
+    finish_page(L, in->page, page);
+    return 1;
+}
+
+/* ---- the rest ---- */
+
+/* A msgpack map, whatever the store's codec. */
+static int push_map(lua_State *L, conversion *in)
+{
+    if (kivi_reader_new("msgpack", NULL, &in->reader, NULL))
+        return no_memory(in), push_refusal(L, in);
+    if (!kvl_decode(L, in->state, in->reader, in->answer->done.value, 0, false))
+        return push_refusal(L, in);
+    return 1;
+}
+
+static void set_count(lua_State *L, kvl_state *state, const char *name, uint64_t count)
+{
+    kvl_push_uint(L, state, count);
+    lua_setfield(L, -2, name);
+}
+
+void kvl_push_progress(lua_State *L, kvl_state *state, const kivi_copy_progress *progress, kivi_slice cursor)
+{
+    lua_createtable(L, 0, 5);
+    set_count(L, state, "copied", progress->copied);
+    set_count(L, state, "skipped", progress->skipped);
+    set_count(L, state, "bytes", progress->bytes);
+    lua_pushnumber(L, (lua_Number)progress->elapsed_ns / 1e9);
+    lua_setfield(L, -2, "elapsed");
+    if (cursor.size) {
+        lua_pushlstring(L, cursor.data, cursor.size);
+        lua_setfield(L, -2, "cursor");
+    }
+}
+
+static int push_copied(lua_State *L, const conversion *in)
+{
+    kvl_push_progress(L, in->state, &in->answer->progress, kivi_buffer_slice(&in->answer->version));
+    return 1;
+}
+
+/* Nil and the error, which has with it how far the call came. */
+static int push_failure(lua_State *L, const conversion *in)
+{
+    const kvb_answer *answer = in->answer;
+    lua_pushnil(L);
+    kvl_push_error(L, in->state, answer->done.status, answer->done.error);
+    if (answer->done.result) {
+        push_results(L, in);
+        lua_setfield(L, -2, "results");
+    } else if (kvb_answer_shape(answer) == KVB_COPIED) {
+        push_copied(L, in);
+        lua_setfield(L, -2, "progress");
+    } else if (answer->request.verb == KIVI_VERB_CLEAR) {
+        set_count(L, in->state, "cleared", (uint64_t)answer->done.integer);
+    }
+    return 2;
+}
+
+static int push(lua_State *L, conversion *in)
+{
+    if (kvb_answer_failed(in->answer))
+        return push_failure(L, in);
+    switch (kvb_answer_shape(in->answer)) {
+    case KVB_NOTHING:
+        lua_pushboolean(L, true);
+        return 1;
+    case KVB_TRUTH:
+        lua_pushboolean(L, kvb_answer_truth(in->answer));
+        return 1;
+    case KVB_INTEGER:
+        kvl_push_int(L, in->state, in->answer->done.integer);
+        return 1;
+    case KVB_VALUE:
+    case KVB_VERSIONED:
+        return push_value(L, in);
+    case KVB_SECONDS:
+        return push_seconds(L, in);
+    case KVB_FOUND:
+        return push_found(L, in);
+    case KVB_RESULTS:
+        return push_results(L, in);
+    case KVB_PAGE:
+        return push_page(L, in);
+    case KVB_MAP:
+        return push_map(L, in);
+    case KVB_COPIED:
+        return push_copied(L, in);
+    }
+    return 0;
+}
+
+/* Arguments: the conversion, and the list of keys if there is one. Answers what counts, on top. */
+int kvl_convert_protected(lua_State *L)
+{
+    conversion *in = lua_touserdata(L, 1);
+    in->keys = lua_istable(L, 2) ? 2 : 0;
+    if (!in->in_place)
+        return push(L, in);
+    return decode(L, in, in->value) ? 1 : push_refusal(L, in);
+}
+
+/* How many results; -1: what was raised is on top. Uses the list of keys on top, if told so. */
+static int convert(lua_State *L, conversion *in, bool has_keys)
+{
+    int below = lua_gettop(L) - has_keys;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, in->state->convert);
+    lua_pushlightuserdata(L, in);
+    if (has_keys) {
+        lua_pushvalue(L, below + 1);
+        lua_remove(L, below + 1);
+    }
+    if (lua_pcall(L, 1 + has_keys, LUA_MULTRET, 0))
+        return -1;
+    return lua_gettop(L) - below;
+}
+
+int kvl_answer_in_place(lua_State *L, kvb_answer *answer, kivi_slice value)
+{
+    conversion in = {.state = answer->store->host, .answer = answer, .in_place = true, .value = value};
+    return convert(L, &in, false);
+}
+
+int kvl_answer_convert(lua_State *L, kvb_answer *answer, bool has_keys)
+{
+    conversion in = {.state = answer->store->host, .answer = answer};
+    int count = convert(L, &in, has_keys);
+    kvb_page_free(in.page);
+    kivi_reader_free(in.reader);
+    return count;
+}
+
+/* Integers that need no box. */
+static int push_plain_integer(lua_State *L, const kvb_answer *answer)
+{
+    int64_t value = answer->done.integer;
+    if (!KVL_INTEGERS && (value > KVL_EXACT || value < -KVL_EXACT))
+        return 0;
+    kvl_push_int(L, answer->store->host, value);
+    return 1;
+}
+
+/* What needs no memory of Lua's is pushed at once: how many results, or 0. */
+static int push_simple(lua_State *L, const kvb_answer *answer)
+{
+    if (kvb_answer_failed(answer))
+        return 0;
+    switch (kvb_answer_shape(answer)) {
+    case KVB_NOTHING:
+        lua_pushboolean(L, true);
+        return 1;
+    case KVB_TRUTH:
+        lua_pushboolean(L, kvb_answer_truth(answer));
+        return 1;
+    case KVB_INTEGER:
+        return push_plain_integer(L, answer);
+    case KVB_VALUE:
+    case KVB_VERSIONED:
+        return answer->done.status == KIVI_NOT_FOUND ? push_nothing(L) : 0;
+    default:
+        return 0;
+    }
+}
+
+static int answer_count(lua_State *L, kvb_answer *answer)
+{
+    int count;
+    if (answer->in_place)
+        return (int)(intptr_t)answer->object;
+    count = push_simple(L, answer);
+    return count ? count : kvl_answer_convert(L, answer, false);
+}
+
+int kvl_answer(lua_State *L, kvb_answer *answer)
+{
+    kvl_state *state = answer->store ? answer->store->host : kvl_state_of(L);
+    int count;
+    if (!answer->store)
+        return kvl_refuse(state, KIVI_NO_MEMORY, "out of memory"), -1;
+    if (answer->pending)
+        return kvl_push_pending(L, answer) ? 1 : (kvl_refuse_top(state), -1);
+    count = answer_count(L, answer);
+    kvb_answer_give(answer);
+    if (count < 0)
+        kvl_refuse_top(state);
+    return count;
+}

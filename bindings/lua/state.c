@@ -1,0 +1,169 @@
+/* The state of one interpreter: metatables, protected functions, and the problem that ends a call. */
+#include "kvl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const char kvl_a_store, kvl_a_box, kvl_a_scan, kvl_a_queue, kvl_a_pending;
+static const char state_key;
+
+kvl_state *kvl_state_of(lua_State *L)
+{
+    kvl_state *state;
+    lua_pushlightuserdata(L, (void *)&state_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    state = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return state;
+}
+
+static int protected_function(lua_State *L, lua_CFunction function)
+{
+    lua_pushcfunction(L, function);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* Where the command line's interpreter sets its hook; 5.1 knows it only where the module is loaded there. */
+static lua_State *main_thread(lua_State *L)
+{
+    lua_State *main;
+#if LUA_VERSION_NUM >= 502
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    main = lua_tothread(L, -1);
+#else
+    main = lua_pushthread(L) ? L : NULL;
+#endif
+    lua_pop(L, 1);
+    return main;
+}
+
+static bool holds_one_nan(lua_State *L)
+{
+    uint64_t bits = kvl_nan + 1;
+    lua_Number number;
+    memcpy(&number, &bits, sizeof(number));
+    lua_pushnumber(L, number);
+    number = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return memcmp(&number, &bits, sizeof(number)) != 0;
+}
+
+kvl_state *kvl_state_new(lua_State *L)
+{
+    kvl_state *state;
+    lua_pushlightuserdata(L, (void *)&state_key);
+    state = lua_newuserdata(L, sizeof(*state));
+    memset(state, 0, sizeof(*state));
+    lua_rawset(L, LUA_REGISTRYINDEX);
+    state->main = main_thread(L);
+    state->one_nan = holds_one_nan(L);
+    state->convert = protected_function(L, kvl_convert_protected);
+    state->encode = protected_function(L, kvl_encode_protected);
+    state->pend = protected_function(L, kvl_pend_protected);
+    state->compute = protected_function(L, kvl_compute_protected);
+    return state;
+}
+
+void *kvl_object_new(lua_State *L, kvl_state *state, size_t size, const char *kind, int meta)
+{
+    const char **object = lua_newuserdata(L, size);
+    memset(object, 0, size);
+    *object = kind;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, state->metas[meta]);
+    lua_setmetatable(L, -2);
+    return object;
+}
+
+void kvl_functions(lua_State *L, const luaL_Reg *functions)
+{
+    for (; functions->name; functions++) {
+        lua_pushcfunction(L, functions->func);
+        lua_setfield(L, -2, functions->name);
+    }
+}
+
+void kvl_meta_new(lua_State *L, kvl_state *state, int meta, const char *name,
+                  const luaL_Reg *events, const luaL_Reg *methods)
+{
+    lua_newtable(L);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__name");
+    if (methods) {
+        lua_newtable(L);
+        kvl_functions(L, methods);
+        lua_setfield(L, -2, "__index");
+    }
+    kvl_functions(L, events);
+    state->meta_of[meta] = lua_topointer(L, -1);
+    state->metas[meta] = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+int kvl_meta(lua_State *L, const kvl_state *state, int index)
+{
+    const void *address;
+    if (!lua_getmetatable(L, index))
+        return -1;
+    address = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    for (int meta = 0; meta < KVL_META_COUNT; meta++)
+        if (state->meta_of[meta] == address)
+            return meta;
+    return -1;
+}
+
+/* ---- problems ---- */
+
+bool kvl_refuse(kvl_state *state, kivi_status status, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    vsnprintf(state->problem.text, sizeof(state->problem.text), format, values);
+    va_end(values);
+    state->problem.exit = KVL_ANSWER;
+    state->problem.status = status;
+    return false;
+}
+
+bool kvl_refuse_argument(kvl_state *state, int argument, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    vsnprintf(state->problem.text, sizeof(state->problem.text), format, values);
+    va_end(values);
+    state->problem.exit = KVL_ARGUMENT;
+    state->problem.argument = argument;
+    return false;
+}
+
+bool kvl_refuse_type(lua_State *L, kvl_state *state, int argument, const char *expected)
+{
+    return kvl_refuse_argument(state, argument, "%s expected, got %s", expected,
+                               luaL_typename(L, argument));
+}
+
+bool kvl_refuse_error(kvl_state *state, kivi_status status, kivi_error *error)
+{
+    kvl_refuse(state, status, "%s", error ? kivi_error_message(error) : "out of memory");
+    kivi_error_free(error);
+    return false;
+}
+
+bool kvl_refuse_top(kvl_state *state)
+{
+    state->problem.exit = KVL_RAISE;
+    return false;
+}
+
+int kvl_leave(lua_State *L)
+{
+    kvl_state *state = kvl_state_of(L);
+    kvl_problem problem = state->problem;
+    if (problem.exit == KVL_RAISE)
+        return lua_error(L);
+    if (problem.exit == KVL_ARGUMENT)
+        return luaL_argerror(L, problem.argument, problem.text);
+    lua_settop(L, 0);
+    lua_pushnil(L);
+    kvl_push_problem(L, state, &problem);
+    return 2;
+}

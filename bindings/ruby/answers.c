@@ -1,0 +1,201 @@
+/* Answers of calls as Ruby objects. All of it runs under rb_protect(), begun by kvr_answer_out(). */
+#include "kvr.h"
+
+static VALUE read_value(kvb_answer *answer, kivi_slice bytes)
+{
+    return kvr_decode(kvr_config_of(answer->store), kvb_answer_reader(answer), bytes);
+}
+
+static VALUE missing_of(const kvb_answer *answer)
+{
+    return answer->missing ? (VALUE)answer->missing : Qnil;
+}
+
+static VALUE value_out(kvb_answer *answer)
+{
+    if (answer->done.status == KIVI_NOT_FOUND)
+        return missing_of(answer);
+    return answer->in_place ? (VALUE)answer->object : read_value(answer, answer->done.value);
+}
+
+static VALUE versioned_out(kvb_answer *answer)
+{
+    if (answer->done.status == KIVI_NOT_FOUND)
+        return rb_assoc_new(missing_of(answer), Qnil);
+    return rb_assoc_new(read_value(answer, answer->done.value), kvr_bytes_out(answer->done.version));
+}
+
+static VALUE seconds_out(const kvb_answer *answer)
+{
+    return answer->done.integer == KIVI_TTL_NONE ? Qnil
+                                                 : DBL2NUM((double)answer->done.integer / 1000.0);
+}
+
+static VALUE found_out(kvb_answer *answer)
+{
+    VALUE keys = (VALUE)answer->missing, found = rb_hash_new();
+    const kivi_result *result = answer->done.result;
+    size_t count = kivi_result_count(result);
+    for (size_t i = 0; i < count; i++)
+        if (kivi_result_status(result, i) == KIVI_OK)
+            rb_hash_aset(found, rb_ary_entry(keys, (long)i), read_value(answer, kivi_result_value(result, i)));
+    return found;
+}
+
+static VALUE result_out(const kivi_result *result, size_t index)
+{
+    kivi_status status = kivi_result_status(result, index);
+    const kivi_error *error = kivi_result_error(result, index);
+    VALUE fields[4];
+    fields[0] = rb_utf8_str_new_cstr(kivi_status_name(status));
+    fields[1] = kivi_result_existed(result, index) ? Qtrue : Qfalse;
+    fields[2] = LL2NUM(kivi_result_integer(result, index));
+    fields[3] = error ? kvr_exception(status, error) : Qnil;
+    return rb_class_new_instance(4, fields, kvr.Result);
+}
+
+static VALUE results_out(const kivi_result *result)
+{
+    VALUE list = rb_ary_new();
+    for (size_t i = 0; i < kivi_result_count(result); i++)
+        rb_ary_push(list, result_out(result, i));
+    return list;
+}
+
+/* A map that is msgpack whatever the store's codec. */
+static VALUE read_map(VALUE given)
+{
+    static const kvr_config plain = {Qnil, Qnil, false, true};
+    void **both = (void **)given;
+    return kvr_decode(&plain, both[0], ((const kvb_answer *)both[1])->done.value);
+}
+
+static VALUE map_out(kvb_answer *answer)
+{
+    kivi_reader *reader = NULL;
+    void *both[2];
+    int state;
+    VALUE map;
+    if (kivi_reader_new("msgpack", NULL, &reader, NULL))
+        rb_memerror();
+    both[0] = reader;
+    both[1] = answer;
+    map = rb_protect(read_map, (VALUE)both, &state);
+    kivi_reader_free(reader);
+    if (state)
+        rb_jump_tag(state);
+    return map;
+}
+
+VALUE kvr_copied_out(const kivi_copy_progress *progress, kivi_slice cursor)
+{
+    VALUE fields[5];
+    fields[0] = ULL2NUM(progress->copied);
+    fields[1] = ULL2NUM(progress->skipped);
+    fields[2] = ULL2NUM(progress->bytes);
+    fields[3] = DBL2NUM((double)progress->elapsed_ns / 1e9);
+    fields[4] = cursor.size ? kvr_bytes_out(cursor) : Qnil;
+    return rb_class_new_instance(5, fields, kvr.Copied);
+}
+
+static VALUE copied_out(const kvb_answer *answer)
+{
+    return kvr_copied_out(&answer->progress, kivi_buffer_slice(&answer->version));
+}
+
+static VALUE success_out(kvb_answer *answer)
+{
+    switch (kvb_answer_shape(answer)) {
+    case KVB_TRUTH:
+        return kvb_answer_truth(answer) ? Qtrue : Qfalse;
+    case KVB_INTEGER:
+        return LL2NUM(answer->done.integer);
+    case KVB_VALUE:
+        return value_out(answer);
+    case KVB_VERSIONED:
+        return versioned_out(answer);
+    case KVB_SECONDS:
+        return seconds_out(answer);
+    case KVB_FOUND:
+        return found_out(answer);
+    case KVB_RESULTS:
+        return results_out(answer->done.result);
+    case KVB_PAGE:
+        return kvr_page_out(answer);
+    case KVB_MAP:
+        return map_out(answer);
+    case KVB_COPIED:
+        return copied_out(answer);
+    default:
+        return answer->in_place ? (VALUE)answer->object : Qnil;
+    }
+}
+
+/* ---- failures ---- */
+
+/* The errors of a batch's items, by position. */
+static VALUE failures_out(const kivi_result *result)
+{
+    VALUE failures = rb_hash_new();
+    for (size_t i = 0; i < kivi_result_count(result); i++) {
+        const kivi_error *error = kivi_result_error(result, i);
+        if (error)
+            rb_hash_aset(failures, SIZET2NUM(i), kvr_exception(kivi_result_status(result, i), error));
+    }
+    return failures;
+}
+
+NORETURN(static void failure_out(kvb_answer *answer));
+static void failure_out(kvb_answer *answer)
+{
+    VALUE exception;
+    if (!answer->store)
+        rb_memerror();
+    if (answer->done.status == KIVI_NOT_FOUND)
+        kvr_raise_missing(kvr_key_out(answer->request.key));
+    exception = kvr_exception(answer->done.status, answer->done.error);
+    if (answer->done.result && answer->request.verb == KIVI_VERB_APPLY)
+        rb_ivar_set(exception, kvr.results, results_out(answer->done.result));
+    else if (answer->done.result)
+        rb_ivar_set(exception, kvr.failures, failures_out(answer->done.result));
+    if (answer->request.verb == KVB_VERB_COPY)
+        rb_ivar_set(exception, kvr.copied, copied_out(answer));
+    rb_exc_raise(exception);
+}
+
+static VALUE convert(VALUE given)
+{
+    kvb_answer *answer = (kvb_answer *)given;
+    if (kvb_answer_failed(answer))
+        failure_out(answer);
+    return success_out(answer);
+}
+
+typedef struct pending {
+    kvb_answer *answer;
+    const kvr_frame *frame;
+} pending;
+
+static VALUE wait_pending(VALUE given)
+{
+    const pending *what = (const pending *)given;
+    kvr_pending_wait(what->answer, what->frame);
+    return Qnil;
+}
+
+VALUE kvr_answer_out(kvb_answer *answer, kvr_frame *frame)
+{
+    VALUE object = Qnil;
+    if (answer->pending) {
+        pending what = {answer, frame};
+        rb_protect(wait_pending, (VALUE)&what, &frame->state);
+        if (frame->state)
+            return Qnil; /* the queue gives it back */
+    } else if (!answer->in_place && answer->object) {
+        frame->state = (int)(intptr_t)answer->object;
+    }
+    if (!frame->state)
+        object = rb_protect(convert, (VALUE)answer, &frame->state);
+    kvb_answer_give(answer);
+    return object;
+}

@@ -1,0 +1,174 @@
+/* Waiting for a call without the GVL, and reading in place with it. */
+#include <ruby/thread.h>
+#include <time.h>
+
+#include "kvr.h"
+
+enum { IN_PLACE_MAX = 64 * 1024 }; /* bytes of a value decoded where it lies */
+
+void kvr_answer_raise(kvb_answer *answer, int state)
+{
+    answer->in_place = false;
+    answer->object = (void *)(intptr_t)state;
+}
+
+void kvr_answer_keep(kvb_answer *answer, VALUE value)
+{
+    answer->in_place = true;
+    answer->object = (void *)value;
+}
+
+static VALUE check_interrupts(VALUE nothing)
+{
+    rb_thread_check_ints();
+    return nothing;
+}
+
+/* ---- with the GVL: reads of stores in this process ---- */
+
+typedef struct reading {
+    kvb_answer *answer;
+    kivi_slice value;
+    int state;
+} reading;
+
+static VALUE let_others_run(VALUE nothing)
+{
+    rb_thread_schedule(); /* they may hold what this read waits for */
+    rb_thread_check_ints();
+    return nothing;
+}
+
+static int interrupted_holding(void *user)
+{
+    reading *read = user;
+    if (!read->state)
+        rb_protect(let_others_run, Qnil, &read->state);
+    return read->state;
+}
+
+static VALUE decode(VALUE given)
+{
+    reading *read = (reading *)given;
+    kvb_answer *answer = read->answer;
+    return kvr_decode(kvr_config_of(answer->store), kvb_answer_reader(answer), read->value);
+}
+
+static kivi_status see(kivi_slice value, void *user)
+{
+    reading *read = user;
+    kvb_answer *answer = read->answer;
+    VALUE object;
+    if (value.size > IN_PLACE_MAX)
+        return kivi_buffer_assign(&answer->value, value);
+    read->value = value;
+    object = rb_protect(decode, (VALUE)read, &read->state);
+    if (!read->state)
+        kvr_answer_keep(answer, object);
+    return KIVI_OK;
+}
+
+static void read_here(kvb_answer *answer)
+{
+    kivi_store *store = answer->store->store;
+    kivi_completion *done = &answer->done;
+    reading read = {answer, {NULL, 0}, 0};
+    kivi_call call = KIVI_CALL_INIT;
+    call.timeout_ms = answer->timeout_ms;
+    call.interrupted = interrupted_holding;
+    call.user = &read;
+    if (answer->request.verb == KIVI_VERB_EXISTS) {
+        done->status = kivi_store_exists(store, &call, answer->request.key, &done->truth, &done->error);
+    } else {
+        done->status = kivi_store_visit(store, &call, answer->request.key, see, &read, &done->error);
+        done->value = kivi_buffer_slice(&answer->value);
+    }
+    if (read.state)
+        kvr_answer_raise(answer, read.state);
+}
+
+/* ---- without it ---- */
+
+/* A call that waits. Ruby asks it to end by `stop`; it looks at least every 50 ms. */
+typedef struct waiting {
+    kvb_answer *answer;
+    kivi_call call;
+    bool ran;
+    int stop; /* atomic */
+} waiting;
+
+static int interrupted(void *user)
+{
+    waiting *wait = user;
+    return __atomic_load_n(&wait->stop, __ATOMIC_RELAXED);
+}
+
+static void interrupt(void *user)
+{
+    waiting *wait = user;
+    __atomic_store_n(&wait->stop, 1, __ATOMIC_RELAXED);
+}
+
+static void *perform(void *user)
+{
+    waiting *wait = user;
+    wait->ran = true;
+    kvb_perform(wait->answer, &wait->call);
+    return NULL;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Whether the call is to be made again: what ended it was a signal or a wake-up that raised nothing, and nothing was sent. */
+static bool begin_again(waiting *wait, int64_t began)
+{
+    kvb_answer *answer = wait->answer;
+    int64_t spent = now_ms() - began;
+    if (wait->ran && answer->done.status != KIVI_INTERRUPTED)
+        return false;
+    if (wait->call.timeout_ms > 0 && spent >= wait->call.timeout_ms)
+        return false;
+    if (wait->ran) {
+        kivi_completion_release(&answer->done);
+        answer->done = (kivi_completion)KIVI_COMPLETION_INIT;
+    }
+    if (answer->timeout_ms > 0)
+        wait->call.timeout_ms = answer->timeout_ms - spent > 0 ? answer->timeout_ms - spent : 1;
+    wait->stop = 0;
+    return true;
+}
+
+/* The variant that checks no interrupts by itself: an exception must not jump over the call. */
+static void wait_for(kvb_answer *answer)
+{
+    waiting wait = {answer, KIVI_CALL_INIT, false, 0};
+    int64_t began = answer->timeout_ms > 0 ? now_ms() : 0;
+    int state = 0;
+    wait.call.timeout_ms = answer->timeout_ms;
+    wait.call.interrupted = interrupted;
+    wait.call.user = &wait;
+    do {
+        rb_thread_call_without_gvl2(perform, &wait, interrupt, &wait);
+        if (wait.ran && !wait.stop)
+            return; /* what came meanwhile is seen at Ruby's next check */
+        rb_protect(check_interrupts, Qnil, &state);
+    } while (!state && begin_again(&wait, began));
+    if (state)
+        kvr_answer_raise(answer, state);
+}
+
+void kvb_host_wait(kvb_answer *answer)
+{
+    int32_t verb = answer->request.verb;
+    if (verb >= KVB_VERB_UPDATE)
+        kvr_work(answer);
+    else if (answer->store->can.in_place && (verb == KIVI_VERB_GET || verb == KIVI_VERB_EXISTS))
+        read_here(answer);
+    else
+        wait_for(answer);
+}

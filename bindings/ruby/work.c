@@ -1,0 +1,267 @@
+/*
+ * Calls that ask a block. The call runs on a thread of its own, the block on the thread that called: an exception, break
+ * or throw in it unwinds Ruby's frames alone, never those of the library.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <ruby/io.h>
+#include <ruby/thread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "kvr.h"
+
+typedef struct work {
+    kvb_answer *answer;
+    kivi_call call;
+    int stop; /* atomic: the call is to end */
+    int event; /* turns readable when the call asks or is done */
+    VALUE io; /* the same, for Ruby */
+    pthread_mutex_t lock;
+    pthread_cond_t turn;
+    bool asked, done; /* under the lock, as what follows */
+    const kivi_slice *current;
+    kivi_buffer *next;
+    kivi_update_action *action;
+    const kivi_copy_progress *progress;
+    kivi_status reply;
+    /* the Ruby thread's own */
+    VALUE latest; /* what the key holds if the last computation is written */
+    int state;    /* what Ruby raised */
+} work;
+
+/* ---- on the call's thread ---- */
+
+static int is_stopped(void *user)
+{
+    return __atomic_load_n(&((work *)user)->stop, __ATOMIC_RELAXED);
+}
+
+static void tell(const work *self)
+{
+    while (eventfd_write(self->event, 1) && errno == EINTR)
+        continue;
+}
+
+static void *perform(void *user)
+{
+    work *self = user;
+    kvb_perform(self->answer, &self->call);
+    pthread_mutex_lock(&self->lock);
+    self->done = true;
+    tell(self);
+    pthread_cond_signal(&self->turn);
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+static kivi_status ask(work *self)
+{
+    kivi_status reply;
+    pthread_mutex_lock(&self->lock);
+    self->asked = true;
+    tell(self);
+    pthread_cond_signal(&self->turn);
+    while (self->asked)
+        pthread_cond_wait(&self->turn, &self->lock);
+    reply = self->reply;
+    pthread_mutex_unlock(&self->lock);
+    return reply;
+}
+
+kivi_status kvb_host_compute(kvb_answer *answer, const kivi_slice *current, kivi_buffer *next,
+                             kivi_update_action *action)
+{
+    work *self = answer->object;
+    self->current = current;
+    self->next = next;
+    self->action = action;
+    return ask(self);
+}
+
+int kvb_host_progress(kvb_answer *answer, const kivi_copy_progress *progress)
+{
+    work *self = answer->object;
+    self->progress = progress;
+    return ask(self) != KIVI_OK;
+}
+
+/* ---- on Ruby's thread: the block ---- */
+
+static void write_computed(work *self, VALUE made)
+{
+    kvb_store *store = self->answer->store;
+    kvr_frame frame;
+    kvb_encoder *encoder;
+    kivi_status status;
+    kvr_begin(&frame);
+    encoder = kvr_value_in(store, made, &frame);
+    status = kivi_buffer_append(self->next, kivi_buffer_slice(&encoder->bytes));
+    kvb_encoder_give(store, encoder);
+    if (status)
+        rb_memerror();
+}
+
+static void compute(work *self)
+{
+    kvb_answer *answer = self->answer;
+    VALUE block = (VALUE)answer->function, current = Qnil, made;
+    if (answer->request.verb == KVB_VERB_GET_OR_SET) {
+        write_computed(self, rb_funcall(block, kvr.call, 0));
+        return;
+    }
+    if (self->current)
+        current = kvr_decode(kvr_config_of(answer->store), kvb_answer_reader(answer), *self->current);
+    made = rb_funcall(block, kvr.call, 1, current);
+    if (made == kvr.LEAVE) {
+        *self->action = KIVI_UPDATE_LEAVE;
+        self->latest = current;
+    } else if (made == kvr.DELETE) {
+        *self->action = KIVI_UPDATE_DELETE;
+        self->latest = Qnil;
+    } else {
+        write_computed(self, made);
+        self->latest = made;
+    }
+}
+
+static VALUE run_block(VALUE given)
+{
+    work *self = (work *)given;
+    if (self->answer->request.verb != KVB_VERB_COPY)
+        compute(self);
+    else
+        rb_funcall((VALUE)self->answer->function, kvr.call, 1,
+                   kvr_copied_out(self->progress, self->progress->cursor));
+    return Qnil;
+}
+
+/* ---- on Ruby's thread: waiting ---- */
+
+static VALUE make_io(VALUE given)
+{
+    work *self = (work *)given;
+    self->io = rb_funcall(rb_cIO, rb_intern("for_fd"), 1, INT2NUM(self->event));
+    rb_funcall(self->io, rb_intern("autoclose="), 1, Qfalse);
+    return Qnil;
+}
+
+static VALUE wait_readable(VALUE given)
+{
+    const work *self = (const work *)given;
+    rb_io_wait(self->io, INT2NUM(RUBY_IO_READABLE), Qnil);
+    return Qnil;
+}
+
+static void *wait_stopped(void *user)
+{
+    work *self = user;
+    pthread_mutex_lock(&self->lock);
+    while (!self->asked && !self->done)
+        pthread_cond_wait(&self->turn, &self->lock);
+    pthread_mutex_unlock(&self->lock);
+    return self;
+}
+
+/* Once something was raised no Ruby code may run before it goes on: the call is stopped and ends at once. */
+static void wait_turn(work *self)
+{
+    if (!self->state) {
+        rb_protect(wait_readable, (VALUE)self, &self->state);
+        if (self->state)
+            __atomic_store_n(&self->stop, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    if (!rb_thread_call_without_gvl2(wait_stopped, self, NULL, NULL))
+        wait_stopped(self);
+}
+
+static void run_question(work *self)
+{
+    if (!self->state)
+        rb_protect(run_block, (VALUE)self, &self->state);
+    if (self->state)
+        __atomic_store_n(&self->stop, 1, __ATOMIC_RELAXED);
+}
+
+static void answer_question(work *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->reply = self->state ? KIVI_CANCELLED : KIVI_OK;
+    self->asked = false;
+    pthread_cond_signal(&self->turn);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* True when it is done; false in a child that the block forked, where the call's thread is not. */
+static bool follow(work *self)
+{
+    bool asked = false, done = false;
+    pid_t process = getpid();
+    eventfd_t ignored;
+    while (!done) {
+        wait_turn(self);
+        eventfd_read(self->event, &ignored);
+        pthread_mutex_lock(&self->lock);
+        asked = self->asked;
+        done = self->done;
+        pthread_mutex_unlock(&self->lock);
+        if (!asked)
+            continue;
+        run_question(self);
+        if (getpid() != process)
+            return false;
+        answer_question(self);
+    }
+    return true;
+}
+
+/* ---- beginning and ending ---- */
+
+static int start(work *self, pthread_t *thread)
+{
+    sigset_t all, before;
+    int failed;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(thread, NULL, perform, self);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+void kvr_work(kvb_answer *answer)
+{
+    work self = {.answer = answer,
+                 .call = KIVI_CALL_INIT,
+                 .io = Qnil,
+                 .latest = Qnil,
+                 .lock = PTHREAD_MUTEX_INITIALIZER,
+                 .turn = PTHREAD_COND_INITIALIZER};
+    pthread_t thread;
+    self.call.timeout_ms = answer->timeout_ms;
+    self.call.interrupted = is_stopped;
+    self.call.user = &self;
+    self.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    answer->object = NULL;
+    if (self.event < 0) {
+        answer->done.status = KIVI_IO;
+        return;
+    }
+    rb_protect(make_io, (VALUE)&self, &self.state);
+    answer->object = &self;
+    if (!self.state && start(&self, &thread)) {
+        answer->done.status = KIVI_NO_MEMORY;
+    } else if (!self.state) {
+        if (follow(&self))
+            pthread_join(thread, NULL);
+        else
+            answer->done.status = KIVI_FORKED;
+    }
+    close(self.event);
+    answer->object = NULL;
+    if (self.state)
+        kvr_answer_raise(answer, self.state);
+    else if (answer->request.verb == KVB_VERB_UPDATE && !answer->done.status)
+        kvr_answer_keep(answer, self.latest);
+}

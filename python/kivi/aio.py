@@ -1,0 +1,370 @@
+"""Stores for asyncio: the calls of kivi.Store, awaited.
+
+    import kivi.aio
+
+    async with kivi.aio.open("redis://localhost") as store:
+        await store.set("greeting", {"text": "hello"}, ttl=60)
+        await store.get("greeting")
+        async for key, value in store.scan("user:"):
+            ...
+
+No thread waits for a call. All stores of a loop share one queue of the library, whose descriptor the loop watches
+(asyncio's own loops, uvloop, anyio on asyncio). A call is on its way when it is made, and is awaited like a coroutine: by await, a
+task, gather(), a TaskGroup. To cancel the task (asyncio.timeout() does) cancels the call: a read is dropped, a write
+that was not sent yet never is, one that was may have been applied. What is wrong with the arguments is raised at once.
+
+get and exists on memory and LMDB are answered where they are called, which takes a microsecond where another thread would take
+twenty; one that would have to wait (the file grows, all readers are taken) goes to the queue as all others do. After 64 such
+answers the other tasks of the loop have their turn. A value that lies on a slow disk is read there and then: with in_place=False as
+option of the store nothing is.
+
+A store has at most `queue_limit` calls in flight (65,536; see kivi.options()). More wait for their turn, in line, and are not
+refused: that wait does not count against `timeout`; asyncio.timeout() bounds both.
+
+A store belongs to the loop that opened it: in another loop, another thread or without one it raises RuntimeError, after a fork
+kivi.Forked; open one there.
+"""
+import asyncio
+import functools
+import inspect
+import os
+import time
+import warnings
+import weakref
+
+import kivi
+from kivi import _kivi
+from kivi import errors as _errors
+from kivi.hub import Hub
+from kivi.store import check_limit
+from kivi.values import DELETE, LEAVE
+
+Call = _kivi.Call
+_MISSING = object()
+
+
+class _Opening:
+    """What open() answers: await it for the store, or enter it."""
+
+    __slots__ = ("_arguments", "_store")
+
+    def __init__(self, *arguments):
+        self._arguments = arguments
+        self._store = None
+
+    def __await__(self):
+        return _open(*self._arguments).__await__()
+
+    async def __aenter__(self):
+        self._store = await self
+        return self._store
+
+    async def __aexit__(self, *exception):
+        await self._store.close()
+
+
+async def _open(*arguments):
+    loop = asyncio.get_running_loop()
+    hub = await Hub.of(loop)
+    opening = loop.run_in_executor(None, _kivi.open, Store, *arguments, hub.queue)
+    try:
+        store = await asyncio.shield(opening)
+    except BaseException:
+        if opening.done():
+            hub.leave()
+        else:  # the thread goes on: what it opens is closed when it is there
+            opening.add_done_callback(functools.partial(_close_unwanted, hub))
+        raise
+    store._hub = hub
+    return store
+
+
+def _close_unwanted(hub, opening):
+    if not opening.cancelled() and opening.exception() is None:
+        _kivi.Calls.close(opening.result())
+    hub.leave()
+
+
+def open(url, *, key_type=str, default=None, ext=None, pairs=False, **options):
+    """Opens a store by URL for the running loop: `async with open(url) as store`, or `store = await open(url)`.
+
+    The arguments are those of kivi.open(). Names and files are looked up in a thread.
+    """
+    return _Opening(url, options, key_type, default, ext, pairs)
+
+
+class _Budget:
+    """The seconds that the steps of one call may take together; None: each has the store's own timeout."""
+
+    def __init__(self, timeout):
+        self.left = timeout.total_seconds() if hasattr(timeout, "total_seconds") else timeout
+
+    async def spend(self, make, *arguments, **named):
+        if self.left is None:
+            return await make(*arguments, **named)
+        began = time.monotonic()
+        try:
+            return await make(*arguments, timeout=self.left, **named)
+        finally:
+            self.take(time.monotonic() - began)
+
+    def take(self, seconds):
+        if self.left is not None and self.left > 0:
+            self.left = max(self.left - seconds, 0)
+
+    def check(self):
+        if self.left is not None and self.left <= 0:
+            raise _errors.Timeout("the time of the call is over")
+
+    async def pause(self, seconds):
+        await asyncio.sleep(seconds)
+        self.take(seconds)
+        self.check()
+
+
+async def _computed(function, *arguments):
+    made = function(*arguments)
+    return await made if inspect.isawaitable(made) else made
+
+
+class Store(_kivi.Calls):
+    """A key-value store for one event loop: the calls of kivi.Store, each to be awaited. From kivi.aio.open()."""
+
+    _hub = None  # while open
+    _computing = None  # get_or_set: (future, task) of each key that a task computes
+
+    # -- calls with a function: which may be a coroutine function
+
+    async def update_key(self, key, function, *, ttl=None, timeout=None):
+        """Reads, computes function(current), and writes that if nobody wrote meanwhile; else again.
+
+        As kivi.Store.update_key(); what the function returns is awaited if it can be. timeout: for all steps
+        together, without the function's time; None: the store's own for each.
+        """
+        budget = _Budget(timeout)
+        rounds = 0
+        while True:
+            current, version = await budget.spend(self.get_versioned, key)
+            made = await _computed(function, current)
+            if made is LEAVE or (made is DELETE and version is None):
+                return current
+            op = {"op": "delete", "key": key}
+            if made is not DELETE:
+                op = {"op": "set", "key": key, "value": made, "ttl": ttl}
+            op.update({"if": "absent"} if version is None else {"if_version": version})
+            budget.check()
+            (outcome,) = await budget.spend(self.apply, [op])
+            if outcome:
+                return None if made is DELETE else made
+            if outcome.error is not None:
+                raise outcome.error
+            budget.check()
+            rounds += 1
+            if rounds >= 3:  # others write here all the time: a pause, from a fraction of a ms to 10 ms
+                await budget.pause(0.01 / 2 ** max(8 - rounds, 0))
+
+    async def get_or_set(self, key, function, *, ttl=None, timeout=None):
+        """Reads; if the key is missing, writes what function() returns, and returns that as it is stored.
+
+        Of the tasks that use this store one computes a key at a time; the others wait for its value. If the
+        function raises, its task gets the exception and one of those that wait computes next; so too if the task is
+        cancelled. What the function returns is awaited if it can be. timeout: as of update_key().
+        """
+        budget = _Budget(timeout)
+        if self._computing is None:
+            self._computing = {}
+        name = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
+        while True:
+            value = await budget.spend(self.get, key, _MISSING)
+            if value is not _MISSING:
+                return value
+            budget.check()
+            other = self._computing.get(name)
+            if other is None:
+                return await self._compute(name, key, function, ttl, budget)
+            await self._wait_for(*other, budget)
+
+    async def _wait_for(self, future, task, budget):
+        if task is asyncio.current_task():
+            raise _errors.Invalid("get_or_set: the computation asks for the key it computes")
+        began = time.monotonic()
+        await asyncio.wait([future], timeout=budget.left)
+        budget.take(time.monotonic() - began)
+        budget.check()
+
+    async def _compute(self, name, key, function, ttl, budget):
+        future = asyncio.get_running_loop().create_future()
+        self._computing[name] = future, asyncio.current_task()
+        try:
+            value = await budget.spend(self.get, key, _MISSING)  # another task was done just now
+            if value is not _MISSING:
+                return value
+            made = await _computed(function)
+            while True:
+                budget.check()
+                added = await budget.spend(self.add, key, made, ttl=ttl)
+                value = await budget.spend(self.get, key, _MISSING)
+                if value is not _MISSING:
+                    return value
+                if added:  # gone again
+                    return made
+        finally:
+            del self._computing[name]
+            future.set_result(None)
+
+    # -- what a mapping does
+
+    async def pop(self, key, default=_MISSING, *, timeout=None):
+        """Reads and deletes in one step; raises NotFound (a KeyError) if the key is missing and no default given."""
+        value = await self.take(key, _MISSING, timeout=timeout)
+        if value is not _MISSING:
+            return value
+        if default is _MISSING:
+            raise _errors.NotFound(key)
+        return default
+
+    async def popitem(self):
+        """Takes any pair; raises NotFound (a KeyError) when there is none."""
+        while True:
+            async for key in self.keys(limit=1):
+                value = await self.take(key, _MISSING)
+                if value is not _MISSING:  # else somebody else was quicker
+                    return key, value
+                break
+            else:
+                raise _errors.NotFound()
+
+    async def setdefault(self, key, default=None, *, ttl=None, timeout=None):
+        """The value of the key; if it is missing, writes `default` first."""
+        while True:
+            value = await self.get(key, _MISSING, timeout=timeout)
+            if value is not _MISSING:
+                return value
+            if await self.add(key, default, ttl=ttl, timeout=timeout):
+                return default
+
+    async def update(self, other=(), /, **more):
+        """Writes all pairs of a mapping or an iterable of (key, value), and of the keyword arguments."""
+        pairs = list(other.items() if hasattr(other, "items") else other) + list(more.items())
+        if pairs:
+            await self.set_many(pairs)
+
+    # -- scans
+
+    async def _pages(self, prefix, after, limit, **how):
+        cursor = None
+        while limit != 0:
+            page = await self.page(prefix, after=after, cursor=cursor, limit=limit or 0, **how)
+            for item in page:
+                yield item
+            cursor = page.cursor
+            if cursor is None:
+                return
+            after = None
+            if limit is not None:
+                limit = max(limit - len(page), 0)
+
+    def scan(self, prefix="", *, after=None, limit=None, ttl=False, timeout=None):
+        """An asynchronous iterator of (key, value) whose keys begin with `prefix`; with ttl, of (key, value, seconds or None).
+
+        As kivi.Store.scan(), a page at a time: between pages the other tasks run. It has aclose().
+        """
+        check_limit(limit)
+        return self._pages(prefix, after, limit, ttl=ttl, timeout=timeout)
+
+    def keys(self, prefix="", *, after=None, limit=None, ttl=False, timeout=None):
+        """An asynchronous iterator of the keys that begin with `prefix`; with ttl, of (key, seconds or None)."""
+        check_limit(limit)
+        return self._pages(prefix, after, limit, keys=True, ttl=ttl, timeout=timeout)
+
+    def items(self, prefix="", *, timeout=None):
+        """An asynchronous iterator of the pairs whose keys begin with `prefix`; as scan()."""
+        return self.scan(prefix, timeout=timeout)
+
+    async def values(self, prefix="", *, timeout=None):
+        """An asynchronous iterator of the values whose keys begin with `prefix`."""
+        async for _, value in self.scan(prefix, timeout=timeout):
+            yield value
+
+    def __aiter__(self):
+        return self.keys()
+
+    # -- typed reading
+
+    async def _get_typed(self, key, default, type, timeout):
+        from kivi.typed import convert
+
+        value = await self.get(key, _MISSING, timeout=timeout)
+        return default if value is _MISSING else convert(value, type)
+
+    # -- as an object
+
+    url = property(_kivi.Calls.url, doc="The URL as it may be shown: without secrets.")
+    scheme = property(_kivi.Calls.scheme, doc='The URL\'s scheme: "lmdb".')
+    codec = property(_kivi.Calls.codec, doc='How values are stored: "msgpack", "json" or "raw".')
+
+    async def close(self):
+        """Ends the work: calls in flight and later ones raise Closed. As often as you like."""
+        hub = self._hub
+        if hub is None:
+            return
+        hub.check(asyncio.get_running_loop())
+        self._hub = None
+        _kivi.Calls.close(self)
+        await hub.leave_awaited()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exception):
+        await self.close()
+
+    def __del__(self, warn=warnings.warn):
+        hub = self._hub
+        if hub is None:
+            return
+        self._hub = None
+        if hub.pid != os.getpid():
+            return
+        warn(f"a kivi.aio.Store was not closed: {self.url}", ResourceWarning, source=self, stacklevel=2)
+        _kivi.Calls.close(self)
+        hub.leave_from_anywhere()
+
+    def __repr__(self):
+        return f"<kivi.aio.Store {self.url}>"
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a kivi.aio.Store cannot be pickled or copied: open its URL where it is needed")
+
+
+class _Stopped(Exception):
+    """The task that copies was cancelled."""
+
+
+async def copy(source, target, *, progress=None, **how):
+    """Copies pairs, with the time they have left, between stores (of either kind) or URLs, in a thread.
+
+    As kivi.copy(). progress is called in the loop's thread, and awaited if it can be; what it raises ends the copy. When
+    the task is cancelled the copy ends after the page that it is at.
+    """
+    loop = asyncio.get_running_loop()
+    stopped = False
+
+    def tell(copied):
+        if stopped:
+            raise _Stopped
+        if progress is not None:
+            asyncio.run_coroutine_threadsafe(_computed(progress, copied), loop).result()
+
+    job = loop.run_in_executor(None, functools.partial(kivi.copy, source, target, progress=tell, **how))
+    try:
+        return await asyncio.shield(job)
+    except asyncio.CancelledError:
+        stopped = True
+        await asyncio.wait([job])
+        if not job.cancelled():
+            job.exception()  # seen
+        raise
+
+
+__all__ = ["Call", "Store", "copy", "open"]

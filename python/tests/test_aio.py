@@ -1,0 +1,684 @@
+"""kivi.aio: how calls are awaited, where they may be made, and how things end."""
+import asyncio
+import contextvars
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import warnings
+import weakref
+
+import pytest
+
+import kivi
+import kivi.aio
+
+
+def run(main, *arguments):
+    return asyncio.run(main(*arguments))
+
+
+def on_store(test):
+    """The test, a coroutine function of a store, on every store."""
+
+    def case(url):
+        async def main():
+            async with kivi.aio.open(url) as store:
+                try:
+                    await test(store)
+                finally:
+                    await store.clear(all=True)
+
+        run(main)
+
+    case.__name__, case.__doc__ = test.__name__, test.__doc__
+    return case
+
+
+# ---- awaiting
+
+
+@on_store
+async def test_calls_are_awaited_like_coroutines(store):
+    await store.set("k", [1])
+    assert await store.get("k") == [1]
+    assert await asyncio.create_task(store.get("k")) == [1]
+    assert await asyncio.gather(*(store.get("k") for _ in range(100))) == [[1]] * 100
+    assert await asyncio.wait_for(store.get("k"), 5) == [1]
+    assert await asyncio.shield(store.get("k")) == [1]
+    done, _ = await asyncio.wait([asyncio.ensure_future(store.increment("n")) for _ in range(50)])
+    assert sorted(task.result() for task in done) == list(range(1, 51))
+    call = store.get("k")
+    assert asyncio.iscoroutine(call) and await call == [1]
+
+
+@on_store
+async def test_calls_made_together_run_together(store):
+    calls = [store.set(f"k{i}", i) for i in range(300)]
+    for call in calls:
+        assert await call is None
+    assert await store.count() == 300
+
+
+@on_store
+async def test_a_call_is_awaited_once(store):
+    call = store.increment("n")
+    await call
+    with pytest.raises(RuntimeError, match="awaited already"):
+        await call
+    call = store.increment("n")
+    tasks = [asyncio.create_task(call) for _ in range(2)]
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert 2 in outcomes and any(isinstance(outcome, RuntimeError) for outcome in outcomes)
+
+
+@on_store
+async def test_never_awaited(store):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        store.set("k", 1)
+        for _ in range(1000):
+            await asyncio.sleep(0.01)
+            if caught:
+                break
+    assert await store.get("k") == 1
+    assert [warning.category for warning in caught] == [RuntimeWarning]
+    assert "never awaited" in str(caught[0].message)
+
+
+@on_store
+async def test_bad_arguments_raise_at_once(store):
+    for call, error in (
+        (lambda: store.set("k", {1}), kivi.Unrepresentable),
+        (lambda: store.get(1), TypeError),
+        (lambda: store.get(), TypeError),
+        (lambda: store.set("k", 1, ttl=-1), kivi.Invalid),
+        (lambda: store.scan(limit="1"), TypeError),
+    ):
+        with pytest.raises(error):
+            call()
+    assert await store.count() == 0
+
+
+@on_store
+async def test_errors_of_the_store_come_with_the_await(store):
+    await store.set("k", "text")
+    call = store.increment("k")
+    with pytest.raises(kivi.WrongType):
+        await call
+    with pytest.raises(KeyError, match="no key 'missing'"):
+        await store.ttl("missing")
+    with pytest.raises(kivi.TooLarge):
+        await store.set("k" * 100_000, 1)
+    outcomes = await asyncio.gather(store.increment("k"), store.increment("n"), return_exceptions=True)
+    assert isinstance(outcomes[0], kivi.WrongType) and outcomes[1] == 1
+
+
+@on_store
+async def test_context_of_the_task(store):
+    variable = contextvars.ContextVar("variable")
+
+    async def one(number):
+        variable.set(number)
+        for _ in range(5):
+            await store.set(f"k{number}", number)
+            assert variable.get() == number
+
+    await asyncio.gather(*(one(i) for i in range(20)))
+
+
+@on_store
+async def test_others_have_their_turn(store):
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(count())
+    await store.set("k", 1)
+    began = turns
+    for _ in range(1000):
+        await store.get("k")
+    assert turns - began >= 1000 // 64
+    task.cancel()
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_a_task_that_exits(url, kind):
+    answered = []
+
+    async def leave(store):
+        await store.set("k", 1)
+        raise kind
+
+    async def stay(store):
+        await store.set("k", 2)
+        answered.append(1)
+
+    async def main():
+        async with kivi.aio.open(url) as store:
+            tasks = [asyncio.create_task(stay(store)) for _ in range(5)]
+            await asyncio.gather(leave(store), *tasks)
+
+    with pytest.raises(kind):
+        run(main)
+
+
+# ---- functions in calls
+
+
+@on_store
+async def test_update_key_with_a_coroutine_function(store):
+    async def add(now):
+        await asyncio.sleep(0)
+        return (now or 0) + 1
+
+    await asyncio.gather(*(store.update_key("k", add, timeout=30) for _ in range(20)))
+    assert await store.get("k") == 20
+    assert await store.update_key("k", lambda now: kivi.DELETE) is None
+    assert await store.update_key("k", lambda now: kivi.LEAVE) is None
+    assert not await store.exists("k")
+
+
+@on_store
+async def test_update_key_again_after_another_write(store):
+    seen = []
+
+    async def add(now):
+        seen.append(now)
+        if len(seen) == 1:
+            await store.set("k", 10)
+        return now + 1
+
+    await store.set("k", 1, ttl=50)
+    assert await store.update_key("k", add, ttl="keep") == 11 and seen == [1, 10]
+    assert await store.get("k") == 11 and await store.ttl("k") is None
+
+
+@on_store
+async def test_what_a_function_raises(store):
+    async def fail(*_):
+        await asyncio.sleep(0)
+        raise ZeroDivisionError("mine")
+
+    def fail_at_once(*_):
+        raise ZeroDivisionError("mine")
+
+    for function in (fail, fail_at_once):
+        with pytest.raises(ZeroDivisionError, match="mine"):
+            await store.update_key("k", function)
+        with pytest.raises(ZeroDivisionError, match="mine"):
+            await store.get_or_set("k", function)
+    with pytest.raises(kivi.Unrepresentable):
+        await store.update_key("k", lambda now: {1})
+    assert await store.count() == 0
+    assert await store.get_or_set("k", lambda: 1) == 1
+
+
+@on_store
+async def test_get_or_set_computes_once(store):
+    calls = 0
+
+    async def compute():
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0.02)
+        return {"a": (1, 2)}
+
+    values = await asyncio.gather(*(store.get_or_set("k", compute, ttl=100) for _ in range(50)))
+    assert calls == 1 and values == [{"a": [1, 2]}] * 50 and len({id(value) for value in values}) == 50
+    assert await store.ttl("k") > 99
+
+
+@on_store
+async def test_get_or_set_goes_to_the_next(store):
+    calls = []
+
+    async def compute():
+        calls.append(1)
+        await asyncio.sleep(0.02)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return len(calls)
+
+    outcomes = await asyncio.gather(*(store.get_or_set("k", compute) for _ in range(5)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes].count(ZeroDivisionError) == 1
+    assert outcomes.count(2) == 4 and len(calls) == 2
+    await store.delete("k")
+    first = asyncio.create_task(store.get_or_set("k", compute))
+    others = [asyncio.create_task(store.get_or_set("k", compute)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    first.cancel()
+    assert len(set(await asyncio.gather(*others))) == 1
+    assert first.cancelled() and not store._computing
+
+
+@on_store
+async def test_get_or_set_inside_itself(store):
+    async def compute():
+        return await store.get_or_set("k", compute)
+
+    with pytest.raises(kivi.Invalid, match="asks for the key it computes"):
+        await store.get_or_set("k", compute)
+
+
+@on_store
+async def test_timeouts_of_functions(store):
+    async def slow():
+        await asyncio.sleep(0.2)
+        return 1
+
+    first = asyncio.create_task(store.get_or_set("k", slow, timeout=10))
+    await asyncio.sleep(0.05)
+    with pytest.raises(kivi.Timeout):
+        await store.get_or_set("k", slow, timeout=0.05)
+    assert await first == 1
+
+
+# ---- hooks
+
+
+def test_hooks_raise_where_the_call_is_awaited(url):
+    def refuse(*_):
+        raise ZeroDivisionError("hook")
+
+    async def main():
+        async with kivi.aio.open(url) as plain:
+            await plain.set("k", kivi.Ext(5, b"x"))
+            async with kivi.aio.open(url, ext=refuse, default=refuse) as hooked:
+                target = hooked if hooked.scheme != "memory" else None
+                with pytest.raises(ZeroDivisionError, match="hook"):
+                    await hooked.set("o", object())
+                if target:
+                    with pytest.raises(ZeroDivisionError, match="hook"):
+                        await target.get("k")
+                    with pytest.raises(ZeroDivisionError, match="hook"):
+                        await target.get_many(["k"])
+                await hooked.set("fine", 1)
+                assert await hooked.get("fine") == 1
+            await plain.clear(all=True)
+
+    run(main)
+
+
+@on_store
+async def test_typed(store):
+    await store.set("k", [1, 2])
+    assert await store.get("k", type=tuple) == (1, 2)
+    assert await store.get("x", 5, type=list) == 5
+
+
+# ---- scans
+
+
+@on_store
+async def test_scans(store):
+    expected = {f"k{i:04}": i for i in range(2500)}
+    await store.set_many(expected)
+    assert {key: value async for key, value in store.scan("k")} == expected
+    assert {key async for key in store} == set(expected)
+    assert sorted([value async for value in store.values("k000")]) == list(range(10))
+    assert len([pair async for pair in store.scan(limit=1200)]) == 1200
+    pairs = store.scan()
+    await pairs.__anext__()
+    await pairs.aclose()
+    assert [pair async for pair in pairs] == []
+
+
+@on_store
+async def test_mapping(store):
+    await store.update({"a": 1}, b=2)
+    assert await store.setdefault("a", 5) == 1 and await store.setdefault("c", 5, ttl=100) == 5
+    assert await store.pop("a") == 1 and await store.pop("a", 7) == 7
+    with pytest.raises(KeyError):
+        await store.pop("a")
+    taken = dict([await store.popitem(), await store.popitem()])
+    assert taken == {"b": 2, "c": 5}
+    with pytest.raises(KeyError):
+        await store.popitem()
+
+
+# ---- copies
+
+
+@on_store
+async def test_copy(store):
+    await store.set_many({f"k{i:02}": i for i in range(50)})
+    reports = []
+
+    async def tell(copied):
+        reports.append(copied.copied)
+        assert threading.current_thread() is threading.main_thread()
+
+    async with kivi.aio.open("memory:") as target:
+        done = await kivi.aio.copy(store, target, progress=tell, batch=10)
+        assert done.copied == 50 and await target.count() == 50 and reports[-1] <= 50
+        await target.clear()
+        with pytest.raises(ZeroDivisionError):
+            await kivi.aio.copy(store, target, batch=10, progress=lambda copied: 1 / 0)
+    with kivi.open("memory:") as waiting:
+        assert (await kivi.aio.copy(store, waiting)).copied == 50 and len(waiting) == 50
+
+
+@on_store
+async def test_a_copy_that_is_cancelled(store):
+    await store.set_many({f"k{i:04}": i for i in range(2000)})
+    async with kivi.aio.open("memory:") as target:
+        asked = asyncio.Event()
+
+        async def wait(copied):
+            asked.set()
+            await asyncio.sleep(0.05)
+
+        task = asyncio.create_task(kivi.aio.copy(store, target, batch=10, rate=2000, progress=wait))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        copied = await target.count()
+        await asyncio.sleep(0.05)
+        assert await target.count() == copied < 2000
+
+
+# ---- where calls may be made
+
+
+def test_another_loop_thread_or_none(url):
+    kept, raised = [], []
+
+    async def use():
+        try:
+            await kept[0].get("k")
+        except RuntimeError as error:
+            raised.append(str(error))
+
+    async def main():
+        async with kivi.aio.open(url) as store:
+            kept.append(store)
+            await store.set("k", 1)
+            thread = threading.Thread(target=asyncio.run, args=(use(),))
+            thread.start()
+            thread.join()
+            await asyncio.to_thread(lambda: pytest.raises(RuntimeError, store.get, "k"))
+            await store.clear(all=True)
+
+    run(main)
+    assert len(raised) == 1 and "another event loop" in raised[0]
+    with pytest.raises(RuntimeError, match="none runs in this thread"):
+        kept[0].get("k")
+    with pytest.raises(RuntimeError, match="event loop"):
+        run(kept[0].get, "k")
+
+
+def test_one_queue_a_loop(url):
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    async def main():
+        async with kivi.aio.open(url) as first:
+            async with kivi.aio.open("memory:") as second:
+                assert first._hub is second._hub
+                hub = first._hub
+                await second.set("k", 1)
+            assert not hub.ended
+            await first.set("k", 1)
+            await first.clear(all=True)
+        assert hub.ended
+
+    run(main)
+    before = descriptors()
+    for _ in range(5):
+        run(main)
+    assert descriptors() <= before
+
+
+def in_child(url, pipe, inherited):
+    outcome = []
+
+    async def use():
+        try:
+            await inherited.get("k")
+        except kivi.Forked:
+            outcome.append("forked")
+        async with kivi.aio.open(url) as store:
+            await store.set("child", 1)
+            outcome.append(await store.get("child"))
+
+    asyncio.run(use())
+    pipe.send(outcome)
+    pipe.close()
+
+
+def test_fork(url):
+    async def main():
+        async with kivi.aio.open(url) as store:
+            await store.set("k", 1)
+            ours, theirs = multiprocessing.Pipe()
+            child = multiprocessing.get_context("fork").Process(target=in_child, args=(url, theirs, store))
+            child.start()
+            theirs.close()
+            assert await asyncio.to_thread(ours.recv) == ["forked", 1]
+            await asyncio.to_thread(child.join)
+            assert child.exitcode == 0
+            await store.set("k", 2)
+            assert await store.get("k") == 2
+            await store.clear(all=True)
+
+    run(main)
+
+
+# ---- ends
+
+
+@on_store
+async def test_closing_with_calls_in_flight(store):
+    async with kivi.aio.open(store.url if store.scheme != "memory" else "memory:") as other:
+        tasks = [asyncio.create_task(other.set(f"k{i}", i)) for i in range(200)]
+        await asyncio.sleep(0)
+        await other.close()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(outcome is None or isinstance(outcome, (kivi.Closed, kivi.Uncertain)) for outcome in outcomes)
+        for _ in range(2):
+            await other.close()
+        with pytest.raises(kivi.Closed):
+            await other.get("k")
+
+
+def test_the_loop_closes_with_calls_in_flight(silent):
+    """Every task is cancelled by asyncio.run(); and a loop that is just closed leaves nothing either."""
+    seen = []
+
+    async def ask(store):
+        try:
+            await store.get("k", timeout=60)
+        finally:
+            seen.append(1)
+
+    async def main():
+        store = await kivi.aio.open(silent)
+        tasks.extend(asyncio.create_task(ask(store)) for _ in range(20))
+        await asyncio.sleep(0.05)
+        return weakref.ref(store._hub)
+
+    for close in (run, None):
+        tasks = []
+        seen.clear()
+        with pytest.warns(ResourceWarning, match="was not closed"):
+            if close:
+                hub = close(main)
+                assert len(seen) == 20
+            else:
+                loop = asyncio.new_event_loop()
+                hub = loop.run_until_complete(main())
+                loop.close()
+                for task in tasks:
+                    task._log_destroy_pending = False
+                del task, loop
+            tasks.clear()
+            gc.collect()
+        assert hub() is None
+        assert len(seen) == 20
+
+
+def test_unclosed():
+    async def main():
+        store = await kivi.aio.open("memory:")
+        await store.set("k", 1)
+
+    with pytest.warns(ResourceWarning, match="was not closed: memory:"):
+        run(main)
+        gc.collect()
+
+
+def test_a_task_forgotten_by_all_is_finished(url):
+    """The queue keeps what is in flight."""
+
+    async def main():
+        async with kivi.aio.open(url) as store:
+            done = asyncio.Event()
+
+            async def write():
+                for i in range(10):
+                    await store.set("k", i)
+                done.set()
+
+            asyncio.create_task(write())
+            await asyncio.sleep(0)
+            gc.collect()
+            await asyncio.wait_for(done.wait(), 10)
+            await store.clear(all=True)
+
+    run(main)
+
+
+def test_never_opened_is_no_leak():
+    async def main():
+        for _ in range(3):
+            with pytest.raises(kivi.Invalid):
+                await kivi.aio.open("nothing:")
+        task = asyncio.create_task(kivi.aio.open("memory:").__aenter__())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(main)
+        gc.collect()
+
+
+def test_not_pickled_or_copied():
+    import copy
+    import pickle
+
+    async def main():
+        async with kivi.aio.open("memory:") as store:
+            assert repr(store) == "<kivi.aio.Store memory:>"
+            for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+                with pytest.raises(TypeError, match="open its URL"):
+                    attempt(store)
+
+    run(main)
+
+
+# ---- back-pressure
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_more_calls_than_the_queue_has_room_for(url, together):
+    async def main():
+        async with kivi.aio.open(url, queue_limit=10) as store:
+            if together:
+                await asyncio.gather(*(store.set_many([(f"a{i}", i), (f"b{i}", [i])]) for i in range(500)))
+            else:
+                changing = [0]
+                calls = []
+                for i in range(500):
+                    changing[0] = i
+                    calls.append(store.apply([{"op": "set", "key": f"a{i}", "value": changing, "ttl": 50}]))
+                    calls.append(store.set(f"b{i}", changing))
+                for call in calls:
+                    await call
+                assert await store.get("a77") == [77] == await store.get("b77")
+            assert await store.count() == 1000
+            pages = await asyncio.gather(*(store.page(f"a{i}", limit=20) for i in range(100)))
+            assert all(len(page) for page in pages)
+            await store.clear(all=True)
+
+    run(main)
+
+
+def test_calls_without_room_are_cancelled_and_closed(silent):
+    async def main():
+        async with kivi.aio.open(silent, queue_limit=5) as store:
+            tasks = [asyncio.create_task(store.set(f"k{i}", i)) for i in range(50)]
+            await asyncio.sleep(0.02)
+            assert store._hub.queue.count() == 50
+            for task in tasks[10:40]:
+                task.cancel()
+            await asyncio.wait(tasks[10:40])
+            await store.close()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            kinds = {type(outcome) for outcome in outcomes[:10] + outcomes[40:]}
+            assert kinds <= {kivi.Closed, kivi.Uncertain} and kinds
+
+    run(main)
+
+
+# ---- other loops
+
+
+def test_uvloop(url):
+    import uvloop
+
+    async def main():
+        async with kivi.aio.open(url) as store:
+            await asyncio.gather(*(store.set(f"k{i}", i) for i in range(100)))
+            assert await store.count() == 100
+            task = asyncio.create_task(store.increment("n"))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await store.clear(all=True)
+
+    if sys.version_info >= (3, 12):
+        asyncio.run(main(), loop_factory=uvloop.new_event_loop)
+    else:
+        uvloop.install()
+        try:
+            asyncio.run(main())
+        finally:
+            asyncio.set_event_loop_policy(None)
+
+
+@pytest.mark.parametrize("use_uvloop", [False, True])
+def test_anyio(url, silent, use_uvloop):
+    import anyio
+
+    async def main():
+        async with kivi.aio.open(url) as store, kivi.aio.open(silent) as never:
+            async with anyio.create_task_group() as group:
+                for i in range(20):
+                    group.start_soon(store.set, f"k{i}", i)
+            assert await store.count() == 20
+            with anyio.move_on_after(0.05) as scope:
+                await never.get("k", timeout=60)
+            assert scope.cancelled_caught
+            with anyio.move_on_after(0.05):
+                async with anyio.create_task_group() as group:
+                    for _ in range(5):
+                        group.start_soon(never.get, "k")
+            await store.clear(all=True)
+
+    anyio.run(main, backend="asyncio", backend_options={"use_uvloop": use_uvloop})
+
+
+def test_imports_without_a_loop():
+    code = "import sys, kivi; assert 'asyncio' not in sys.modules; import kivi.aio; kivi.aio.open('memory:')"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -1,0 +1,135 @@
+"""Exceptions: the class of each failure, what it is besides, and what it says."""
+import os
+import pickle
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import kivi
+
+BUILTINS = {
+    "NotFound": KeyError, "Invalid": ValueError, "Unsupported": NotImplementedError, "TooLarge": ValueError,
+    "WrongType": TypeError, "Overflow": OverflowError, "Corrupt": ValueError, "Unrepresentable": TypeError,
+    "Timeout": TimeoutError, "Interrupted": InterruptedError, "Unavailable": ConnectionError,
+    "Uncertain": ConnectionError, "Busy": BlockingIOError, "Denied": PermissionError, "Forked": RuntimeError,
+    "Closed": ValueError, "NoMemory": MemoryError, "InputOutput": OSError, "Internal": RuntimeError,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", kivi.errors.BY_NAME)
+def test_classes(name):
+    kind = getattr(kivi, name)
+    assert issubclass(kind, kivi.Error) and issubclass(kind, BUILTINS.get(name, Exception))
+    error = kind("said so")
+    assert (error.backend, error.native_code, error.retryable, error.failures) == ("", 0, "no", None)
+    assert error.message == str(error) and kind.__doc__ and kind.status.isupper()
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind and again.args == error.args
+
+
+def free_port():
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return made.getsockname()[1]
+
+
+def test_unavailable():
+    store = kivi.open(f"redis://127.0.0.1:{free_port()}/0")
+    began = time.monotonic()
+    with pytest.raises(kivi.Unavailable) as caught:
+        store["k"]
+    assert isinstance(caught.value, ConnectionError) and time.monotonic() - began < 4
+    assert caught.value.backend == "redis" and caught.value.retryable == "later"
+
+
+@pytest.fixture
+def silent():
+    """A server that takes connections and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(50)
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+
+def test_timeout(silent):
+    store = kivi.open(silent)
+    for call in (
+        lambda: store.get("k", timeout=0.2),
+        lambda: store.page(timeout=0.2),
+        lambda: store.get_many(["a", "b"], timeout=0.2),
+        lambda: kivi.open(silent, timeout=0.2)["k"],
+    ):
+        began = time.monotonic()
+        with pytest.raises(TimeoutError) as caught:
+            call()
+        assert isinstance(caught.value, kivi.Timeout) and time.monotonic() - began < 4
+
+
+def test_denied():
+    url = os.environ["KIVI_TEST_REDIS_NAMESPACE"]
+    with pytest.raises(PermissionError) as caught:
+        kivi.open(url.replace("kivi-secret", "wrong-secret"))["k"]
+    assert isinstance(caught.value, kivi.Denied) and "wrong-secret" not in str(caught.value)
+
+
+def test_failures_of_a_batch(tmp_path):
+    store = kivi.open(os.environ["KIVI_TEST_REDIS"], namespace=f"python-failures-{os.getpid()}")
+    port = os.environ["KIVI_TEST_REDIS"].rpartition(":")[2].partition("/")[0]
+    name = f"python-failures-{os.getpid()}:list"
+    subprocess.run(["redis-cli", "-p", port, "rpush", name, "x"], check=True, stdout=subprocess.DEVNULL)
+    try:
+        store["a"] = 1
+        with pytest.raises(kivi.WrongType) as caught:
+            store.get_many(["a", "list", "x"])
+        assert list(caught.value.failures) == [1]
+        assert isinstance(caught.value.failures[1], kivi.WrongType)
+        with pytest.raises(kivi.WrongType) as caught:
+            store.apply([{"op": "set", "key": "b", "value": 1}, {"op": "increment", "key": "list"}])
+        assert [r.status for r in caught.value.results] == ["OK", "WRONG_TYPE"]
+        assert isinstance(caught.value.results[1].error, kivi.WrongType) and store["b"] == 1
+    finally:
+        store.clear()
+
+
+def test_corrupt(tmp_path):
+    url = f"lmdb:{tmp_path}/c.mdb?sync=false"
+    with kivi.open(url) as store, kivi.open(url, codec="raw") as raw:
+        store["good"] = 1
+        raw["bad"] = b"\x92\x01"
+        with pytest.raises(kivi.Corrupt):
+            store["bad"]
+        with pytest.raises(kivi.Corrupt):
+            store.get_many(["good", "bad"])
+        pairs = store.scan()
+        with pytest.raises(kivi.Corrupt):
+            list(pairs)
+        assert store["good"] == 1 and store.exists("bad") and raw["bad"] == b"\x92\x01"
+
+
+def test_a_file_that_cannot_grow(tmp_path):
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+            with kivi.open(f"lmdb:{tmp_path}/full.mdb?sync=false") as store:
+                with pytest.raises(kivi.InputOutput) as caught:
+                    for i in range(10_000):
+                        store[f"k{i}"] = b"x" * 1000
+                assert isinstance(caught.value, OSError) and caught.value.backend == "lmdb"
+                assert caught.value.native_code and store["k0"] == b"x" * 1000
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_unwritable(tmp_path):
+    with pytest.raises(kivi.Error) as caught:
+        kivi.open(f"lmdb:{tmp_path}/no/such/folder/x.mdb")["k"]
+    assert not isinstance(caught.value, KeyError)

@@ -1,0 +1,69 @@
+# frozen_string_literal: true
+
+module Kivi
+  # What every failure of this library is: `rescue Kivi::Error` catches them all. One class for each way a call can fail.
+  # Nothing of a message is secret, and none holds a value.
+  module Error
+    # @return [String] the word of libkivi: "TIMEOUT"
+    def status = self.class::STATUS
+
+    # @return [String] the store's kind, "redis"; "" where none was reached
+    def backend = @backend || ""
+
+    # @return [Integer] the number that the client library or the operating system gave, or 0
+    def native_code = @native_code || 0
+
+    # @return [Symbol] :no, :yes (nothing was applied), :if_idempotent (it may have been), :later (only time helps)
+    def retryable = @retryable || :no
+
+    # @return [Boolean] whether doing the same again is safe and can help
+    def retryable? = retryable == :yes
+
+    # @return [Hash{Integer => Error}, nil] of a call with many keys, the errors of those that failed, by position
+    attr_reader :failures
+
+    # @return [Array<Result>, nil] of {Store#apply}, all outcomes
+    attr_reader :results
+
+    # @return [Copied, nil] of {Kivi.copy}, how far it came
+    attr_reader :copied
+  end
+
+  # The key is not there, or has expired. A KeyError too.
+  class NotFound < KeyError
+    include Error
+
+    STATUS = "NOT_FOUND"
+
+    # @private
+    def self.of(key, receiver = nil)
+      new("key not found: #{key.inspect}", key: key, receiver: receiver)
+    end
+  end
+
+  { ConditionFailed: ["CONDITION", "The condition did not hold; nothing was written."],
+    Invalid: ["INVALID", "The caller's mistake: a bad argument, option, URL or cursor.", ArgumentError],
+    Unsupported: ["UNSUPPORTED", "The store cannot do that; nothing was sent."],
+    TooLarge: ["TOO_LARGE", "A key, value or batch is over the store's limit; nothing was sent.", ArgumentError],
+    WrongType: ["WRONG_TYPE", "The key holds something else than the call needs.", TypeError],
+    Overflow: ["OVERFLOW", "An integer would leave 64 bits; the value is unchanged.", RangeError],
+    Corrupt: ["CORRUPT", "The stored bytes are damaged, or break a limit of the decoder."],
+    Unrepresentable: ["UNREPRESENTABLE", "Ruby, or the store's codec, cannot hold the value; the message says where.",
+                      TypeError],
+    Aborted: ["ABORTED", "Another operation of the same atomic batch failed."],
+    Timeout: ["TIMEOUT", "The deadline passed: of a read, or of a write of which nothing was sent."],
+    Interrupted: ["INTERRUPTED", "The call was interrupted: a read, or a write of which nothing was sent."],
+    Cancelled: ["CANCELLED", "The call was cancelled before anything of it was sent."],
+    Unavailable: ["UNAVAILABLE", "The store cannot be reached; nothing was applied."],
+    Uncertain: ["UNCERTAIN", "A write was cut off in flight: it may or may not have been applied."],
+    Busy: ["BUSY", "Something else holds what the call needs; nothing was applied, try again."],
+    Denied: ["DENIED", "The store refused these credentials or this operation."],
+    Forked: ["FORKED", "What is used belongs to the parent process."],
+    Closed: ["CLOSED", "The store was closed.", IOError],
+    NoMemory: ["NO_MEMORY", "Memory could not be had."],
+    InputOutput: ["IO", "The operating system failed below the store: disk full, read error.", IOError],
+    Internal: ["INTERNAL", "A fault of libkivi or of the store's client library."],
+    Unknown: ["UNKNOWN", "A failure that this version of the gem does not know."] }.each do |name, (status, _, parent)|
+    const_set(name, Class.new(parent || StandardError) { include Error }).const_set(:STATUS, status)
+  end
+end

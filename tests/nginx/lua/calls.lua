@@ -1,0 +1,165 @@
+-- Every method of a store once, with what it must answer. Returns what was wrong, as lines; none: "".
+local kivi = require "resty.kivi"
+
+local wrong
+
+local function same(found, wanted)
+    if type(found) ~= "table" or type(wanted) ~= "table" then
+        return found == wanted
+    end
+    for name, value in pairs(wanted) do
+        if not same(found[name], value) then
+            return false
+        end
+    end
+    for name in pairs(found) do
+        if wanted[name] == nil then
+            return false
+        end
+    end
+    return true
+end
+
+local function is(what, wanted, ...)
+    local found, err = ...
+    if not same(found, wanted) or (err ~= nil and type(err) == "table") then
+        table.insert(wrong, ("%s: %s, %s, wanted %s"):format(what, tostring(found), tostring(err),
+            tostring(wanted)))
+    end
+end
+
+local function fails(what, code, found, err)
+    if found ~= nil or type(err) ~= "table" or err.code ~= code then
+        table.insert(wrong, ("%s: %s, %s, wanted nil and %s"):format(what, tostring(found),
+            tostring(err), code))
+    end
+end
+
+local function raises(what, message, f, ...)
+    local ok, said = pcall(f, ...)
+    if ok or not tostring(said):find(message, 1, true) then
+        table.insert(wrong, ("%s: %s, wanted an error with '%s'"):format(what, tostring(said), message))
+    end
+end
+
+local function one_key(s, key)
+    is("set", true, s:set(key, {name = "Ada", list = {1, 2, 3}}))
+    is("get", {name = "Ada", list = {1, 2, 3}}, s:get(key))
+    is("exists", true, s:exists(key))
+    is("add", false, s:add(key, 1))
+    is("replace", true, s:replace(key, "old", {ttl = 100}))
+    local left = s:ttl(key)
+    is("ttl", true, left ~= nil and left > 90 and left <= 100)
+    is("persist", true, s:persist(key))
+    is("ttl of what never expires", nil, s:ttl(key))
+    is("expire", true, s:expire(key, 50))
+    is("get_and_expire", "old", s:get_and_expire(key, 200))
+    is("compare_and_set", false, s:compare_and_set(key, "other", "new"))
+    is("compare_and_set", true, s:compare_and_set(key, "old", "new"))
+    is("compare_and_delete", false, s:compare_and_delete(key, "old"))
+    local value, version = s:get_versioned(key)
+    is("get_versioned", true, value == "new" and type(version) == "string")
+    is("take", "new", s:take(key))
+    is("get of what is missing", nil, s:get(key))
+    fails("ttl of what is missing", "NOT_FOUND", s:ttl(key))
+    is("delete", false, s:delete(key))
+    is("false is a value", true, s:set(key, false))
+    is("false is a value", false, s:get(key))
+    is("null is a value", true, s:set(key, kivi.null))
+    is("null is a value", kivi.null, s:get(key))
+    is("delete", true, s:delete(key))
+end
+
+local function numbers(s, key)
+    is("increment", 5, s:increment(key, 5, {ttl = 100}))
+    is("increment", 6, s:increment(key))
+    is("increment keeps the expiry", true, (s:ttl(key) or 0) > 0)
+    is("set", true, s:set(key, "text"))
+    fails("increment of a text", "WRONG_TYPE", s:increment(key))
+end
+
+local function many(s, prefix)
+    is("set_many", true, s:set_many({[prefix .. 1] = 1, [prefix .. 2] = 2, [prefix .. 3] = 3}))
+    is("get_many", {[prefix .. 1] = 1, [prefix .. 3] = 3}, s:get_many({prefix .. 1, prefix .. 3, prefix .. 9}))
+    is("count", 3, s:count(prefix))
+    local found, limited, keys = {}, 0, 0
+    for key, value in s:scan(prefix) do
+        found[key] = value
+    end
+    is("scan", {[prefix .. 1] = 1, [prefix .. 2] = 2, [prefix .. 3] = 3}, found)
+    for key in s:scan(prefix, {limit = 2}) do
+        limited = limited + (found[key] and 1 or 0)
+    end
+    is("scan with a limit", 2, limited)
+    for key, left in s:keys(prefix, {ttl = true}) do
+        keys = keys + (found[key] and left == false and 1 or 0)
+    end
+    is("keys with ttl", 3, keys)
+    local page = s:page(prefix, {keys = true})
+    is("page", 3, page and #page.keys)
+    local results = s:apply({{op = "set", key = prefix .. 1, value = "x", ["if"] = "absent"},
+                             {op = "increment", key = prefix .. 2, by = 40}})
+    is("apply", true, results and results[1].status == "CONDITION" and results[2].integer == 42)
+    is("delete_many", 2, s:delete_many({prefix .. 1, prefix .. 2, prefix .. 8}))
+    is("clear", 1, s:clear(prefix))
+end
+
+local function functions(s, key)
+    for i = 1, 2 do
+        is("update", true, s:update(key, function(old) return (old or 0) + i end))
+    end
+    is("update", 3, s:get(key))
+    is("update that leaves", true, s:update(key, function() return nil end, {ttl = 10}))
+    is("update that leaves", 3, s:get(key))
+    local tries = 0
+    is("update against another", true, s:update(key, function(old)
+        tries = tries + 1
+        if tries == 1 then
+            assert(s:set(key, 100))
+        end
+        return old + 1
+    end))
+    is("update against another", 101, tries == 2 and s:get(key))
+    is("update that deletes", true, s:update(key, function() return kivi.delete end))
+    is("update that deletes", false, s:exists(key))
+    is("get_or_set", "computed", s:get_or_set(key, function() return "computed" end, {ttl = 100}))
+    is("get_or_set of what is there", "computed", s:get_or_set(key, error))
+    is("get_or_set with ttl", true, (s:ttl(key) or 0) > 0)
+    is("delete", true, s:delete(key))
+    fails("get_or_set of nothing", "INVALID", s:get_or_set(key, function() end))
+    raises("get_or_set that raises", "no luck", s.get_or_set, s, key, function() error("no luck") end)
+    raises("update that raises", "no luck", s.update, s, key, function() error("no luck") end)
+    is("after that", 1, s:get_or_set(key, function() return 1 end))
+    is("delete", true, s:delete(key))
+end
+
+local function mistakes(s, key)
+    raises("a key that is none", "bad argument #1 to 'get'", s.get, s, {})
+    raises("an unknown option", "unknown option 'tll'", s.set, s, key, 1, {tll = 1})
+    raises("an unknown option of update", "unknown option 'tll'", s.update, s, key, tostring, {tll = 1})
+    raises("no function", "function expected", s.get_or_set, s, key, 1)
+    fails("what no store can hold", "UNREPRESENTABLE", s:set(key, {users = {print}}))
+    is("nothing was sent", false, s:exists(key))
+end
+
+local function about(s)
+    is("health", "table", type(s:health()))
+    is("capabilities", "table", type(s:capabilities()))
+    is("stats", "table", type(s:stats()))
+    is("url", "string", type(s:url()))
+    is("codec", "msgpack", s:codec())
+end
+
+return function(store, prefix)
+    wrong = {}
+    store:clear(prefix)
+    for i, part in ipairs {one_key, numbers, many, functions, mistakes, about} do
+        local ok, said = xpcall(part, debug.traceback, store, prefix .. i .. ":")
+        if not ok then
+            table.insert(wrong, tostring(said))
+        end
+    end
+    is("nothing is left", 0, store:count(prefix .. "4"))
+    store:clear(prefix)
+    return table.concat(wrong, "\n")
+end
