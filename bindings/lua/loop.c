@@ -66,12 +66,9 @@ static int new_error(lua_State *L)
 
 void kvl_loop_register(lua_State *L, kvl_state *state)
 {
-    static const luaL_Reg functions[] = {{"through", through},
-                                         {"is_in_place", is_in_place},
-                                         {"can_yield", can_yield},
-                                         {"error", new_error},
-                                         {"wake", kvl_wake_new},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"through", through},     {"is_in_place", is_in_place},
+                                         {"can_yield", can_yield}, {"error", new_error},
+                                         {"wake", kvl_wake_new},   {NULL, NULL}};
     kvl_wakes_register(L, state);
     lua_newtable(L);
     kvl_functions(L, functions);

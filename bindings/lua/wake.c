@@ -189,12 +189,9 @@ static int close_wake(lua_State *L)
 
 void kvl_wakes_register(lua_State *L, kvl_state *state)
 {
-    static const luaL_Reg methods[] = {{"path", path},
-                                       {"accept", accept_connection},
-                                       {"tell", tell_reader},
-                                       {"hold", hold},
-                                       {"close", close_wake},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"path", path},        {"accept", accept_connection},
+                                       {"tell", tell_reader}, {"hold", hold},
+                                       {"close", close_wake}, {NULL, NULL}};
     static const luaL_Reg events[] = {{"__gc", close_wake}, {"__close", close_wake}, {NULL, NULL}};
     kvl_meta_new(L, state, KVL_META_WAKE, "kivi.Wake", events, methods);
 }

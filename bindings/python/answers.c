@@ -24,13 +24,30 @@ static PyObject *read_value(kvb_answer *answer, kivi_slice bytes)
     return kvp_decode(kvp_config_of(answer->store), kvb_answer_reader(answer), bytes);
 }
 
+/* What was taken and cannot be read is nowhere any more but in the exception. */
+static void keep_taken(kvb_answer *answer)
+{
+    PyObject *type, *raised, *trace, *stored;
+    PyErr_Fetch(&type, &raised, &trace);
+    PyErr_NormalizeException(&type, &raised, &trace);
+    stored = PyBytes_FromStringAndSize(answer->done.value.data, (Py_ssize_t)answer->done.value.size);
+    if (!stored || PyObject_SetAttrString(raised, "stored", stored))
+        PyErr_Clear(); /* an exception that takes no attributes */
+    Py_XDECREF(stored);
+    PyErr_Restore(type, raised, trace);
+}
+
 static PyObject *value_out(kvb_answer *answer)
 {
     PyObject *object;
     if (answer->done.status == KIVI_NOT_FOUND)
         return missing_key(answer);
-    if (!answer->in_place)
-        return read_value(answer, answer->done.value);
+    if (!answer->in_place) {
+        object = read_value(answer, answer->done.value);
+        if (!object && answer->request.verb == KIVI_VERB_TAKE)
+            keep_taken(answer);
+        return object;
+    }
     object = answer->object;
     answer->object = NULL;
     return object;

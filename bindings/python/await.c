@@ -364,9 +364,11 @@ static PyType_Slot call_slots[] = {
 #if PY_VERSION_HEX >= 0x030A0000
     {Py_am_send, call_send},
 #endif
-    {Py_tp_doc, (void *)"A call of a kivi.aio.Store, which is on its way already: await it for its answer."},
+    {Py_tp_doc,
+     (void *)"A call of a kivi.aio.Store, which is on its way already: await it for its answer."},
     {0, NULL}};
-static PyType_Spec call_spec = {"kivi.aio.Call", sizeof(kvp_call), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, call_slots};
+static PyType_Spec call_spec = {"kivi.aio.Call", sizeof(kvp_call), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, call_slots};
 
 bool kvp_call_ready(PyObject *module)
 {

@@ -5,12 +5,12 @@
 #include "module.h"
 
 typedef struct kvp_queue {
-    PyObject_HEAD
-    kvb_queue *queue; /* its `host` leads back here */
+    PyObject_HEAD kvb_queue *queue; /* its `host` leads back here */
     PyObject *loop;
     kvb_answer *first; /* of the calls in flight and those that wait for room, by `next`; `object`: the kvp_call, held */
-    pid_t pid;
-    unsigned at_once;  /* calls answered without waiting */
+    PyThreadState *taking; /* take() runs in it, and so does the loop; NULL: it does not */
+    unsigned forks; /* of the process, when it was made */
+    unsigned at_once; /* calls answered without waiting */
 } kvp_queue;
 
 typedef enum kvp_stage {
@@ -25,20 +25,18 @@ typedef enum kvp_stage {
  * the call: its loop makes a handle for it and goes round once more. It is kept by its call, and reused with it.
  */
 typedef struct kvp_waiter {
-    PyObject_HEAD
-    struct kvp_call *call; /* NULL: that is over */
-    PyObject *message;     /* of the cancellation */
+    PyObject_HEAD struct kvp_call *call; /* NULL: that is over */
+    PyObject *message;                   /* of the cancellation */
     bool blocking, cancelled;
 } kvp_waiter;
 
 /* One call, as a coroutine that has begun already. */
 typedef struct kvp_call {
-    PyObject_HEAD
-    kvp_queue *queue;        /* held */
-    kvb_answer *answer;      /* not converted yet */
-    PyObject *value, *error; /* of a call that was answered at once */
-    kvp_waiter *waiter;      /* what the task that awaits it was given */
-    PyObject *wakeup, *context; /* of that task */
+    PyObject_HEAD kvp_queue *queue; /* held */
+    kvb_answer *answer;             /* not converted yet */
+    PyObject *value, *error;        /* of a call that was answered at once */
+    kvp_waiter *waiter;             /* what the task that awaits it was given */
+    PyObject *wakeup, *context;     /* of that task */
     kvp_stage stage;
     bool awaited;
     bool pause;                 /* lets other tasks of the loop run first */

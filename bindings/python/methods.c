@@ -49,7 +49,8 @@ typedef struct method {
       "Adds to an integer and returns the sum; a missing key counts from 0.\n\n"                                                                   \
       "ttl: counts only when this call creates the key. Raises WrongType, Overflow (unchanged).")                                                  \
     X(take, NULL, 1, 2, NAMES("key", "default", "timeout"), "key, default=None, *, timeout=None",                                                  \
-      "Reads and deletes in one step: no other caller gets the same value.")                                                                       \
+      "Reads and deletes in one step: no other caller gets the same value.\n\n"                                                                    \
+      "What cannot be read is gone all the same: the exception has its bytes as `stored`.")                                                        \
     X(get_and_expire, NULL, 2, 3, NAMES("key", "ttl", "default", "timeout"),                                                                       \
       "key, ttl, default=None, *, timeout=None",                                                                                                   \
       "Reads, and lets the key expire `ttl` seconds from now (None: never), in one step.")                                                         \

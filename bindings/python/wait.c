@@ -34,7 +34,8 @@ static bool is_exit(void)
 static bool wake_later(PyObject *loop, PyObject *wakeup, PyObject *context, kvp_waiter *waiter)
 {
     PyObject *arguments[] = {loop, wakeup, (PyObject *)waiter, context};
-    PyObject *said = PyObject_VectorcallMethod(call_soon, arguments, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, context_name);
+    PyObject *said = PyObject_VectorcallMethod(call_soon, arguments,
+                                               3 | PY_VECTORCALL_ARGUMENTS_OFFSET, context_name);
     if (!said)
         PyErr_Clear(); /* the loop is closed: its tasks are no more */
     Py_XDECREF(said);
@@ -183,7 +184,8 @@ static PyType_Slot waiter_slots[] = {{Py_tp_dealloc, waiter_free},
                                      {Py_tp_methods, waiter_methods},
                                      {Py_tp_getset, waiter_members},
                                      {0, NULL}};
-static PyType_Spec waiter_spec = {"kivi._kivi.Waiter", sizeof(kvp_waiter), 0, Py_TPFLAGS_DEFAULT, waiter_slots};
+static PyType_Spec waiter_spec = {"kivi._kivi.Waiter", sizeof(kvp_waiter), 0, Py_TPFLAGS_DEFAULT,
+                                  waiter_slots};
 
 bool kvp_waiter_ready(void)
 {

@@ -143,7 +143,10 @@ static bool begin_again(waiting *wait, int64_t began)
     return true;
 }
 
-/* The variant that checks no interrupts by itself: an exception must not jump over the call. */
+/*
+ * INTR_FAIL: Ruby checks no interrupts by itself, an exception must not jump over the call. UBF_ASYNC_SAFE: interrupt()
+ * may be called by a signal handler; else Ruby starts a thread for it at each call of a process with one thread.
+ */
 static void wait_for(kvb_answer *answer)
 {
     waiting wait = {answer, KIVI_CALL_INIT, false, 0};
@@ -153,7 +156,7 @@ static void wait_for(kvb_answer *answer)
     wait.call.interrupted = interrupted;
     wait.call.user = &wait;
     do {
-        rb_thread_call_without_gvl2(perform, &wait, interrupt, &wait);
+        rb_nogvl(perform, &wait, interrupt, &wait, RB_NOGVL_INTR_FAIL | RB_NOGVL_UBF_ASYNC_SAFE);
         if (wait.ran && !wait.stop)
             return; /* what came meanwhile is seen at Ruby's next check */
         rb_protect(check_interrupts, Qnil, &state);

@@ -92,8 +92,9 @@ struct kivi_queue {
     kvi_worker *workers;
     pthread_t stepper;
     bool started, running, woken;
-    bool held;              /* the loop says when it has submitted all that it wants */
-    bool submitting, rings; /* a submit wakes the stepper when it has let go of the mutex, which that wants at once */
+    bool held; /* the loop says when it has submitted all that it wants */
+    bool submitting,
+        rings; /* a submit wakes the stepper when it has let go of the mutex, which that wants at once */
     bool wanted;         /* tasks wait in the lanes of a stepped store */
     kvi_queued *hurried; /* cancelled, or to be begun again at once */
     uint64_t look_ns;    /* when to look at all calls again */

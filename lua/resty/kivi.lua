@@ -3,6 +3,7 @@
 -- Reads of LMDB and memory answer in place; all else goes through one queue a worker, and the request sleeps meanwhile.
 -- While nginx starts (init_by_lua, init_worker_by_lua) nothing is served yet, and calls wait as elsewhere. Phases that
 -- nginx lets nothing sleep in get an error for calls that would have to. See lua/examples/nginx/README.md.
+---@class resty.kivi: kivi
 local kivi = require "kivi"
 local worker = require "resty.kivi.worker"
 local composed = require "resty.kivi.composed"

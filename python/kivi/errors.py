@@ -11,6 +11,9 @@ class Error(Exception):
     native_code: the number that the client library or the operating system gave, or 0.
     retryable: "no", "yes" (nothing was applied), "if_idempotent" (it may have been), "later" (only time helps).
     failures: of a call with many keys, the errors of those that failed, by position; else None.
+    results: of an apply(), the outcome of each operation, kivi.Result; else None.
+    copied: of a copy(), how far it came, a kivi.Copied; else None.
+    stored: of a take() whose value cannot be read, its bytes, which are nowhere else any more; else None.
     """
 
     status = "UNKNOWN"
@@ -18,6 +21,9 @@ class Error(Exception):
     native_code = 0
     retryable = "no"
     failures = None
+    results = None
+    copied = None
+    stored = None
 
     @property
     def message(self):

@@ -1,9 +1,14 @@
+from kivi.values import Copied, Result
+
 class Error(Exception):
     status: str
     backend: str
     native_code: int
     retryable: str
     failures: dict[int, Error] | None
+    results: list[Result] | None
+    copied: Copied | None
+    stored: bytes | None
     @property
     def message(self) -> str: ...
 

@@ -10,7 +10,7 @@ _MISSING = object()
 def pages(store, prefix, after, limit, **how):
     """The pages of a scan, one call each."""
     cursor = None
-    while True:
+    while limit != 0:
         page = store.page(prefix, after=after, cursor=cursor, limit=limit or 0, **how)
         yield page
         cursor = page.cursor
@@ -18,9 +18,7 @@ def pages(store, prefix, after, limit, **how):
             return
         after = None
         if limit is not None:
-            limit -= len(page)
-            if limit <= 0:
-                return
+            limit = max(limit - len(page), 0)
 
 
 def _scan(store, prefix, after, limit, how):
@@ -92,8 +90,6 @@ class Store(_kivi.Mapping):
     def keys(self, prefix="", *, after=None, limit=None, ttl=False, timeout=None):
         """An iterator of the keys that begin with `prefix`; with ttl, of (key, seconds left or None)."""
         check_limit(limit)
-        if limit == 0:
-            return iter(())
         return _scan(self, prefix, after, limit, {"keys": True, "ttl": ttl, "timeout": timeout})
 
     def items(self, prefix="", *, timeout=None):
@@ -113,8 +109,6 @@ class Store(_kivi.Mapping):
         timeout: for each page of it. The iterator has close().
         """
         check_limit(limit)
-        if limit == 0:
-            return iter(())
         return _scan(self, prefix, after, limit, {"ttl": ttl, "timeout": timeout})
 
     # -- typed reading

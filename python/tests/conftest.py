@@ -2,10 +2,14 @@
 import itertools
 import os
 import socket
+import tempfile
 
 import pytest
 
 import kivi
+
+# What Hypothesis remembers stays out of the tree.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "kivi-hypothesis"))
 
 _numbers = itertools.count()
 

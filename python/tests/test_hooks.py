@@ -108,6 +108,21 @@ def test_what_ext_raises(open_store):
     assert list(store.keys()) == ["k"]
 
 
+def test_what_was_taken_and_cannot_be_read_is_kept(open_store):
+    def refuse(type, data):
+        raise LookupError("no such type")
+
+    store = open_store(ext=refuse)
+    store["k"] = kivi.Ext(5, b"x")
+    with pytest.raises(LookupError) as caught:
+        store.take("k")
+    assert caught.value.stored == b"\xd4\x05x" and "k" not in store
+    store["k"] = {(1, 2): 3}
+    with pytest.raises(kivi.Unrepresentable) as caught:
+        store.pop("k")
+    assert caught.value.stored == b"\x81\x92\x01\x02\x03" and "k" not in store
+
+
 def test_ext_that_calls_the_store(open_store):
     def look_up(type, data):
         return store[data]
@@ -117,6 +132,27 @@ def test_ext_that_calls_the_store(open_store):
     store["k"] = [kivi.Ext(1, b"deep"), {"x": kivi.Ext(1, b"deep")}]
     assert store["k"] == [{"found": [1, 2]}, {"x": {"found": [1, 2]}}]
     assert dict(store.scan())["k"] == store["k"]
+
+
+def page_of_a_store_that_is_gone(in_a_circle):
+    kept = []
+
+    def tell(type, data):
+        return data, len(kept)
+
+    store = kivi.open("memory:", ext=tell)
+    if in_a_circle:
+        kept.append(store)
+    store["k"] = kivi.Ext(1, b"x")
+    return store.page()
+
+
+@pytest.mark.parametrize("in_a_circle", [False, True])
+def test_a_page_outlives_its_store(in_a_circle):
+    page = page_of_a_store_that_is_gone(in_a_circle)
+    for _ in range(3):
+        gc.collect()
+    assert list(page) == [("k", (b"x", int(in_a_circle)))]
 
 
 def test_ext_that_closes_the_store():

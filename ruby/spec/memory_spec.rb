@@ -85,9 +85,9 @@ RSpec.describe "memory" do
 
   it "is given back with the stores" do
     open = -> { Kivi.open("memory:").tap { |store| store["k"] = "x" * 1_000_000 } }
-    20.times { open.call }
+    150.times { open.call }
     before = settled
-    100.times { open.call }
+    150.times { open.call }
     expect(settled - before).to be < 30 << 20
   end
 

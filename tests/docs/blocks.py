@@ -1,4 +1,4 @@
-"""Runs the code blocks of the documents: shell lines in a fresh directory, C compiled and run, Python run, Python
+"""Runs the code blocks of the documents: shell lines in a fresh directory, C compiled and run, Python, Lua and Ruby run, Python
 dialogues compared with what they print (with `store` and kivi at hand), and excerpts compared with the file that
 they are said to be from. Prints TAP.
 
@@ -16,6 +16,7 @@ import tempfile
 
 BLOCK = re.compile(r"(?:^<!-- from (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
 NOT_RUN = {"text"}
+INTERPRETERS = {"lua": "lua5.4", "ruby": "ruby"}
 # What a C block may take for granted where it opens no store of its own.
 PREAMBLE = """kivi_store *store = NULL;
 kivi_error *error = NULL;
@@ -92,6 +93,14 @@ def check_python(name, code, folder):
     tell(status == 0, name, said)
 
 
+def check_script(name, code, folder, interpreter):
+    source = os.path.join(folder, "block." + interpreter)
+    with open(source, "w") as file:
+        file.write(code)
+    status, said = run([interpreter, source], folder, 60)
+    tell(status == 0, name, said)
+
+
 DIALOGUE = """import doctest, sys
 import kivi
 test = doctest.DocTestParser().get_doctest(
@@ -138,6 +147,8 @@ def check_document(document, source, build):
                 check_shell(name, code, folder, source, build)
             elif language == "python":
                 check_python(name, code, folder)
+            elif language in INTERPRETERS:
+                check_script(name, code, folder, INTERPRETERS[language])
             elif language == "pycon":
                 check_dialogue(name, code, folder)
             elif language not in NOT_RUN:

@@ -87,3 +87,15 @@ def case_a_computation_is_made_once(world):
             answers.add(connection.makefile().read().split()[-1])
     equal(len(answers), 1, f"different answers ({answers})")
     equal(world.good("/compute/redis?key=two"), "2", "the second computation")
+
+
+def case_no_update_is_lost(world):
+    world.start(workers=2)
+    for store in ("redis", "lmdb"):
+        for name in ("increment", "update"):
+            load = world.wrk(f"/{name}/{store}", 1, 16)
+            statuses = load.end()
+            equal(set(statuses), {200}, f"statuses of {name} on {store}: {statuses}")
+            last = int(world.good(f"/{name}/{store}"))
+            true(statuses[200] < last <= statuses[200] + 17,
+                 f"{name} on {store}: {statuses[200]} requests counted {last}")

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from world import HERE, WAIT, equal, free_port, true, wait_for
+from world import HERE, WAIT, children, equal, free_port, true, wait_for
 
 EXAMPLE = HERE.parents[1] / "lua" / "examples" / "nginx"
 
@@ -68,10 +68,20 @@ def case_the_limiter(world):
             equal((status, headers["Retry-After"]), (429, "10"), "a login over the limit")
 
 
+def case_the_limiter_under_64_connections(world):
+    """Within one window exactly twenty pass, however many workers and connections there are."""
+    with Example(world) as example:
+        for store in ("redis", "lmdb"):
+            load = world.wrk(f"/{store}/me", 2, port=example.port)
+            statuses = load.end()
+            equal(set(statuses), {401, 429}, f"statuses on {store}: {statuses}")
+            equal(statuses[401], 20, f"requests that passed on {store}")
+            true(statuses[429] > 100, f"hardly any request: {statuses}")
+
+
 def case_nothing_of_it_is_left(world):
     with Example(world) as example:
         pid = example.process.pid
-        children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=True)
-        children = [int(child) for child in children.stdout.split()]
-        equal(len(children), 2, "children: nginx and Redis")
-    wait_for("its children to end", lambda: not any(os.path.exists(f"/proc/{child}") for child in children))
+        started = children(pid)
+        equal(len(started), 2, "children: nginx and Redis")
+    wait_for("its children to end", lambda: not any(os.path.exists(f"/proc/{child}") for child in started))

@@ -189,7 +189,7 @@ def case_many_requests_leave_nothing(world):
     paths = ("/get/redis", "/mixed/tcp", "/increment/redis", "/get/lmdb")
     for path in paths:
         serve(world, path, 1)
-    abandon(world, "/mixed/redis", 500)
+    abandon(world, "/mixed/redis", 2000)
     before, lua, opened = memory(worker), float(world.good("/memory")), descriptors(worker)
     for path in paths:
         serve(world, path, REQUESTS / len(paths))

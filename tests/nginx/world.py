@@ -119,9 +119,7 @@ class World:
         return path.read_text() if path.exists() else ""
 
     def workers(self):
-        found = subprocess.run(["pgrep", "-P", str(self.nginx.pid)], capture_output=True, text=True,
-                               check=False)
-        return [int(pid) for pid in found.stdout.split()]
+        return children(self.nginx.pid)
 
     def worker(self):
         return int(self.good("/pid"))
@@ -155,9 +153,9 @@ class World:
     def waiting(self):
         return int(self.good("/waiting"))
 
-    def wrk(self, path, seconds, connections=64):
+    def wrk(self, path, seconds, connections=64, port=None):
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "15s", "--latency",
-                   "-s", str(HERE / "lua" / "statuses.lua"), f"http://127.0.0.1:{self.port}{path}"]
+                   "-s", str(HERE / "lua" / "statuses.lua"), f"http://127.0.0.1:{port or self.port}{path}"]
         return Load(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
 
 
@@ -177,6 +175,10 @@ class Load:
         self.errors = dict(zip(("connect", "read", "write", "timeout"), errors))
         self.seconds = max(int(us) for us in re.findall(r"^longest (\d+)$", said, re.M)) / 1e6
         return statuses
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def memory(pid):

@@ -45,6 +45,15 @@ function handlers.increment(store)
     answer(store:increment("counter", 1, {ttl = 100}))
 end
 
+function handlers.update(store)
+    local mine
+    local ok, err = store:update("updated", function(count)
+        mine = (count or 0) + 1
+        return mine
+    end)
+    answer(ok and mine, err)
+end
+
 -- Sees what is read only after it was written by another request, of the same worker or not.
 function handlers.mixed(store)
     local key = "mixed:" .. math.random(1000)

@@ -1,0 +1,47 @@
+# frozen_string_literal: true
+
+# Builds kivi/core against an installed libkivi (pkg-config kivi) or, where there is none that fits or
+# --with-bundled-libkivi is said, against the one whose sources the gem carries, which CMake builds.
+require "mkmf"
+
+VENDOR = File.expand_path("../../vendor", __dir__)
+PREFIX = File.join(VENDOR, "prefix")
+
+# "0.1": a minor step may change the ABI.
+def wanted_version
+  header = File.read(File.join(VENDOR, "libkivi/include/kivi/base.h"))
+  %w[MAJOR MINOR].map { |part| header[/#define KIVI_VERSION_#{part} (\d+)/, 1] }.join(".")
+end
+
+def use_library(libraries, includes)
+  $INCFLAGS << " -I#{includes}" # rubocop:disable Style/GlobalVars
+  $LDFLAGS << " -L#{libraries} -Wl,-rpath,#{libraries}" # rubocop:disable Style/GlobalVars
+  $libs = "-lkivi #{$libs}" # rubocop:disable Style/GlobalVars
+end
+
+def ask(*question) = IO.popen(["pkg-config", *question, "kivi"], err: File::NULL, &:read).strip
+
+def use_installed
+  return false if with_config("bundled-libkivi") || !find_executable("pkg-config")
+  return false unless ask("--modversion").start_with?("#{wanted_version}.")
+
+  use_library(ask("--variable=libdir"), ask("--variable=includedir"))
+  true
+end
+
+def use_bundled
+  find_executable("cmake") or abort "libkivi: install CMake and the headers of LMDB, hiredis and OpenSSL, or libkivi itself"
+  build = File.join(VENDOR, "build")
+  [["-S", VENDOR, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DKIVI_TESTS=OFF", "-DKIVI_LANGUAGES=",
+    "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_PREFIX=#{PREFIX}"],
+   ["--build", build, "--parallel", "2"], ["--install", build]].each do |arguments|
+    system("cmake", *arguments, out: $stderr) or abort "libkivi: cmake #{arguments.first} failed"
+  end
+  FileUtils.rm_rf(build)
+  use_library(File.join(PREFIX, "lib"), File.join(PREFIX, "include"))
+end
+
+use_installed || use_bundled
+append_cflags(%w[-fvisibility=hidden -fno-strict-aliasing -Wno-declaration-after-statement])
+$defs << "-D_GNU_SOURCE" # rubocop:disable Style/GlobalVars
+create_makefile("kivi/core")
