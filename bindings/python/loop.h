@@ -9,8 +9,8 @@ typedef struct kvp_queue {
     PyObject *loop;
     kvb_answer *first; /* of the calls in flight and those that wait for room, by `next`; `object`: the kvp_call, held */
     PyThreadState *taking; /* take() runs in it, and so does the loop; NULL: it does not */
-    unsigned forks; /* of the process, when it was made */
-    unsigned at_once; /* calls answered without waiting */
+    unsigned forks;        /* of the process, when it was made */
+    unsigned at_once;      /* calls answered without waiting */
 } kvp_queue;
 
 typedef enum kvp_stage {

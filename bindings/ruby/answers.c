@@ -27,8 +27,7 @@ static VALUE versioned_out(kvb_answer *answer)
 
 static VALUE seconds_out(const kvb_answer *answer)
 {
-    return answer->done.integer == KIVI_TTL_NONE ? Qnil
-                                                 : DBL2NUM((double)answer->done.integer / 1000.0);
+    return answer->done.integer == KIVI_TTL_NONE ? Qnil : DBL2NUM((double)answer->done.integer / 1000.0);
 }
 
 static VALUE found_out(kvb_answer *answer)
@@ -38,7 +37,8 @@ static VALUE found_out(kvb_answer *answer)
     size_t count = kivi_result_count(result);
     for (size_t i = 0; i < count; i++)
         if (kivi_result_status(result, i) == KIVI_OK)
-            rb_hash_aset(found, rb_ary_entry(keys, (long)i), read_value(answer, kivi_result_value(result, i)));
+            rb_hash_aset(found, rb_ary_entry(keys, (long)i),
+                         read_value(answer, kivi_result_value(result, i)));
     return found;
 }
 

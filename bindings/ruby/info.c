@@ -40,7 +40,8 @@ static VALUE schemes(VALUE self)
 
 static VALUE type_word(kivi_option_type type)
 {
-    static const char *const words[] = {"string", "bool", "int", "size", "duration", "choice", "float"};
+    static const char *const words[] = {"string",   "bool",   "int",  "size",
+                                        "duration", "choice", "float"};
     size_t index = (size_t)type;
     return ID2SYM(rb_intern(index < sizeof(words) / sizeof(*words) ? words[index] : "string"));
 }

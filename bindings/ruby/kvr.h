@@ -13,11 +13,11 @@
 /* ---- the module, and the parts of it that are written in Ruby (module.c) ---- */
 
 typedef struct kvr_names {
-    VALUE kivi, core;                  /* modules Kivi and Kivi::Core */
-    VALUE Calls, Page, Queue, Pending; /* classes of this module */
-    VALUE Ext, Pairs, Result, Copied;  /* of lib/kivi/values.rb */
-    VALUE Loop;                        /* of lib/kivi/loop.rb */
-    VALUE KEEP, DELETE, LEAVE;         /* words of lib/kivi/values.rb */
+    VALUE kivi, core;                                /* modules Kivi and Kivi::Core */
+    VALUE Calls, Page, Queue, Pending;               /* classes of this module */
+    VALUE Ext, Pairs, Result, Copied;                /* of lib/kivi/values.rb */
+    VALUE Loop;                                      /* of lib/kivi/loop.rb */
+    VALUE KEEP, DELETE, LEAVE;                       /* words of lib/kivi/values.rb */
     ID type, data, of, wait, call, new, here, queue; /* names of methods and variables */
     ID backend, native_code, retryable, results, failures, copied;
 } kvr_names;
@@ -29,9 +29,9 @@ void Init_kivi_swig(void);
 RUBY_FUNC_EXPORTED void Init_core(void);
 
 /* Objects of C in Ruby's own. */
-#define KVR_TYPE(name, title, mark, free)                                                               \
-    static const rb_data_type_t name = {title, {mark, free, NULL, NULL, {0}}, NULL, NULL, \
-                                        RUBY_TYPED_FREE_IMMEDIATELY}
+#define KVR_TYPE(name, title, mark, free) \
+    static const rb_data_type_t name = {  \
+        title, {mark, free, NULL, NULL, {0}}, NULL, NULL, RUBY_TYPED_FREE_IMMEDIATELY}
 
 /* ---- stores (store.c) ---- */
 
@@ -60,8 +60,8 @@ typedef struct kvr_frame {
     kvb_encoder *earlier; /* an encoder taken before another argument is encoded */
     VALUE held[4];        /* strings whose bytes the call reads */
     int held_count;
-    VALUE loop;       /* of this thread's fiber scheduler; nil: the call waits */
-    kvb_queue *queue; /* its queue */
+    VALUE loop;               /* of this thread's fiber scheduler; nil: the call waits */
+    kvb_queue *queue;         /* its queue */
     char key[KVR_KEY_COPIED]; /* a short key: its string may change while the call waits */
 } kvr_frame;
 
@@ -97,7 +97,10 @@ typedef struct kvr_link {
     VALUE key;       /* of a hash's pair; Qundef: `index` counts */
     size_t index;
 } kvr_link;
-#define KVR_LINK(outer, container) {outer, container, Qundef, 0}
+#define KVR_LINK(outer, container)  \
+    {                               \
+        outer, container, Qundef, 0 \
+    }
 
 /* Raises Unrepresentable with the path of `link` and the reason. */
 NORETURN(void kvr_refuse(const kvr_link *link, const char *format, ...));

@@ -36,11 +36,12 @@ static VALUE path_text(const kvr_link *link)
 void kvr_refuse(const kvr_link *link, const char *format, ...)
 {
     va_list arguments;
-    VALUE reason, path;
+    VALUE reason, path, clean;
     va_start(arguments, format);
     reason = rb_vsprintf(format, arguments);
     va_end(arguments);
     path = path_text(link);
-    kvr_raise_text(KIVI_UNREPRESENTABLE, "%" PRIsVALUE ": %" PRIsVALUE, rb_str_scrub(path, Qnil) == Qnil
-                   ? path : rb_str_scrub(path, Qnil), reason);
+    clean = rb_str_scrub(path, Qnil); /* nil: it is clean */
+    kvr_raise_text(KIVI_UNREPRESENTABLE, "%" PRIsVALUE ": %" PRIsVALUE, NIL_P(clean) ? path : clean,
+                   reason);
 }

@@ -138,9 +138,11 @@ static void pending_compact(void *memory)
     self->self = rb_gc_location(self->self);
 }
 
-static const rb_data_type_t pending_type = {
-    "Kivi::Core::Pending", {NULL, pending_free, NULL, pending_compact, {0}}, NULL, NULL,
-    RUBY_TYPED_FREE_IMMEDIATELY};
+static const rb_data_type_t pending_type = {"Kivi::Core::Pending",
+                                            {NULL, pending_free, NULL, pending_compact, {0}},
+                                            NULL,
+                                            NULL,
+                                            RUBY_TYPED_FREE_IMMEDIATELY};
 
 static VALUE pending_is_done(VALUE object)
 {

@@ -50,7 +50,9 @@ static const char *text_of(VALUE name, VALUE value)
 {
     VALUE text = RB_TYPE_P(value, T_SYMBOL) ? rb_sym2str(value) : value;
     if (!RB_TYPE_P(text, T_STRING))
-        rb_raise(rb_eTypeError, "option %" PRIsVALUE ": a String, number, true or false is needed, not %" PRIsVALUE,
+        rb_raise(rb_eTypeError,
+                 "option %" PRIsVALUE
+                 ": a String, number, true or false is needed, not %" PRIsVALUE,
                  name, rb_obj_class(value));
     if (strlen(RSTRING_PTR(text)) != (size_t)RSTRING_LEN(text))
         kvr_raise_text(KIVI_INVALID, "option %" PRIsVALUE ": its text holds a NUL", name);

@@ -15,9 +15,9 @@
 typedef struct work {
     kvb_answer *answer;
     kivi_call call;
-    int stop; /* atomic: the call is to end */
+    int stop;  /* atomic: the call is to end */
     int event; /* turns readable when the call asks or is done */
-    VALUE io; /* the same, for Ruby */
+    VALUE io;  /* the same, for Ruby */
     pthread_mutex_t lock;
     pthread_cond_t turn;
     bool asked, done; /* under the lock, as what follows */

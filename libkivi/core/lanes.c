@@ -119,6 +119,7 @@ void kvi_lanes_release(kvi_lane *lane)
     kvi_lanes *lanes = lane->lanes;
     pthread_mutex_lock(&lanes->mutex);
     kvi_task *next = oldest_waiter(lanes);
+    lanes->landings++;
     lanes->callers -= lane->callers - 1; /* its next flight has at least one */
     lane->callers = 1;
     if (lanes->busy > lanes_worth(lanes, lanes->callers - 1 + count_waiting(lanes)))
@@ -134,11 +135,35 @@ void kvi_lanes_release(kvi_lane *lane)
         kvi_task_tell_lead(next, driver, bell);
 }
 
+/* Whether those that wait are better taken along by the next lane that lands. Holds the mutex. */
+static bool holds_back(const kvi_lanes *lanes, kvi_patience *patience)
+{
+    uint64_t now;
+    if (!lanes->busy || lanes->busy >= lanes->max || count_waiting(lanes) >= KVI_MERGE_ITEMS) {
+        patience->due_ns = 0;
+        return false;
+    }
+    now = kvi_monotonic_ns();
+    if (!patience->due_ns || patience->landings != lanes->landings) {
+        patience->landings = lanes->landings;
+        patience->due_ns = now + KVI_PATIENCE_NS;
+    }
+    if (now < patience->due_ns)
+        return true;
+    patience->due_ns = 0;
+    return false;
+}
+
 /* A lane for whoever waits longest, by a thread that waits for none itself; NULL: no lane is free, or nobody waits. */
-kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_task **lead, const kvi_driver **driver)
+kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_patience *patience, kvi_task **lead,
+                          const kvi_driver **driver)
 {
     pthread_mutex_lock(&lanes->mutex);
     kvi_task *next = oldest_waiter(lanes);
+    if (patience && !next)
+        patience->due_ns = 0;
+    if (patience && next && holds_back(lanes, patience))
+        next = NULL;
     kvi_lane *lane = next ? take_lane(lanes) : NULL;
     *driver = next ? next->driver : NULL;
     kvi_bell bell = next ? next->bell : (kvi_bell){NULL, 0};

@@ -131,7 +131,8 @@ struct kvi_lanes {
     pthread_mutex_t mutex; /* guards all below; never held while anything blocks */
     kvi_lane *all[KVI_LANES_MAX];
     uint32_t count, max, busy;
-    uint32_t callers; /* that busy lanes serve */
+    uint32_t callers;  /* that busy lanes serve */
+    uint64_t landings; /* flights that ended */
     kvi_lane *free;
     struct {
         kvi_task *head, *tail;
@@ -159,10 +160,23 @@ bool kvi_lanes_enqueue(kvi_lanes *lanes, kvi_task *task);
 /* Takes a task whose caller goes away out of the queue; false: it is not in there (any more). */
 bool kvi_lanes_leave(kvi_lanes *lanes, kvi_task *task);
 /*
+ * How long a queue's thread lets calls wait for a lane that is about to land rather than fly another: few full
+ * vectors cost less than many small ones (Redis, 1,000 gets in flight: 1.4x the rate of eight lanes at once).
+ */
+#define KVI_PATIENCE_NS UINT64_C(300000)
+typedef struct kvi_patience {
+    uint64_t landings; /* of the lanes, when it began */
+    uint64_t due_ns;   /* when it ends; 0: nobody was held back */
+} kvi_patience;
+
+/*
  * A free lane and the oldest waiter, LEADING now; NULL: no lane is free, or nobody waits. One with a driver is to be told
  * by it; one without was woken, and may be gone already: nobody but its thread looks at it, or at the lane.
+ * With `patience` another lane flies beside those that do only when a whole vector waits, or when none of them landed
+ * for so long: a caller for whom due_ns is set comes again then.
  */
-kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_task **lead, const kvi_driver **driver);
+kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_patience *patience, kvi_task **lead,
+                          const kvi_driver **driver);
 void kvi_lanes_gather(kvi_lanes *lanes, kvi_kind kind);
 void kvi_lanes_count_flight(kvi_lane *lane, kvi_context *ctx);
 /* Gives a lane to whoever waits longest, or leaves it free. */

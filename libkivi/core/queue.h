@@ -64,10 +64,11 @@ struct kvi_worker {
     bool wanted; /* tasks wait in the lanes of a blocking store */
     pthread_cond_t wake;
     kvi_queued *job_head, *job_tail;
-    kvi_lane *led;      /* lanes that were given to tasks of ours (blocking store) */
-    kvi_lane *flying;   /* the flight that the worker drives */
-    uint64_t in_flight; /* calls of this store */
-    kvi_context ctx;    /* for flights, without an end of its own */
+    kvi_lane *led;         /* lanes that were given to tasks of ours (blocking store) */
+    kvi_lane *flying;      /* the flight that the worker drives */
+    uint64_t in_flight;    /* calls of this store */
+    kvi_patience patience; /* of the stepper, with calls that wait for a lane */
+    kvi_context ctx;       /* for flights, without an end of its own */
 };
 
 /* Calls in flight by their tickets. */
@@ -133,7 +134,7 @@ static inline bool kvi_queue_is_stepped(const kivi_store *store)
  * A lane for whoever waits longest in the worker's store, if one is free: true. *lane is it where that is a call of the
  * queue, else NULL: its waiter was told. Holds queue.mutex, but not while telling.
  */
-bool kvi_queue_begin(kvi_worker *worker, kvi_lane **lane);
+bool kvi_queue_begin(kvi_worker *worker, kvi_patience *patience, kvi_lane **lane);
 /* Whether anybody still waits for something in the flight. */
 bool kvi_queue_is_awaited(const kvi_flight *flight);
 /*

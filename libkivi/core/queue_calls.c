@@ -324,12 +324,12 @@ void kvi_queue_look_after(kivi_queue *queue, uint64_t now)
 
 /* ---- flights led for tasks ---- */
 
-bool kvi_queue_begin(kvi_worker *worker, kvi_lane **lane)
+bool kvi_queue_begin(kvi_worker *worker, kvi_patience *patience, kvi_lane **lane)
 {
     kivi_queue *queue = worker->queue;
     kvi_task *task;
     const kvi_driver *driver;
-    kvi_lane *given = kvi_lanes_begin(worker->store->lanes, &task, &driver);
+    kvi_lane *given = kvi_lanes_begin(worker->store->lanes, patience, &task, &driver);
     *lane = NULL;
     if (!given)
         return false;

@@ -60,13 +60,23 @@ static void begin_flights(kivi_queue *queue, kvi_lane **begun)
         kvi_lane *lane;
         if (!kvi_queue_is_stepped(worker->store))
             continue;
-        while (kvi_queue_begin(worker, &lane)) {
+        while (kvi_queue_begin(worker, &worker->patience, &lane)) {
             if (!lane)
                 continue;
             lane->next_led = *begun;
             *begun = lane;
         }
     }
+}
+
+/* When the first of those held back are to fly in a lane of their own; UINT64_MAX: nobody is. */
+static uint64_t find_due(const kivi_queue *queue)
+{
+    uint64_t due = UINT64_MAX;
+    for (const kvi_worker *worker = queue->workers; worker; worker = worker->next)
+        if (worker->patience.due_ns && worker->patience.due_ns < due)
+            due = worker->patience.due_ns;
+    return due;
 }
 
 static void add_driven(stepper *own, kvi_lane *lane)
@@ -180,9 +190,11 @@ static bool look_around(stepper *own, kvi_lane **begun, uint64_t *rest)
     kvi_queue_look_after(queue, now);
     *begun = queue->led;
     queue->led = NULL;
-    if (queue->wanted)
+    if (queue->wanted || now >= find_due(queue))
         begin_flights(queue, begun);
-    *rest = queue->look_ns > now ? queue->look_ns - now : 0;
+    uint64_t next = find_due(queue);
+    next = next < queue->look_ns ? next : queue->look_ns;
+    *rest = next > now ? next - now : 0;
     bool busy = queue->in_flight || own->driven || *begun;
     if (busy)
         own->busy_ns = now;

@@ -34,7 +34,7 @@ static bool work_once(kvi_worker *worker)
     if (lane) {
         worker->led = lane->next_led;
     } else if (worker->wanted) {
-        worker->wanted = kvi_queue_begin(worker, &lane); /* perhaps there are more */
+        worker->wanted = kvi_queue_begin(worker, NULL, &lane); /* perhaps there are more */
         if (worker->wanted && !lane)
             return true;
     }

@@ -66,8 +66,8 @@ local function trimmed(a, b)
     return a, b
 end
 
--- Methods that hand their arguments on: by their own names and not by a tail call, so that a bad argument is told by the
--- method's name.
+-- Methods that hand their arguments on: by their own names and not by a tail call, so that a bad argument is told by
+-- the method's name.
 local function define(name, arguments, is_read)
     local source = [[
         local route, wait, trimmed = ...
@@ -153,8 +153,8 @@ local function with_defaults(url, options)
     return own
 end
 
--- As kivi.open(): opens a store for all requests of this worker, or of all workers where init_by_lua opens it. Opening reads
--- files, so do it there, in init_worker_by_lua, or once where a module of yours is loaded.
+-- As kivi.open(): opens a store for all requests of this worker, or of all workers where init_by_lua opens it. Opening
+-- reads files, so do it there, in init_worker_by_lua, or once where a module of yours is loaded.
 function module.open(url, options)
     local store, err = kivi.open(url, type(url) == "string" and with_defaults(url, options) or options)
     if not store then

@@ -30,7 +30,6 @@ import inspect
 import os
 import time
 import warnings
-import weakref
 
 import kivi
 from kivi import _kivi

@@ -1,10 +1,33 @@
-"""kivi.aio.Store with the manners of kivi.Store, so that the cases of the one run on the other."""
+"""For tests of kivi.aio: running one on every store; and its Store with the manners of kivi.Store, for the cases of that."""
+import asyncio
 import inspect
 from collections.abc import MutableMapping
 
 import kivi
+import kivi.aio
 
 _MISSING = object()
+
+
+def run(main, *arguments):
+    return asyncio.run(main(*arguments))
+
+
+def on_store(test):
+    """The test, a coroutine function of a store, on every store."""
+
+    def case(url):
+        async def main():
+            async with kivi.aio.open(url) as store:
+                try:
+                    await test(store)
+                finally:
+                    await store.clear(all=True)
+
+        run(main)
+
+    case.__name__, case.__doc__ = test.__name__, test.__doc__
+    return case
 
 
 class Scan:

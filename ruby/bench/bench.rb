@@ -68,11 +68,11 @@ Dir.mktmpdir do |folder|
   raise "not the same bytes" unless MessagePack.unpack(redis.get("kivi-bench")) == VALUE
 
   moneta = Moneta.new(:Redis, backend: redis)
-  moneta["kivi-bench"] = VALUE
+  moneta["kivi-bench-moneta"] = VALUE
 
   row("ruby get, Redis (us)", :time, ->(_) { server["kivi-bench"] },
       "redis-rb, no decoding" => [->(_) { redis.get("kivi-bench") }, 0.9],
-      "Moneta over redis-rb" => [->(_) { moneta["kivi-bench"] }, 0.5])
+      "Moneta over redis-rb" => [->(_) { moneta["kivi-bench-moneta"] }, 0.5])
 
   Kivi.open("lmdb:#{folder}/bench.mdb") do |lmdb|
     lmdb["key"] = VALUE
@@ -92,5 +92,5 @@ Dir.mktmpdir do |folder|
   row("16 ruby threads, Redis, get (ops/s)", :rate, Array.new(16) { ->(_) { server["kivi-bench"] } },
       "redis-rb, a connection a thread" => [clients.map { |client| ->(_) { client.get("kivi-bench") } }, 2.0])
   server.delete("kivi-bench")
-  moneta.delete("kivi-bench")
+  moneta.delete("kivi-bench-moneta")
 end

@@ -76,21 +76,11 @@ RSpec.describe "processes and Ractors" do
     end
   end
 
-  it "fork under a fiber scheduler" do
-    url = Places::KINDS["redis"].call
-    expect(SmallScheduler.run do
-      answers = []
-      Fiber.schedule do
-        Kivi.open(url) do |store|
-          store["k"] = 1
-          answers << store["k"]
-          answers << in_child { SmallScheduler.run { Fiber.schedule { store["k"] = 2 } } and Thread.new { store["k"] }.value }
-          answers << store["k"]
-          store.clear
-        end
-      end
-      answers
-    end).to eq([1, 2, 2])
+  it "fork with a store that a fiber scheduler has used, and use it under one of their own" do
+    in_store("redis") do |store|
+      use = ->(value) { SmallScheduler.run { Fiber.schedule { store["k"] = value } } && store["k"] }
+      expect([use.call(1), in_child { use.call(2) }, store["k"], use.call(3)]).to eq([1, 2, 2, 3])
+    end
   end
 
   it "are refused in another Ractor than the main one" do
