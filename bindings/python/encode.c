@@ -120,7 +120,7 @@ typedef struct key_check {
     kivi_buffer bytes;
 } key_check;
 
-static bool check_key(key_check *check, const encoding *to, PyObject *key, const kvp_link *link)
+static bool check_key(key_check *check, const encoding *to, PyObject *key, const kvp_link *link, int depth)
 {
     encoding alone = {.config = to->config};
     PyObject *stored = NULL;
@@ -135,7 +135,7 @@ static bool check_key(key_check *check, const encoding *to, PyObject *key, const
     alone.writer = check->writer;
     check->bytes.size = 0;
     kivi_writer_start(check->writer, &check->bytes);
-    if (!write_object(&alone, key, link, MAX_DEPTH - 1) || kivi_writer_finish(check->writer, NULL))
+    if (!write_object(&alone, key, link, depth) || kivi_writer_finish(check->writer, NULL))
         return PyErr_Occurred() ? false : kvp_refuse(link, "this key cannot be stored");
     stored = PyBytes_FromStringAndSize((const char *)check->bytes.data, (Py_ssize_t)check->bytes.size);
     there = stored ? PySet_Contains(check->seen, stored) : -1;
@@ -168,7 +168,7 @@ static bool write_pair(const encoding *to, key_check *check, PyObject *key, PyOb
                        kvp_link *link, int depth)
 {
     link->key = key;
-    if (check && !check_key(check, to, key, link))
+    if (check && !check_key(check, to, key, link, depth + 1))
         return false;
     if (PyUnicode_CheckExact(key)) {
         if (!write_str(to, key, link))

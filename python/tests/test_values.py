@@ -186,6 +186,13 @@ class Timeless(datetime.tzinfo):
         return None
 
 
+def test_keys_that_are_looked_at_for_repeats_may_nest():
+    with kivi.open("memory:", pairs=True) as store:
+        store["k"] = {(1, (2, (3,))): 1, b"x": 2}
+        assert store["k"] == kivi.Pairs([([1, [2, [3]]], 1), (b"x", 2)])
+
+
+
 @pytest.mark.parametrize(
     "value, text",
     [
