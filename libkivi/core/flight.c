@@ -132,10 +132,12 @@ static kivi_status judge(kivi_status status, kivi_error **error, bool is_read, i
         return KIVI_PENDING;
     kivi_status answer = is_read ? status : cut_off(status, retryable, sent);
     if (answer != status) {
-        kivi_error_free(*error);
+        kivi_error *cause = *error;
         *error = kvi_error_new(
             answer, 0, KIVI_RETRY_IF_IDEMPOTENT,
-            "the write was cut off in flight; it may or may not have been applied");
+            "the write was cut off in flight; it may or may not have been applied (%s)",
+            cause ? kivi_error_message(cause) : kivi_status_name(status));
+        kivi_error_free(cause);
     }
     return answer;
 }

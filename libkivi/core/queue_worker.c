@@ -78,7 +78,8 @@ static void *worker_main(void *given)
             continue;
         if (!worker->in_flight)
             break;
-        worker->wanted = true; /* there may have been no memory for a lane */
+        /* There may have been no memory for a lane. The lanes of stepped stores are the stepper's. */
+        worker->wanted = !kvi_queue_is_stepped(worker->store);
     }
     worker->running = false;
     pthread_mutex_unlock(&queue->mutex);

@@ -132,7 +132,8 @@ def test_close_ends_calls_in_flight(silent):
 
 
 def script(text, *arguments, **how):
-    code = textwrap.dedent(text)
+    # Whoever runs the tests in the background may have SIGINT ignored, which children inherit.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + textwrap.dedent(text)
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how
     )

@@ -12,10 +12,11 @@ EXAMPLE = HERE.parents[1] / "lua" / "examples" / "nginx"
 class Example:
     def __init__(self, world):
         self.port = free_port()
+        self.folder = world.folder / "example"
         environment = dict(world.environment, PORT=str(self.port))
         for name in ("KIVI_REDIS", "KIVI_LMDB"):
             environment.pop(name)
-        self.process = subprocess.Popen([str(EXAMPLE / "start"), str(world.folder / "example")],
+        self.process = subprocess.Popen([str(EXAMPLE / "start"), str(self.folder)],
                                         env=environment, stdout=subprocess.DEVNULL)
         wait_for("the example", self.answers)
 
@@ -25,6 +26,10 @@ class Example:
     def __exit__(self, *reason):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(WAIT)
+
+    def log(self):
+        """The end of what nginx said, where it tells why a call failed."""
+        return "".join((self.folder / "logs" / "error.log").read_text().splitlines(keepends=True)[-5:])
 
     def answers(self):
         true(self.process.poll() is None, "the example ended")
@@ -74,7 +79,7 @@ def case_the_limiter_under_64_connections(world):
         for store in ("redis", "lmdb"):
             load = world.wrk(f"/{store}/me", 2, port=example.port)
             statuses = load.end()
-            equal(set(statuses), {401, 429}, f"statuses on {store}: {statuses}")
+            equal(set(statuses), {401, 429}, f"statuses on {store}: {statuses}\n{example.log()}")
             equal(statuses[401], 20, f"requests that passed on {store}")
             true(statuses[429] > 100, f"hardly any request: {statuses}")
 
