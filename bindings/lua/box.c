@@ -188,7 +188,7 @@ static int time_text(lua_State *L)
     struct tm date;
     if (box->nanoseconds) {
         snprintf(fraction, sizeof(fraction), ".%09u", (unsigned)box->nanoseconds);
-        for (size = strlen(fraction); fraction[size - 1] == '0'; size--)
+        for (size = strlen(fraction); size > 0 && fraction[size - 1] == '0'; size--)
             fraction[size - 1] = 0;
     }
     if (gmtime_r(&seconds, &date) && strftime(text, 40, "%Y-%m-%dT%H:%M:%S", &date))
