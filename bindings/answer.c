@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#define KEPT_SIZE (256 * 1024) /* a larger buffer is not kept for the next answer */
-
 /* Handed out when there is no memory for another: only ever read. */
 static kvb_answer *no_memory(void)
 {
@@ -32,8 +30,7 @@ void kvb_answer_give(kvb_answer *answer)
     if (!store)
         return;
     kivi_completion_release(&answer->done);
-    if (answer->value.capacity > KEPT_SIZE)
-        kivi_buffer_free(&answer->value);
+    kvb_buffer_keep(&answer->value);
     kvb_store_unref(answer->target);
     free(answer->held);
     *answer = (kvb_answer){.value = answer->value,

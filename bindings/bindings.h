@@ -45,6 +45,9 @@ kivi_status kvb_option_number(kivi_options *options, const char *name, double nu
 kivi_status kvb_option_integer(kivi_options *options, const char *name, int64_t number,
                                kivi_error **error);
 
+/* For what goes back into a pool: its memory stays, unless a large value made it large. */
+void kvb_buffer_keep(kivi_buffer *buffer);
+
 /* ---- values on their way in (store.c) ---- */
 
 /* Memory for the value of one argument. */

@@ -97,7 +97,13 @@ kivi_status kvb_option_integer(kivi_options *options, const char *name, int64_t 
 
 /* ---- encoders ---- */
 
-#define KEPT_SIZE (256 * 1024) /* a larger buffer is not kept for the next value */
+#define KEPT_SIZE (256 * 1024)
+
+void kvb_buffer_keep(kivi_buffer *buffer)
+{
+    if (buffer->capacity > KEPT_SIZE)
+        kivi_buffer_free(buffer);
+}
 
 static kvb_encoder *encoder_new(const char *codec)
 {
@@ -127,8 +133,7 @@ void kvb_encoder_give(kvb_store *store, kvb_encoder *encoder)
 {
     if (!encoder)
         return;
-    if (encoder->bytes.capacity > KEPT_SIZE)
-        kivi_buffer_free(&encoder->bytes);
+    kvb_buffer_keep(&encoder->bytes);
     encoder->next = store->encoders;
     store->encoders = encoder;
 }

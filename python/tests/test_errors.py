@@ -46,15 +46,6 @@ def test_unavailable():
     assert caught.value.backend == "redis" and caught.value.retryable == "later"
 
 
-@pytest.fixture
-def silent():
-    """A server that takes connections and never answers."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen(50)
-        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
-
-
 def test_timeout(silent):
     store = kivi.open(silent)
     for call in (

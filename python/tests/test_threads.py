@@ -1,7 +1,6 @@
 """Threads, forks, signals: what happens around a call that waits."""
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -11,15 +10,6 @@ import time
 import pytest
 
 import kivi
-
-
-@pytest.fixture
-def silent():
-    """A Redis that takes connections and never answers."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen(50)
-        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
 
 
 def run_threads(count, work):
