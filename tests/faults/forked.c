@@ -1,6 +1,5 @@
 /* Forks in the middle of traffic: the child uses the store as its own, the parent notices nothing. */
-#include <pthread.h>
-
+#include "../standin/standstill.h"
 #include "common/faults.h"
 
 TestSuite(forked, .init = case_begin, .fini = case_end);
@@ -15,21 +14,6 @@ typedef struct traffic {
     unsigned number; /* of the child */
     atomic_uint rounds[THREADS];
 } traffic;
-
-/*
- * AddressSanitizer's allocator cannot be used in a child that was forked while another thread was inside it, so
- * under it the threads stand still between two rounds while the process forks.
- */
-#ifdef __SANITIZE_ADDRESS__
-static pthread_rwlock_t standstill = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
-#define ROUND_BEGIN() pthread_rwlock_rdlock(&standstill)
-#define FORK_BEGIN() pthread_rwlock_wrlock(&standstill)
-#define ROUND_OR_FORK_END() pthread_rwlock_unlock(&standstill)
-#else
-#define ROUND_BEGIN() ((void)0)
-#define FORK_BEGIN() ((void)0)
-#define ROUND_OR_FORK_END() ((void)0)
-#endif
 
 /* ---- in the child ---- */
 

@@ -3,6 +3,8 @@
 
 #include <sys/wait.h>
 
+#include "../standin/standstill.h"
+
 TestSuite(core_fork, .timeout = 60);
 
 /* What a child found wrong: the line of the check that did not hold, its exit code's job being only to be not 0. */
@@ -25,7 +27,9 @@ static void await_child(pid_t child)
 /* Forks, lets the child do `work`, and waits for it. */
 static void in_child(void (*work)(kivi_store *), kivi_store *store)
 {
+    FORK_BEGIN();
     pid_t child = fork();
+    ROUND_OR_FORK_END();
     cr_assert_geq(child, 0);
     if (child == 0) {
         work(store);
@@ -468,10 +472,12 @@ static kivi_status do_work(caller *own)
 {
     kivi_status status = KIVI_OK;
     while (!status && atomic_load(&script.stage) == 0) {
+        ROUND_BEGIN();
         kivi_buffer_free(&own->value);
         status = kivi_store_set(own->store, NULL, kivi_str(own->key), kivi_str("v"), 0, &own->error);
         if (!status)
             status = kivi_store_get(own->store, NULL, kivi_str(own->key), &own->value, &own->error);
+        ROUND_OR_FORK_END();
     }
     return status;
 }
