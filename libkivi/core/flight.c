@@ -105,11 +105,9 @@ static bool may_repeat(kivi_status status, kivi_retryable retryable, bool is_rea
 {
     if (is_leaving(status))
         return is_read || sent == KIVI_SENT_NOTHING;
-    if (status != KIVI_UNAVAILABLE || retryable == KIVI_RETRY_LATER)
+    if (status != KIVI_UNAVAILABLE || retryable == KIVI_RETRY_LATER || retryable == KIVI_RETRY_NO)
         return false;
-    if (is_read)
-        return retryable != KIVI_RETRY_NO;
-    return retryable == KIVI_RETRY_YES && sent == KIVI_SENT_NOTHING;
+    return is_read || sent == KIVI_SENT_NOTHING;
 }
 
 /* The status of a write that was cut off. */

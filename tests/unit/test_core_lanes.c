@@ -395,32 +395,6 @@ Test(core_lanes, what_a_cut_off_write_answers)
               KIVI_UNAVAILABLE);
 }
 
-/* ---- a peer that is silent ---- */
-
-static kivi_status hang_once(scripted_verb *verb)
-{
-    return verb->number == 0 ? KIVI_PENDING : scripted_all_done(verb);
-}
-
-Test(core_lanes, a_silent_peer_costs_a_session_and_no_read)
-{
-    kivi_buffer value = KIVI_BUFFER_INIT;
-    kivi_page *page = NULL;
-    kivi_error *error = NULL;
-    script.play = hang_once;
-    kivi_store *store = scripted_store("scripted:?io_timeout=60ms");
-    cr_assert_eq(kivi_store_get(store, NULL, kivi_str("a"), &value, NULL), KIVI_OK);
-    cr_assert_eq(atomic_load(&script.closed), 1);
-    kivi_buffer_free(&value);
-    atomic_store(&script.verbs, 0);
-    cr_assert_eq(kivi_store_page(store, NULL, NULL, &page, &error), KIVI_OK, "%s",
-                 kivi_error_message(error));
-    cr_assert_eq(atomic_load(&script.closed), 2);
-    cr_assert_eq(stats_of(store).reconnects, 2);
-    kivi_page_free(page);
-    kivi_store_unref(store);
-}
-
 /* ---- limits ---- */
 
 Test(core_lanes, a_merged_vector_keeps_the_stores_limits)

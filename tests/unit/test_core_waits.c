@@ -228,6 +228,45 @@ Test(core_waits, io_timeout_holds)
     kivi_store_unref(store);
 }
 
+Test(core_waits, a_silent_peer_costs_a_session_and_no_read)
+{
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    kivi_page *page = NULL;
+    kivi_error *error = NULL;
+    script.play = hang_first;
+    kivi_store *store = scripted_store("scripted:?io_timeout=60ms");
+    cr_assert_eq(kivi_store_get(store, NULL, kivi_str("a"), &value, NULL), KIVI_OK);
+    cr_assert_eq(atomic_load(&script.closed), 1);
+    kivi_buffer_free(&value);
+    atomic_store(&script.verbs, 0);
+    cr_assert_eq(kivi_store_page(store, NULL, NULL, &page, &error), KIVI_OK, "%s",
+                 kivi_error_message(error));
+    cr_assert_eq(atomic_load(&script.closed), 2);
+    cr_assert_eq(stats_of(store).reconnects, 2);
+    kivi_page_free(page);
+    kivi_store_unref(store);
+}
+
+static kivi_status hang_first_sent(scripted_verb *verb)
+{
+    verb->writes->items[0].sent = KIVI_SENT_PARTLY;
+    return hang_first(verb);
+}
+
+Test(core_waits, a_silent_peer_costs_no_write_of_which_nothing_was_sent)
+{
+    kivi_slice value = kivi_str("v");
+    script.play = hang_first;
+    kivi_store *store = scripted_store("scripted:?io_timeout=60ms");
+    cr_assert_eq(kivi_store_set(store, NULL, kivi_str("a"), value, KIVI_TTL_NONE, NULL), KIVI_OK);
+    cr_assert_eq(atomic_load(&script.verbs), 2);
+    atomic_store(&script.verbs, 0);
+    script.play = hang_first_sent;
+    cr_assert_eq(kivi_store_set(store, NULL, kivi_str("a"), value, KIVI_TTL_NONE, NULL), KIVI_UNCERTAIN);
+    cr_assert_eq(atomic_load(&script.verbs), 1, "it was sent twice");
+    kivi_store_unref(store);
+}
+
 /* ---- flights of several ---- */
 
 static kivi_status hold_then_come_in_the_wait(scripted_verb *verb)

@@ -324,7 +324,7 @@ static void check_storm(const char *url)
     kivi_status status = KIVI_UNCERTAIN;
     while (status == KIVI_UNCERTAIN)
         status = kivi_store_increment(all.store, &call, kivi_str("sum"), 0, 0, &sum, NULL);
-    cr_assert_eq(status, KIVI_OK);
+    cr_assert_eq(status, KIVI_OK, "%s: the last increment answered %s", url, kivi_status_name(status));
     int64_t done = (int64_t)all.done, uncertain = (int64_t)all.uncertain;
     cr_assert(sum >= done && sum <= done + uncertain, "%s: %lld stored, %lld acknowledged, %lld uncertain",
               url, (long long)sum, (long long)done, (long long)uncertain);
