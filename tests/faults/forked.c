@@ -86,7 +86,7 @@ static void drive(traffic *t, unsigned thread)
             OK(kivi_store_set_many(t->store, NULL, keys, values, 3, KIVI_TTL_NONE, NULL, E));
         }
         expect_holds(t->store, key.bytes, value.bytes);
-        ROUND_OR_FORK_END();
+        ROUND_END();
         atomic_fetch_add(&t->rounds[thread], 1);
     }
 }
@@ -97,9 +97,9 @@ static void fork_often(traffic *t)
         unsigned before = atomic_load(&t->rounds[i % THREADS]);
         child c;
         t->number = i;
-        FORK_BEGIN();
+        STANDSTILL_BEGIN();
         c = child_start(be_a_child, t);
-        ROUND_OR_FORK_END();
+        STANDSTILL_END();
         child_ends(&c);
         /* The parent has been at work meanwhile, or still is. */
         while (atomic_load(&t->rounds[i % THREADS]) == before)

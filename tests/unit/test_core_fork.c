@@ -27,9 +27,7 @@ static void await_child(pid_t child)
 /* Forks, lets the child do `work`, and waits for it. */
 static void in_child(void (*work)(kivi_store *), kivi_store *store)
 {
-    FORK_BEGIN();
-    pid_t child = fork();
-    ROUND_OR_FORK_END();
+    pid_t child = fork_at_standstill();
     cr_assert_geq(child, 0);
     if (child == 0) {
         work(store);
@@ -477,7 +475,7 @@ static kivi_status do_work(caller *own)
         status = kivi_store_set(own->store, NULL, kivi_str(own->key), kivi_str("v"), 0, &own->error);
         if (!status)
             status = kivi_store_get(own->store, NULL, kivi_str(own->key), &own->value, &own->error);
-        ROUND_OR_FORK_END();
+        ROUND_END();
     }
     return status;
 }
