@@ -387,6 +387,26 @@ static kivi_status look_up(kvi_lane *lane, kvi_context *ctx)
     return kvi_check(ctx);
 }
 
+/* Waits awake where the lane has learnt that this is faster: whether something came. */
+static bool busy_poll(kvi_lane *lane, kvi_context *ctx, const kivi_poll *what, uint32_t *revents)
+{
+    if (!lane->busy_poll.awake || what->fd < 0 || what->timeout_ns >= 0)
+        return false;
+    struct pollfd descriptor = {.fd = what->fd, .events = (short)what->events};
+    uint64_t rest = kvi_slice_left(ctx);
+    if (!kvi_busy_poll_wait(&descriptor, rest < KVI_BUSY_POLL_NS ? rest : KVI_BUSY_POLL_NS))
+        return false;
+    *revents = (uint32_t)descriptor.revents;
+    return true;
+}
+
+/* Of many callers, or of more flights than processors, none holds a processor to wait. */
+static bool is_calm(const kvi_lane *lane)
+{
+    uint32_t processors = lane->lanes->processors;
+    return !lane->flight->merged && processors > 1 && lane->beside < processors;
+}
+
 static bool has_answer(const kvi_flight *flight, const kvi_task *self)
 {
     return flight->merged && self &&
@@ -476,8 +496,8 @@ kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
 {
     kvi_flight *flight = lane->flight;
     kivi_poll poll;
-    uint32_t revents = 0;
-    bool waits = true; /* a step that waits does not say what came: once, then the poll must have seen something */
+    uint32_t revents = 0, waits = 0;
+    bool quiet = false; /* since the last wait: a step that waits does not say what came, the poll must have seen something */
     while (kvi_flight_advance(lane, ctx, revents, &poll) == KIVI_PENDING) {
         if (flight->merged) {
             size_t unsettled = kvi_flight_settle(lane, self);
@@ -488,18 +508,24 @@ kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
                 continue;
             }
         }
-        if (waits && lets_wait(ctx, &poll)) {
-            revents = KIVI_STEP_WAITS;
-            waits = false;
-            continue;
-        }
         kivi_status why = revents & KIVI_STEP_WAITS ? look_up(lane, ctx) : KIVI_OK;
-        if (!why)
+        if (waits++ == 0)
+            kvi_busy_poll_begin(&lane->busy_poll, is_calm(lane));
+        if (!why && !quiet && busy_poll(lane, ctx, &poll, &revents)) {
+            why = look_up(lane, ctx);
+        } else if (!why && !quiet && lets_wait(ctx, &poll)) {
+            revents = KIVI_STEP_WAITS;
+            quiet = true;
+            continue;
+        } else if (!why) {
             why = await(lane, ctx, &poll, &revents);
-        waits = waits || revents & POLLIN;
+            quiet = quiet && !(revents & POLLIN);
+        }
         if (why && leave(lane, self, why) == KVI_HANDED_ON)
             return KVI_HANDED_ON;
     }
+    if (waits == 1)
+        kvi_busy_poll_learn(&lane->busy_poll, kvi_monotonic_ns() - flight->begun_ns);
     if (flight->merged && ctx->ended != KIVI_FORKED)
         kvi_flight_settle(lane, self);
     return KVI_LANDED;

@@ -64,7 +64,7 @@ static kvi_lane *take_lane(kvi_lanes *lanes)
     if (lane) {
         lane->busy = true;
         lane->callers = 1;
-        lanes->busy++;
+        lane->beside = lanes->busy++;
         lanes->callers++;
     }
     return lane;
@@ -108,6 +108,7 @@ static kvi_lane *take_lane_at_once(kvi_lanes *lanes)
 static void give_lane(kvi_lane *lane, kvi_task *task)
 {
     kvi_queue_take(lane->lanes, task);
+    lane->beside = lane->lanes->busy - 1;
     task->lane = lane;
     task->in_flight = false;
     atomic_store_explicit(&task->state, KVI_TASK_LEADING, memory_order_release);
@@ -498,6 +499,7 @@ kvi_lanes *kvi_lanes_new(kivi_store *store, uint32_t max)
     if (!lanes)
         return NULL;
     lanes->store = store;
+    lanes->processors = kvi_processors();
     lanes->max = max < KVI_LANES_MAX ? max : KVI_LANES_MAX;
     pthread_mutex_init(&lanes->mutex, NULL);
     return lanes;

@@ -10,6 +10,7 @@
 #ifndef KVI_LANES_H
 #define KVI_LANES_H
 
+#include "busy_poll.h"
 #include "futex.h"
 #include "store.h"
 
@@ -116,6 +117,8 @@ struct kvi_lane {
     bool open;
     bool busy;
     uint32_t callers; /* that its flight began with */
+    uint32_t beside;  /* lanes that were busy when it was taken */
+    kvi_busy_poll busy_poll;
     kvi_lane *next_free;
     kvi_flight *flight;
     /* of the thread that drives it for others (queue_stepper.c) */
@@ -131,7 +134,8 @@ struct kvi_lanes {
     pthread_mutex_t mutex; /* guards all below; never held while anything blocks */
     kvi_lane *all[KVI_LANES_MAX];
     uint32_t count, max, busy;
-    uint32_t callers;  /* that busy lanes serve */
+    uint32_t callers; /* that busy lanes serve */
+    uint32_t processors;
     uint64_t landings; /* flights that ended */
     kvi_lane *free;
     struct {
