@@ -43,8 +43,8 @@ Test(busy_poll, both_ways_are_tried_and_the_faster_is_kept)
 Test(busy_poll, awake_must_be_worth_a_processor)
 {
     kvi_busy_poll own = {0};
-    count_awake(&own, 2, 78000, 80000);
-    cr_assert_eq(count_awake(&own, 50, 78000, 80000), 0);
+    count_awake(&own, 2, 60000, 80000);
+    cr_assert_eq(count_awake(&own, 50, 60000, 80000), 0);
 }
 
 Test(busy_poll, the_slower_way_is_tried_now_and_then)
