@@ -192,6 +192,8 @@ void kvb_answer_cancel(kvb_answer *answer);
 
 /* The name of an error's class: "TooLarge" for TOO_LARGE; "Unknown" for newer numbers. */
 const char *kvb_error_name(kivi_status status);
+/* The word for an option's type: "duration"; "string" for newer ones. */
+const char *kvb_option_type(kivi_option_type type);
 /* Operations and conditions of apply by their words; 0 and -1: no such word. */
 int kvb_op_kind(const char *word);   /* set, delete, touch, check, increment */
 int kvb_condition(const char *word); /* absent, present */

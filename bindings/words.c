@@ -55,6 +55,13 @@ const char *kvb_error_name(kivi_status status)
     }
 }
 
+const char *kvb_option_type(kivi_option_type type)
+{
+    static const char *const words[] = {"string",   "bool",   "int",  "size",
+                                        "duration", "choice", "float"};
+    return (size_t)type < sizeof(words) / sizeof(*words) ? words[type] : "string";
+}
+
 int kvb_op_kind(const char *word)
 {
     static const char *const words[] = {"set", "delete", "touch", "check", "increment"};

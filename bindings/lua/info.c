@@ -32,18 +32,11 @@ int kvl_stores(lua_State *L)
     return 1;
 }
 
-static const char *type_name(kivi_option_type type)
-{
-    static const char *const names[] = {"string",   "bool",   "int",  "size",
-                                        "duration", "choice", "float"};
-    return (size_t)type < sizeof(names) / sizeof(*names) ? names[type] : "string";
-}
-
 static void push_option(lua_State *L, const kivi_option_info *info)
 {
     lua_createtable(L, 0, 8);
     set_text(L, "name", info->name);
-    set_text(L, "type", type_name(info->type));
+    set_text(L, "type", kvb_option_type(info->type));
     set_text(L, "default", info->default_text);
     set_text(L, "recommended", info->recommended_text);
     set_text(L, "choices", info->choices);

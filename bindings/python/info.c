@@ -40,13 +40,6 @@ PyObject *kvp_schemes(PyObject *module, PyObject *nothing)
     return NULL;
 }
 
-static const char *type_word(kivi_option_type type)
-{
-    static const char *const words[] = {"string",   "bool",   "int",  "size",
-                                        "duration", "choice", "float"};
-    return (size_t)type < sizeof(words) / sizeof(*words) ? words[type] : "string";
-}
-
 static PyObject *choices_out(const char *choices)
 {
     PyObject *text = text_or_none(choices), *list;
@@ -59,7 +52,7 @@ static PyObject *choices_out(const char *choices)
 
 static PyObject *option_out(const kivi_option_info *info)
 {
-    return Py_BuildValue("{sssssNsNsNsssNsN}", "name", info->name, "type", type_word(info->type),
+    return Py_BuildValue("{sssssNsNsNsssNsN}", "name", info->name, "type", kvb_option_type(info->type),
                          "default", text_or_none(info->default_text), "recommended",
                          text_or_none(info->recommended_text), "choices", choices_out(info->choices),
                          "help", info->help, "secret", PyBool_FromLong(info->flags & KIVI_OPTION_SECRET),

@@ -38,14 +38,6 @@ static VALUE schemes(VALUE self)
     }
 }
 
-static VALUE type_word(kivi_option_type type)
-{
-    static const char *const words[] = {"string",   "bool",   "int",  "size",
-                                        "duration", "choice", "float"};
-    size_t index = (size_t)type;
-    return ID2SYM(rb_intern(index < sizeof(words) / sizeof(*words) ? words[index] : "string"));
-}
-
 static VALUE choices_out(const char *choices)
 {
     return choices ? rb_str_split(rb_utf8_str_new_cstr(choices), " ") : Qnil;
@@ -55,7 +47,7 @@ static VALUE option_out(const kivi_option_info *info)
 {
     VALUE hash = rb_hash_new();
     put(hash, "name", text_or_nil(info->name));
-    put(hash, "type", type_word(info->type));
+    put(hash, "type", ID2SYM(rb_intern(kvb_option_type(info->type))));
     put(hash, "default", text_or_nil(info->default_text));
     put(hash, "recommended", text_or_nil(info->recommended_text));
     put(hash, "choices", choices_out(info->choices));
