@@ -2,18 +2,9 @@
 #ifndef QUEUE_FIXTURE_H
 #define QUEUE_FIXTURE_H
 
-#include <criterion/criterion.h>
-#include <kivi/kivi.h>
-#include <poll.h>
+#include "store_fixture.h"
 
-static inline kivi_store *open_store(const char *url)
-{
-    kivi_store *store = NULL;
-    kivi_error *error = NULL;
-    kivi_status status = kivi_store_open(url, NULL, &store, &error);
-    cr_assert_eq(status, KIVI_OK, "%s: %s", url, error ? kivi_error_message(error) : "");
-    return store;
-}
+#include <poll.h>
 
 static inline kivi_queue *new_queue(void)
 {

@@ -224,6 +224,8 @@ static inline void server_stop(redis_server *server)
 
 /* ---- Stores ---- */
 
+static kivi_error *error; /* of the call before */
+
 static inline void register_redis(void)
 {
     static bool registered;
@@ -238,13 +240,21 @@ static inline kivi_store *open_redis(const redis_server *server, const char *opt
 {
     char url[512];
     kivi_store *store = NULL;
-    kivi_error *error = NULL;
 
     register_redis();
     snprintf(url, sizeof(url), "redis://127.0.0.1:%d/0?codec=raw%s", server->port, options);
     cr_assert_eq(kivi_store_open(url, NULL, &store, &error), KIVI_OK, "%s",
                  error ? kivi_error_message(error) : "");
     return store;
+}
+
+static inline kivi_status get(kivi_store *store, const char *key)
+{
+    kivi_buffer buffer = KIVI_BUFFER_INIT;
+    kivi_status status = kivi_store_get(store, NULL, kivi_str(key), &buffer, &error);
+
+    kivi_buffer_free(&buffer);
+    return status;
 }
 
 #endif

@@ -2,9 +2,9 @@
 #ifndef SCRIPTED_BACKEND_H
 #define SCRIPTED_BACKEND_H
 
-#include <criterion/criterion.h>
+#include "store_fixture.h"
+
 #include <kivi/backend.h>
-#include <kivi/kivi.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -320,13 +320,6 @@ static inline void nap(void)
         while (!(condition))  \
             nap();            \
     } while (0)
-
-static inline kivi_stats stats_of(kivi_store *store)
-{
-    kivi_stats stats = {.struct_size = sizeof(stats)};
-    cr_assert_eq(kivi_store_stats(store, &stats, NULL), KIVI_OK);
-    return stats;
-}
 
 /* A call on a thread of its own. */
 typedef struct caller {

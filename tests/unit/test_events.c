@@ -1,6 +1,6 @@
 /* Events that only a bad day brings: repeats, reconnects and sweeps, on memory that has them by its options. */
-#include <criterion/criterion.h>
-#include <kivi/kivi.h>
+#include "store_fixture.h"
+
 #include <stdio.h>
 #include <time.h>
 
@@ -28,13 +28,6 @@ static kivi_store *open_heard(const char *url, heard *h)
     cr_assert_eq(kivi_store_open(url, options, &store, NULL), KIVI_OK);
     kivi_options_free(options);
     return store;
-}
-
-static kivi_stats stats_of(kivi_store *store)
-{
-    kivi_stats stats = {.struct_size = sizeof(stats)};
-    cr_assert_eq(kivi_store_stats(store, &stats, NULL), KIVI_OK);
-    return stats;
 }
 
 Test(events, repeats_and_reconnects)

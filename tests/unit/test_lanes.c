@@ -1,6 +1,6 @@
 /* Lanes under threads: merging, handing on, deadlines, interrupts, closing; over memory's stepped and blocking shapes. */
-#include <criterion/criterion.h>
-#include <kivi/kivi.h>
+#include "store_fixture.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -9,27 +9,11 @@
 
 #define THREADS 16
 
-static kivi_store *open_store(const char *url)
-{
-    kivi_store *store = NULL;
-    kivi_error *error = NULL;
-    kivi_status status = kivi_store_open(url, NULL, &store, &error);
-    cr_assert_eq(status, KIVI_OK, "%s: %s", url, error ? kivi_error_message(error) : "");
-    return store;
-}
-
 static double now_s(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static kivi_stats stats_of(kivi_store *store)
-{
-    kivi_stats stats = {.struct_size = sizeof(stats)};
-    cr_assert_eq(kivi_store_stats(store, &stats, NULL), KIVI_OK);
-    return stats;
 }
 
 /* ---- crews of threads ---- */

@@ -1,15 +1,13 @@
-/* The lmdb backend: several processes on one file, writers that stall or die, readers in numbers, and fork. */
+/* The lmdb backend: several processes on one file, writers that stall or die, readers in numbers. */
 #include <fcntl.h>
-#include <lmdb.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 
-#include "lmdb_fixture.h"
+#include "lmdb_processes_fixture.h"
 
 TestSuite(lmdb_processes, .init = fixture_begin, .fini = fixture_end);
 
-/* ---- processes that do one thing ---- */
+/* ---- writers ---- */
 
 /* Writes, and stops or dies in the middle of the transaction. */
 static int fatal_signal;
@@ -38,26 +36,6 @@ static void write_and_halt(const char *name)
     if (lmdb->write(store.handle, NULL, &vector, &wait.wait, &error) != KIVI_OK)
         _exit(1);
     lmdb->close(store.handle);
-}
-
-static pid_t start(void (*what)(const char *), const char *name)
-{
-    pid_t child = fork();
-
-    cr_assert(child >= 0);
-    if (child == 0) {
-        what(name);
-        _exit(0);
-    }
-    return child;
-}
-
-static void finish(pid_t child)
-{
-    int status;
-
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child ended with %x", status);
 }
 
 Test(lmdb_processes, a_stopped_writer_costs_others_their_deadline)
@@ -236,55 +214,6 @@ Test(lmdb_processes, another_pid_namespace_is_refused_while_it_is_there)
 
 /* ---- readers ---- */
 
-typedef struct nest {
-    kivi_read_vector vector;
-    const kivi_instance *store;
-    unsigned deeper;
-    kivi_status inner; /* of the innermost */
-    void (*at_bottom)(const kivi_instance *store);
-} nest;
-
-static kivi_status read_nested(nest *from, uint64_t ms);
-
-static kivi_status nest_deliver(kivi_read_vector *vector, kivi_read_item *item, kivi_slice value,
-                                kivi_slice version)
-{
-    nest *self = (nest *)vector;
-    nest below = *self;
-    uint8_t first = *(const uint8_t *)value.data;
-
-    (void)item;
-    (void)version;
-    if (self->deeper == 0) {
-        if (self->at_bottom)
-            self->at_bottom(self->store);
-        return KIVI_OK;
-    }
-    below.deeper--;
-    self->inner = read_nested(&below, 100);
-    if (below.inner != KIVI_OK)
-        self->inner = below.inner;
-    /* The value still lies where it was. */
-    cr_assert_eq(*(const volatile uint8_t *)value.data, first);
-    return KIVI_OK;
-}
-
-static kivi_status read_nested(nest *from, uint64_t ms)
-{
-    kivi_read_item item = read_item(kivi_str("k"), KIVI_WANT_VALUE);
-    fixture_wait wait = wait_ms(ms);
-    kivi_error *error = NULL;
-    kivi_status status;
-
-    from->vector = (kivi_read_vector){
-        sizeof(kivi_read_vector), sizeof(item), &item, 1, nest_deliver, NULL};
-    status = lmdb->read(from->store->handle, NULL, &from->vector, &wait.wait, &error);
-    if (status != KIVI_OK)
-        cr_assert(strstr(error->message, "max_readers"), "%s", error->message);
-    free(error);
-    return status == KIVI_OK ? item.status : status;
-}
-
 Test(lmdb_processes, reads_nest_as_deep_as_there_are_readers)
 {
     kivi_instance store = open_store(path_of("s"), WITH("max_readers=5"));
@@ -380,41 +309,6 @@ Test(lmdb_processes, two_hundred_readers_at_once)
     lmdb->close(store.handle);
 }
 
-/* How many places of the lock table are in use, over all processes. */
-static int count_line(const char *text, void *user)
-{
-    if (strchr("0123456789 ", text[0]) && !strstr(text, "pid"))
-        for (const char *at = text; *at; at++)
-            *(unsigned *)user += *at == '\n';
-    return 0;
-}
-
-static unsigned places_in_use(const char *name)
-{
-    unsigned count = 0;
-    pid_t child;
-    int status, ends[2];
-
-    /* In another process: this one may not open the file twice. */
-    cr_assert_eq(pipe(ends), 0);
-    child = fork();
-    if (child == 0) {
-        MDB_env *env;
-        if (mdb_env_create(&env) || mdb_env_open(env, path_of(name), MDB_NOSUBDIR | MDB_RDONLY, 0600))
-            _exit(1);
-        mdb_reader_list(env, count_line, &count);
-        if (write(ends[1], &count, sizeof(count)) != sizeof(count))
-            _exit(1);
-        _exit(0);
-    }
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert_eq(status, 0);
-    cr_assert_eq(read(ends[0], &count, sizeof(count)), (ssize_t)sizeof(count));
-    close(ends[0]);
-    close(ends[1]);
-    return count;
-}
-
 Test(lmdb_processes, only_a_few_places_are_kept)
 {
     kivi_instance store = open_store(path_of("s"), NULL);
@@ -425,184 +319,5 @@ Test(lmdb_processes, only_a_few_places_are_kept)
     cr_assert_eq(top.inner, KIVI_OK);
     cr_assert(places_in_use("s") <= 16, "%u", places_in_use("s"));
     cr_assert(places_in_use("s") >= 1);
-    lmdb->close(store.handle);
-}
-
-/* ---- fork ---- */
-
-static void fork_around(const kivi_instance *store, pid_t *child)
-{
-    lmdb->fork_prepare(store->handle);
-    *child = fork();
-    if (*child == 0)
-        lmdb->fork_child(store->handle);
-    else
-        lmdb->fork_parent(store->handle);
-}
-
-Test(lmdb_processes, a_child_gets_its_own_and_leaves_the_parents_alone)
-{
-    kivi_instance store = open_store(path_of("s"), NULL);
-    nest top = {.store = &store, .deeper = 3};
-    pid_t child;
-
-    put(&store, "k", "v", 0);
-    read_nested(&top, 1000);
-    fork_around(&store, &child);
-    if (child == 0) {
-        kivi_instance own;
-        lmdb->abandon(store.handle);
-        own = open_store(path_of("s"), NULL);
-        expect(&own, "k", "v");
-        put(&own, "child", "1", 0);
-        lmdb->close(own.handle);
-        _exit(0);
-    }
-    finish(child);
-    /* Our places in the lock table are still ours. */
-    cr_assert_eq(places_in_use("s"), 4);
-    expect(&store, "child", "1");
-    put(&store, "parent", "1", 0);
-    top.inner = KIVI_OK;
-    cr_assert_eq(read_nested(&top, 1000), KIVI_OK);
-    cr_assert_eq(top.inner, KIVI_OK);
-    lmdb->close(store.handle);
-}
-
-Test(lmdb_processes, a_child_with_two_inherited_stores)
-{
-    kivi_instance store = open_store(path_of("s"), NULL), twin = open_store(path_of("s"), NULL);
-    pid_t child;
-
-    put(&store, "k", "v", 0);
-    lmdb->fork_prepare(store.handle);
-    lmdb->fork_prepare(twin.handle);
-    child = fork();
-    if (child == 0) {
-        kivi_instance own;
-        lmdb->fork_child(store.handle);
-        lmdb->fork_child(twin.handle);
-        lmdb->abandon(store.handle);
-        own = open_store(path_of("s"), NULL);
-        put(&own, "child", "1", 0);
-        /* The other one is let go only now: our own locks must survive that. */
-        lmdb->abandon(twin.handle);
-        if (places_in_use("s") != 0)
-            _exit(2);
-        expect(&own, "k", "v");
-        if (places_in_use("s") != 1)
-            _exit(3);
-        put(&own, "child", "2", 0);
-        lmdb->close(own.handle);
-        _exit(0);
-    }
-    lmdb->fork_parent(store.handle);
-    lmdb->fork_parent(twin.handle);
-    finish(child);
-    expect(&twin, "child", "2");
-    lmdb->close(store.handle);
-    lmdb->close(twin.handle);
-}
-
-Test(lmdb_processes, a_child_that_was_not_told)
-{
-    kivi_instance store = open_store(path_of("s"), NULL);
-    pid_t child;
-
-    put(&store, "k", "v", 0);
-    child = fork();
-    if (child == 0) {
-        kivi_instance own = open_store(path_of("s"), NULL);
-        put(&own, "child", "1", 0);
-        lmdb->abandon(store.handle);
-        put(&own, "child", "2", 0);
-        lmdb->close(own.handle);
-        _exit(0);
-    }
-    finish(child);
-    expect(&store, "child", "2");
-    put(&store, "parent", "1", 0);
-    lmdb->close(store.handle);
-}
-
-static pid_t visitor_child;
-
-static void fork_inside(const kivi_instance *store)
-{
-    fork_around(store, &visitor_child);
-    if (visitor_child == 0) {
-        kivi_instance own;
-        lmdb->abandon(store->handle);
-        own = open_store(path_of("s"), NULL);
-        put(&own, "child", "1", 0);
-        lmdb->close(own.handle);
-    }
-}
-
-/* The child returns through the visitor and the read of its parent. */
-Test(lmdb_processes, a_visitor_forks)
-{
-    kivi_instance store = open_store(path_of("s"), NULL);
-    nest top = {.store = &store, .deeper = 1, .at_bottom = fork_inside};
-
-    put(&store, "k", "v", 0);
-    cr_assert_eq(read_nested(&top, 1000), KIVI_OK);
-    if (visitor_child == 0)
-        _exit(0);
-    finish(visitor_child);
-    expect(&store, "child", "1");
-    cr_assert_eq(places_in_use("s"), 2);
-    lmdb->close(store.handle);
-}
-
-static atomic_bool stop_traffic;
-
-static void *traffic(void *argument)
-{
-    const kivi_instance *store = argument;
-    char key[16];
-
-    for (unsigned i = 0; !atomic_load(&stop_traffic); i++) {
-        kivi_write_item item;
-        snprintf(key, sizeof(key), "t%u", i % 100);
-        item = write_item(KIVI_OP_SET, key, "value");
-        if (write_all(store, &item, 1, 0, 5000) != KIVI_OK)
-            return (void *)1;
-        if (get_bytes(store, kivi_str(key), &(taken){0}) != KIVI_OK)
-            return (void *)1;
-    }
-    return NULL;
-}
-
-Test(lmdb_processes, fork_in_the_middle_of_traffic)
-{
-    kivi_instance store = open_store(path_of("s"), WITH("sync=false"));
-    pthread_t threads[3];
-    void *answer;
-
-    put(&store, "k", "v", 0);
-    for (int i = 0; i < 3; i++)
-        cr_assert_eq(pthread_create(&threads[i], NULL, traffic, &store), 0);
-    for (int i = 0; i < 20; i++) {
-        pid_t child;
-        fork_around(&store, &child);
-        if (child == 0) {
-            kivi_instance own;
-            alarm(20);
-            lmdb->abandon(store.handle);
-            own = open_store(path_of("s"), WITH("sync=false"));
-            expect(&own, "k", "v");
-            put(&own, "child", "1", 0);
-            lmdb->close(own.handle);
-            _exit(0);
-        }
-        finish(child);
-    }
-    atomic_store(&stop_traffic, true);
-    for (int i = 0; i < 3; i++) {
-        cr_assert_eq(pthread_join(threads[i], &answer), 0);
-        cr_assert_null(answer);
-    }
-    expect(&store, "child", "1");
     lmdb->close(store.handle);
 }

@@ -1,14 +1,7 @@
-/* Redis sessions against a server of the test's own: what is sent, and what comes of any answer. */
+/* Redis sessions against a server of the test's own: what comes of any answer, whole, cut off or hostile. */
 #include "redis_fixture.h"
 
-TestSuite(redis_protocol, .timeout = 60);
-
-static kivi_error *error;
-
-static kivi_slice value_of(const kivi_buffer *buffer)
-{
-    return kivi_buffer_slice(buffer);
-}
+TestSuite(redis_answers, .timeout = 60);
 
 static void expect_value(kivi_store *store, const char *key, const char *wanted)
 {
@@ -16,18 +9,9 @@ static void expect_value(kivi_store *store, const char *key, const char *wanted)
 
     cr_assert_eq(kivi_store_get(store, NULL, kivi_str(key), &buffer, &error), KIVI_OK, "%s: %s",
                  key, error ? kivi_error_message(error) : "");
-    cr_assert_eq(value_of(&buffer).size, strlen(wanted));
+    cr_assert_eq(buffer.size, strlen(wanted));
     cr_assert_eq(memcmp(buffer.data, wanted, buffer.size), 0);
     kivi_buffer_free(&buffer);
-}
-
-static kivi_status get(kivi_store *store, const char *key)
-{
-    kivi_buffer buffer = KIVI_BUFFER_INIT;
-    kivi_status status = kivi_store_get(store, NULL, kivi_str(key), &buffer, &error);
-
-    kivi_buffer_free(&buffer);
-    return status;
 }
 
 static kivi_status set(kivi_store *store, const char *key, const char *value)
@@ -79,7 +63,7 @@ static void use_everything(kivi_store *store)
                  KIVI_OK);
 }
 
-Test(redis_protocol, whole)
+Test(redis_answers, whole)
 {
     redis_server *server = server_start(answer_all);
     kivi_store *store = open_redis(server, "");
@@ -90,7 +74,7 @@ Test(redis_protocol, whole)
     server_stop(server);
 }
 
-Test(redis_protocol, single_bytes)
+Test(redis_answers, single_bytes)
 {
     redis_server *server = server_start(answer_all);
     kivi_store *store = open_redis(server, "");
@@ -109,7 +93,7 @@ static bool answer_with_pushes(redis_peer *peer, const redis_request *request)
     return say(peer, ">2\r\n+message\r\n*1\r\n:1\r\n|1\r\n+ttl\r\n:1\r\n$1\r\nv\r\n");
 }
 
-Test(redis_protocol, pushes)
+Test(redis_answers, pushes)
 {
     redis_server *server = server_start(answer_with_pushes);
     kivi_store *store = open_redis(server, "");
@@ -132,7 +116,7 @@ static bool answer_cut(redis_peer *peer, const redis_request *request)
     return say(peer, "$5\r\nwhole\r\n");
 }
 
-Test(redis_protocol, cut_read_is_asked_again)
+Test(redis_answers, cut_read_is_asked_again)
 {
     redis_server *server = server_start(answer_cut);
     kivi_store *store = open_redis(server, "");
@@ -150,7 +134,7 @@ static bool answer_cut_write(redis_peer *peer, const redis_request *request)
     return peer->number == 1 ? say(peer, "+O") && false : say(peer, "+OK\r\n");
 }
 
-Test(redis_protocol, cut_write_is_uncertain)
+Test(redis_answers, cut_write_is_uncertain)
 {
     redis_server *server = server_start(answer_cut_write);
     kivi_store *store = open_redis(server, "");
@@ -171,7 +155,7 @@ static bool answer_two(redis_peer *peer, const redis_request *request)
     return false;
 }
 
-Test(redis_protocol, cut_pipeline)
+Test(redis_answers, cut_pipeline)
 {
     redis_server *server = server_start(answer_two);
     kivi_store *store = open_redis(server, "");
@@ -195,7 +179,7 @@ static bool answer_then_close(redis_peer *peer, const redis_request *request)
     return say(peer, "+OK\r\n") && peer->number > 1;
 }
 
-Test(redis_protocol, idle_connection_closed)
+Test(redis_answers, idle_connection_closed)
 {
     redis_server *server = server_start(answer_then_close);
     kivi_store *store = open_redis(server, "");
@@ -208,7 +192,7 @@ Test(redis_protocol, idle_connection_closed)
     server_stop(server);
 }
 
-Test(redis_protocol, refused)
+Test(redis_answers, refused)
 {
     redis_server *server = server_start(answer_all);
     kivi_store *store = open_redis(server, "");
@@ -228,7 +212,7 @@ static bool answer_never(redis_peer *peer, const redis_request *request)
     return receive_more(peer);
 }
 
-Test(redis_protocol, silent)
+Test(redis_answers, silent)
 {
     redis_server *server = server_start(answer_never);
     kivi_store *store = open_redis(server, "");
@@ -247,20 +231,21 @@ Test(redis_protocol, silent)
 
 /* ---- Answers that are none ---- */
 
-static const char *hostile;
+static const char *given_answer;
 
-static bool answer_hostile(redis_peer *peer, const redis_request *request)
+/* Says the same to every command. */
+static bool answer_given(redis_peer *peer, const redis_request *request)
 {
     (void)request;
-    return say(peer, hostile);
+    return say(peer, given_answer);
 }
 
 static void expect_hostile(const char *bytes)
 {
-    redis_server *server = server_start(answer_hostile);
+    redis_server *server = server_start(answer_given);
     kivi_store *store = open_redis(server, "");
 
-    hostile = bytes;
+    given_answer = bytes;
     expect_failure(get(store, "k"), &error, KIVI_CORRUPT, "answer");
     cr_assert_eq(server->connections, 1, "%s", bytes);
     expect_failure(set(store, "k", "v"), &error, KIVI_UNCERTAIN, "may or may not");
@@ -270,7 +255,7 @@ static void expect_hostile(const char *bytes)
     server_stop(server);
 }
 
-Test(redis_protocol, hostile)
+Test(redis_answers, hostile)
 {
     static const char *const cases[] = {
         "HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -300,7 +285,7 @@ static bool answer_twice(redis_peer *peer, const redis_request *request)
     return say(peer, text);
 }
 
-Test(redis_protocol, answers_too_many)
+Test(redis_answers, answers_too_many)
 {
     redis_server *server = server_start(answer_twice);
     kivi_store *store = open_redis(server, "");
@@ -319,7 +304,7 @@ static bool answer_short_list(redis_peer *peer, const redis_request *request)
                                                  : "*2\r\n$1\r\nx\r\n*0\r\n");
 }
 
-Test(redis_protocol, lists_of_another_length)
+Test(redis_answers, lists_of_another_length)
 {
     redis_server *server = server_start(answer_short_list);
     kivi_store *store = open_redis(server, "");
@@ -335,21 +320,15 @@ Test(redis_protocol, lists_of_another_length)
 
 /* ---- Refusals ---- */
 
-static bool answer_refusal(redis_peer *peer, const redis_request *request)
-{
-    (void)request;
-    return say(peer, hostile);
-}
-
 static void expect_refusal(const char *text, kivi_status wanted, const char *part)
 {
-    redis_server *server = server_start(answer_refusal);
+    redis_server *server = server_start(answer_given);
     kivi_store *store = open_redis(server, "&timeout=50ms");
     const char *message;
     char reply[256];
 
     snprintf(reply, sizeof(reply), "-%s secret-key secret-value\r\n", text);
-    hostile = reply;
+    given_answer = reply;
     cr_assert_eq(set(store, "k", "v"), wanted, "%s: %s", text, error ? kivi_error_message(error) : "none");
     cr_assert_eq(server->requests, 1, "%s: sent again", text);
     message = kivi_error_message(error);
@@ -360,7 +339,7 @@ static void expect_refusal(const char *text, kivi_status wanted, const char *par
     server_stop(server);
 }
 
-Test(redis_protocol, refusals)
+Test(redis_answers, refusals)
 {
     expect_refusal("WRONGTYPE Operation", KIVI_WRONG_TYPE, "plain value");
     expect_refusal("OOM command not allowed", KIVI_IO, "OOM");
@@ -389,7 +368,7 @@ static bool answer_one_refused(redis_peer *peer, const redis_request *request)
     return say(peer, argument_is(request, 1, "b") ? "-WRONGTYPE x\r\n" : "+OK\r\n");
 }
 
-Test(redis_protocol, one_of_many_refused)
+Test(redis_answers, one_of_many_refused)
 {
     redis_server *server = server_start(answer_one_refused);
     kivi_store *store = open_redis(server, "");
@@ -414,7 +393,7 @@ static bool answer_loading(redis_peer *peer, const redis_request *request)
     return say(peer, atomic_load(&peer->server->requests) < 3 ? "-LOADING Redis\r\n" : "$1\r\nv\r\n");
 }
 
-Test(redis_protocol, loading)
+Test(redis_answers, loading)
 {
     redis_server *server = server_start(answer_loading);
     kivi_store *store = open_redis(server, "");
@@ -422,202 +401,6 @@ Test(redis_protocol, loading)
     expect_value(store, "k", "v");
     cr_assert_eq(server->requests, 3);
     cr_assert_eq(server->connections, 1);
-    kivi_store_unref(store);
-    server_stop(server);
-}
-
-/* ---- Round trips ---- */
-
-static bool answer_when_all(redis_peer *peer, const redis_request *request)
-{
-    if (!is_command(request, "SET") || !argument_is(request, 1, "last"))
-        return true; /* nothing is said before the last one came: only a pipeline gets here */
-    for (unsigned i = 0; i < atomic_load(&peer->server->requests); i++)
-        if (!say(peer, "+OK\r\n"))
-            return false;
-    return true;
-}
-
-Test(redis_protocol, writes_are_one_pipeline)
-{
-    redis_server *server = server_start(answer_when_all);
-    kivi_store *store = open_redis(server, "");
-    kivi_slice keys[100];
-    char names[99][16];
-
-    for (int i = 0; i < 99; i++) {
-        snprintf(names[i], sizeof(names[i]), "k%02d", i);
-        keys[i] = kivi_str(names[i]);
-    }
-    keys[99] = kivi_str("last");
-    cr_assert_eq(kivi_store_set_many(store, NULL, keys, keys, 100, KIVI_TTL_NONE, NULL, &error),
-                 KIVI_OK, "%s", error ? kivi_error_message(error) : "");
-    cr_assert_eq(server->requests, 100);
-    kivi_store_unref(store);
-    server_stop(server);
-}
-
-/* One MGET; what it says nil to is asked again, together. */
-static bool answer_mget(redis_peer *peer, const redis_request *request)
-{
-    if (is_command(request, "MGET"))
-        return say(peer, "*4\r\n$1\r\nA\r\n$-1\r\n_\r\n$1\r\nD\r\n");
-    if (argument_is(request, 1, "b"))
-        return true; /* answered with the next one: both come at once */
-    return say(peer, "$-1\r\n-WRONGTYPE x\r\n");
-}
-
-Test(redis_protocol, reads_are_one_command)
-{
-    redis_server *server = server_start(answer_mget);
-    kivi_store *store = open_redis(server, "");
-    kivi_slice keys[] = {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}};
-    kivi_status wanted[] = {KIVI_OK, KIVI_NOT_FOUND, KIVI_WRONG_TYPE, KIVI_OK};
-    kivi_result *result = NULL;
-
-    expect_failure(kivi_store_get_many(store, NULL, keys, 4, &result, &error), &error,
-                   KIVI_WRONG_TYPE, "");
-    for (size_t i = 0; i < 4; i++)
-        cr_assert_eq(kivi_result_status(result, i), wanted[i], "item %zu", i);
-    cr_assert_eq(server->requests, 3);
-    kivi_result_free(result);
-    kivi_store_unref(store);
-    server_stop(server);
-}
-
-/* ---- Scripts ---- */
-
-static atomic_uint evals, evalshas;
-
-static bool answer_without_scripts(redis_peer *peer, const redis_request *request)
-{
-    if (is_command(request, "EVAL")) {
-        atomic_fetch_add(&evals, 1);
-        return say(peer, ":4\r\n");
-    }
-    atomic_fetch_add(&evalshas, 1);
-    return say(peer, atomic_load(&evals) ? ":4\r\n" : "-NOSCRIPT No matching script.\r\n");
-}
-
-Test(redis_protocol, scripts_reload_themselves)
-{
-    redis_server *server = server_start(answer_without_scripts);
-    kivi_store *store = open_redis(server, "");
-    kivi_op ops[3] = {KIVI_OP_INIT, KIVI_OP_INIT, KIVI_OP_INIT};
-    char names[3][2] = {"a", "b", "c"};
-    kivi_result *result = NULL;
-
-    for (int i = 0; i < 3; i++) {
-        ops[i].kind = KIVI_OP_SET;
-        ops[i].condition = KIVI_IF_EQUAL;
-        ops[i].key = ops[i].value = ops[i].expected = kivi_str(names[i]);
-    }
-    cr_assert_eq(kivi_store_apply(store, NULL, ops, 3, 0, &result, &error), KIVI_OK, "%s",
-                 error ? kivi_error_message(error) : "");
-    cr_assert_eq(evals, 1, "the text went %u times", evals);
-    cr_assert_eq(evalshas, 5);
-    kivi_result_free(result);
-    kivi_store_unref(store);
-    server_stop(server);
-}
-
-/* A server that keeps no scripts at all is told of, not asked for ever. */
-static bool answer_never_scripts(redis_peer *peer, const redis_request *request)
-{
-    (void)request;
-    return say(peer, "-NOSCRIPT No matching script.\r\n");
-}
-
-Test(redis_protocol, scripts_never_kept)
-{
-    redis_server *server = server_start(answer_never_scripts);
-    kivi_store *store = open_redis(server, "");
-
-    expect_failure(kivi_store_compare_and_set(store, NULL, kivi_str("k"), kivi_str("a"),
-                                              kivi_str("b"), KIVI_TTL_NONE, &error),
-                   &error, KIVI_INTERNAL, "NOSCRIPT");
-    cr_assert_eq(server->requests, 2);
-    kivi_store_unref(store);
-    server_stop(server);
-}
-
-/* ---- Scans ---- */
-
-static atomic_int scan_order;
-
-/* One SCAN answers five keys whatever was asked; with scan_order 1 another key has come before them. */
-static bool answer_scan(redis_peer *peer, const redis_request *request)
-{
-    if (!is_command(request, "SCAN"))
-        return false;
-    if (argument_is(request, 1, "7"))
-        return say(peer, "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nz\r\n");
-    return say(
-        peer,
-        scan_order
-            ? "*2\r\n$1\r\n7\r\n*6\r\n$1\r\nn\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n"
-              "$1\r\ne\r\n"
-            : "*2\r\n$1\r\n7\r\n*5\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n");
-}
-
-/* Keys of all pages of two, one letter each; the order changes after the first page where asked. */
-static void list_pages(kivi_store *store, bool change, char *letters)
-{
-    kivi_range range = KIVI_RANGE_INIT;
-    kivi_buffer cursor = KIVI_BUFFER_INIT;
-    size_t count = 0;
-
-    range.flags = KIVI_SCAN_KEYS;
-    range.limit = 2;
-    scan_order = 0;
-    do {
-        kivi_page *page = NULL;
-        range.cursor = kivi_buffer_slice(&cursor);
-        cr_assert_eq(kivi_store_page(store, NULL, &range, &page, &error), KIVI_OK);
-        cr_assert_leq(kivi_page_count(page), 2);
-        for (size_t i = 0; i < kivi_page_count(page); i++) {
-            kivi_pair pair = KIVI_PAIR_INIT;
-            kivi_page_pair(page, i, &pair);
-            letters[count++] = *(const char *)pair.key.data;
-        }
-        kivi_buffer_assign(&cursor, kivi_page_cursor(page));
-        kivi_page_free(page);
-        scan_order = change;
-    } while (cursor.size && count < 30);
-    letters[count] = '\0';
-    kivi_buffer_free(&cursor);
-}
-
-Test(redis_protocol, scan_answers_more_than_fits)
-{
-    redis_server *server = server_start(answer_scan);
-    kivi_store *store = open_redis(server, "");
-    char letters[32];
-
-    list_pages(store, false, letters);
-    cr_assert_str_eq(letters, "abcdez");
-    list_pages(store, true, letters); /* what was delivered may come again, nothing is lost */
-    cr_assert_str_eq(letters, "abnabcdez");
-    kivi_store_unref(store);
-    server_stop(server);
-}
-
-static bool answer_patterns(redis_peer *peer, const redis_request *request)
-{
-    cr_assert(argument_is(request, 2, "MATCH"));
-    cr_assert(argument_is(request, 3, "a\\*\\?\\[\\]\\\\\\^\\-b*"));
-    return say(peer, "*2\r\n$1\r\n0\r\n*0\r\n");
-}
-
-Test(redis_protocol, prefixes_are_no_patterns)
-{
-    redis_server *server = server_start(answer_patterns);
-    kivi_store *store = open_redis(server, "");
-    uint64_t count = 99;
-
-    cr_assert_eq(kivi_store_count(store, NULL, kivi_str("a*?[]\\^-b"), &count, &error), KIVI_OK,
-                 "%s", error ? kivi_error_message(error) : "");
-    cr_assert_eq(count, 0);
     kivi_store_unref(store);
     server_stop(server);
 }
