@@ -9,7 +9,7 @@
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from starlette.applications import Starlette
@@ -22,7 +22,7 @@ import kivi.aio
 
 
 @contextlib.asynccontextmanager
-async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+async def lifespan(app: Starlette) -> AsyncGenerator[dict[str, Any], None]:
     """One store for the life of a worker: its requests share it, and its connections."""
     async with kivi.aio.open(os.environ.get("KIVI_URL", "memory:")) as store:
         yield {"store": store}

@@ -1,4 +1,4 @@
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
@@ -7,7 +7,7 @@ from typing_extensions import Self
 
 from kivi import _kivi
 from kivi._kivi import Call as Call
-from kivi.store import Store as _SyncStore, _Key, _Seconds, _Ttl
+from kivi.store import Store as _SyncStore, _Key, _Seconds, _Ttl  # pyright: ignore[reportPrivateUsage]
 from kivi.values import Copied, Result
 
 _T = TypeVar("_T")

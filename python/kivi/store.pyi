@@ -12,6 +12,7 @@ _T = TypeVar("_T")
 _D = TypeVar("_D")
 _K = TypeVar("_K", bound=str | bytes)
 
+# For all stubs of the package; private, since no module has them at run time.
 _Key: TypeAlias = str | bytes
 _Seconds: TypeAlias = float | timedelta
 _Ttl: TypeAlias = _Seconds | Word | Literal["keep"] | None
@@ -119,7 +120,7 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         timeout: _Seconds | None = None,
     ) -> _kivi.Page: ...
     def count(self, prefix: _Key | None = "", *, timeout: _Seconds | None = None) -> int: ...
-    def clear(  # type: ignore[override]
+    def clear(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         self, prefix: _Key | None = "", *, all: bool = False, timeout: _Seconds | None = None
     ) -> int: ...
     def copy_to(
@@ -146,11 +147,11 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
     def setdefault(
         self, key: _Key, default: Any = None, *, ttl: _Ttl = None, timeout: _Seconds | None = None
     ) -> Any: ...
-    def update(  # type: ignore[override]
+    def update(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         self, other: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (), /, **more: Any
     ) -> None: ...
     def __iter__(self) -> Iterator[Any]: ...
-    def keys(  # type: ignore[override]
+    def keys(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         prefix: _Key = "",
         *,
@@ -159,10 +160,10 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         ttl: bool = False,
         timeout: _Seconds | None = None,
     ) -> Generator[Any, None, None]: ...
-    def items(  # type: ignore[override]
+    def items(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         self, prefix: _Key = "", *, timeout: _Seconds | None = None
     ) -> Generator[tuple[Any, Any], None, None]: ...
-    def values(  # type: ignore[override]
+    def values(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         self, prefix: _Key = "", *, timeout: _Seconds | None = None
     ) -> Generator[Any, None, None]: ...
     @overload
