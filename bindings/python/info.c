@@ -52,11 +52,12 @@ static PyObject *choices_out(const char *choices)
 
 static PyObject *option_out(const kivi_option_info *info)
 {
-    return Py_BuildValue("{sssssNsNsNsssNsN}", "name", info->name, "type", kvb_option_type(info->type),
-                         "default", text_or_none(info->default_text), "recommended",
-                         text_or_none(info->recommended_text), "choices", choices_out(info->choices),
-                         "help", info->help, "secret", PyBool_FromLong(info->flags & KIVI_OPTION_SECRET),
-                         "required", PyBool_FromLong(info->flags & KIVI_OPTION_REQUIRED));
+    return Py_BuildValue("{sssssNsNsNsssNsN}", "name", info->name, "type",
+                         kvb_option_type(info->type), "default", text_or_none(info->default_text),
+                         "recommended", text_or_none(info->recommended_text), "choices",
+                         choices_out(info->choices), "help", info->help, "secret",
+                         PyBool_FromLong(info->flags & KIVI_OPTION_SECRET), "required",
+                         PyBool_FromLong(info->flags & KIVI_OPTION_REQUIRED));
 }
 
 PyObject *kvp_options(PyObject *module, PyObject *scheme)

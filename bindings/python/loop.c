@@ -8,6 +8,7 @@
 #include "loop.h"
 
 #include <pthread.h>
+#include <time.h>
 
 enum { TAKEN = 256, ROUNDS = 8 };
 
@@ -58,6 +59,46 @@ bool kvp_loop_is_here(const kvb_store *store)
     return here;
 }
 
+/* ---- calls of one turn travel together ---- */
+
+static void set_held(kvp_queue *self, bool held)
+{
+    if (self->held == held || !self->queue->queue)
+        return;
+    self->held = held;
+    kivi_queue_hold(self->queue->queue, held);
+}
+
+static PyObject *queue_release(PyObject *object, PyObject *nothing)
+{
+    (void)nothing;
+    set_held((kvp_queue *)object, false);
+    Py_RETURN_NONE;
+}
+
+/* After a call that was made while another is in flight: those that follow leave when the loop has its next turn. */
+static void hold_turn(kvp_queue *self)
+{
+    PyObject *release, *said;
+    if (self->held)
+        return;
+    release = PyObject_GetAttrString((PyObject *)self, "release");
+    said = release ? PyObject_CallMethod(self->loop, "call_soon", "N", release) : NULL;
+    if (said)
+        set_held(self, true);
+    else
+        PyErr_Clear(); /* then each leaves by itself */
+    Py_XDECREF(said);
+}
+
+/* Of the coarse clock, which has one every few ms: tasks that take longer do not hold each other's calls. */
+static int64_t tick(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 /* ---- calls in flight ---- */
 
 static void link_in(kvp_queue *self, kvb_answer *answer)
@@ -91,8 +132,13 @@ static kvp_call *begin(kvp_queue *self, kvb_answer *answer)
 
 bool kvb_host_pending(kvb_answer *answer)
 {
-    if (answer->object || begin(answer->store->queue->host, answer))
+    kvp_queue *queue = answer->store->queue->host;
+    bool others = queue->first != NULL;
+    if (answer->object || begin(queue, answer)) {
+        if (others)
+            hold_turn(queue);
         return true;
+    }
     answer->missing = NULL;
     return false;
 }
@@ -204,12 +250,18 @@ static size_t take(kvp_queue *self, exit_raised *exit)
 {
     kvb_answer *answers[TAKEN];
     size_t count = self->queue->queue ? kvb_queue_take(self->queue, answers, TAKEN) : 0;
+    int64_t began = tick();
     for (size_t i = 0; i < count; i++)
         if (answers[i]->object)
             link_out(self, answers[i]);
-    for (size_t i = 0; i < count; i++)
+    set_held(self, count > 1);
+    for (size_t i = 0; i < count; i++) {
+        if (self->held && tick() != began)
+            set_held(self, false);
         if (!take_one(self, answers[i], !exit->type))
             PyErr_Fetch(&exit->type, &exit->value, &exit->trace);
+    }
+    set_held(self, false);
     return count;
 }
 
@@ -371,6 +423,7 @@ static void queue_free(PyObject *object)
 static PyMethodDef queue_methods[] = {
     {"take", queue_take, METH_NOARGS, "Tells those that await calls that are done; how many."},
     {"descriptor", queue_descriptor, METH_NOARGS, "Turns readable when something is done; -1: closed."},
+    {"release", queue_release, METH_NOARGS, "Lets calls leave that were held for the turn of the loop."},
     {"count", queue_count, METH_NOARGS, "Calls in flight, and those that wait for room."},
     {"close", queue_close, METH_NOARGS,
      "Ends it, in any thread; end_calls() must follow in that of the loop."},

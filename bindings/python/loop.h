@@ -11,6 +11,7 @@ typedef struct kvp_queue {
     PyThreadState *taking; /* take() runs in it, and so does the loop; NULL: it does not */
     unsigned forks;        /* of the process, when it was made */
     unsigned at_once;      /* calls answered without waiting */
+    bool held; /* calls that follow wake no thread before this turn of the loop is over */
 } kvp_queue;
 
 typedef enum kvp_stage {

@@ -96,7 +96,8 @@ struct kivi_queue {
     bool held; /* the loop says when it has submitted all that it wants */
     bool submitting,
         rings; /* a submit wakes the stepper when it has let go of the mutex, which that wants at once */
-    bool wanted;         /* tasks wait in the lanes of a stepped store */
+    bool settling, tells; /* the stepper completes what has come, and tells the loop when it is through */
+    bool wanted;          /* tasks wait in the lanes of a stepped store */
     kvi_queued *hurried; /* cancelled, or to be begun again at once */
     uint64_t look_ns;    /* when to look at all calls again */
     kvi_lane *led;       /* lanes given to tasks of ours, not taken up yet (stepped stores) */

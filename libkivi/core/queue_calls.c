@@ -87,7 +87,9 @@ void kvi_queued_complete(kvi_queued *call)
     bool first = !queue->done_head;
     *(first ? &queue->done_head : &queue->done_tail->done_next) = call;
     queue->done_tail = call;
-    if (first)
+    if (first && queue->settling)
+        queue->tells = true;
+    else if (first)
         kvi_queue_tell_ready(queue);
     if (queue->closed)
         kvi_queue_wake(queue); /* perhaps it was the last */

@@ -117,6 +117,23 @@ static bool room_for_polls(stepper *own, size_t count)
     return true;
 }
 
+/* The loop is told once of all that completes from here on, or it would wake for the first and contend for the rest. */
+static void begin_settling(kivi_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    queue->settling = true;
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+/* Holds the mutex. */
+static void end_settling(kivi_queue *queue)
+{
+    queue->settling = false;
+    if (queue->tells)
+        kvi_queue_tell_ready(queue);
+    queue->tells = false;
+}
+
 /* Waits for the sessions of all flights, and goes on with those that are ready. */
 static void wait_and_go_on(stepper *own, uint64_t rest)
 {
@@ -138,6 +155,7 @@ static void wait_and_go_on(stepper *own, uint64_t rest)
         (void)got;
     }
     uint64_t slept = kvi_monotonic_ns() - begun;
+    begin_settling(own->queue);
     kvi_lane *list = own->driven;
     own->driven = NULL;
     for (size_t i = 1; list; i++) {
@@ -184,6 +202,7 @@ static bool look_around(stepper *own, kvi_lane **begun, uint64_t *rest)
 {
     kivi_queue *queue = own->queue;
     uint64_t now = kvi_monotonic_ns();
+    end_settling(queue);
     own->looks = queue->hurried || queue->closed || now >= queue->look_ns;
     if (queue->closed)
         queue->look_ns = 0;

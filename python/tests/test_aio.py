@@ -4,6 +4,7 @@ import contextvars
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import kivi
 import kivi.aio
 from aio_adapter import on_store, run
+from conftest import redis_url
 
 
 # ---- awaiting
@@ -36,6 +38,23 @@ async def test_calls_made_together_run_together(store):
     for call in calls:
         assert await call is None
     assert await store.count() == 300
+
+
+def test_calls_leave_though_the_loop_stands_still():
+    url = redis_url()
+
+    async def main():
+        async with kivi.aio.open(url) as store:
+            with kivi.open(url) as other:
+                calls = [store.set(f"k{i}", i) for i in range(3)]
+                deadline = time.monotonic() + 20
+                while other.count("k") < 3:  # no turn of the loop meanwhile
+                    assert time.monotonic() < deadline
+                for call in calls:
+                    await call
+                await store.clear(all=True)
+
+    run(main)
 
 
 @on_store

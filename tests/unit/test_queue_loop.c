@@ -104,3 +104,36 @@ Test(queue_loop, held_calls_travel_together, .timeout = 60)
     kivi_queue_close(queue);
     kivi_store_unref(store);
 }
+
+/* Answers that come together are there together when the loop is told: it is told once. */
+Test(queue_loop, told_once_of_a_whole_flight, .timeout = 60)
+{
+    enum { CALLS = 16 };
+    kivi_store *store = open_store("memory:?shape=stepped&lanes=1");
+    kivi_queue *queue = new_queue();
+    bell told = {0};
+    unsigned rings = 0;
+    bool together = false;
+    kivi_queue_on_ready(queue, ring, &told);
+    /* The stepper may look up by itself while calls are submitted, and begin with fewer: then again. */
+    for (int i = 0; i < 50 && !together; i++) {
+        uint64_t vectors = stats_of(store).vectors;
+        kivi_queue_hold(queue, true);
+        for (int c = 0; c < CALLS; c++)
+            submit(queue, store, &get);
+        kivi_queue_hold(queue, false);
+        rings = atomic_load(&told.rings);
+        wait_for_rings(&told, rings + 1);
+        kivi_completion ends[CALLS] = {KIVI_COMPLETION_INIT};
+        size_t taken = kivi_queue_take(queue, ends, CALLS);
+        together = stats_of(store).vectors == vectors + 1;
+        cr_assert(!together || taken == CALLS, "told of %zu before the others", taken);
+        for (size_t t = 0; t < taken; t++)
+            kivi_completion_release(&ends[t]);
+        if (taken < CALLS)
+            take_all(queue, CALLS - taken, KIVI_NOT_FOUND, KIVI_OK);
+    }
+    cr_assert(together, "they never flew together");
+    kivi_queue_close(queue);
+    kivi_store_unref(store);
+}
