@@ -117,7 +117,10 @@ static bool room_for_polls(stepper *own, size_t count)
     return true;
 }
 
-/* The loop is told once of all that completes from here on, or it would wake for the first and contend for the rest. */
+/*
+ * What completes until the next look around is told to the loop together, or it would wake for the first and contend for the
+ * rest. Nothing sleeps in between.
+ */
 static void begin_settling(kivi_queue *queue)
 {
     pthread_mutex_lock(&queue->mutex);
@@ -211,6 +214,7 @@ static bool look_around(stepper *own, kvi_lane **begun, uint64_t *rest)
     queue->led = NULL;
     if (queue->wanted || now >= find_due(queue))
         begin_flights(queue, begun);
+    queue->settling = *begun != NULL;
     uint64_t next = find_due(queue);
     next = next < queue->look_ns ? next : queue->look_ns;
     *rest = next > now ? next - now : 0;

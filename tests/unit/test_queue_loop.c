@@ -1,4 +1,5 @@
 /* Queues: what loops need that cannot watch a descriptor, or that submit many calls in one turn. */
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "queue_fixture.h"
@@ -105,6 +106,31 @@ Test(queue_loop, held_calls_travel_together, .timeout = 60)
     kivi_store_unref(store);
 }
 
+static size_t take_some(kivi_queue *queue, size_t most)
+{
+    kivi_completion ends[64] = {KIVI_COMPLETION_INIT};
+    size_t count = kivi_queue_take(queue, ends, most);
+    for (size_t i = 0; i < count; i++)
+        kivi_completion_release(&ends[i]);
+    return count;
+}
+
+/* Submits calls as one turn of a loop does, and answers how many are done when the loop is first told. */
+static size_t take_as_told(kivi_queue *queue, kivi_store *store, bell *told, unsigned calls)
+{
+    unsigned rings = atomic_load(&told->rings);
+    kivi_queue_hold(queue, true);
+    for (unsigned i = 0; i < calls; i++)
+        submit(queue, store, &get);
+    kivi_queue_hold(queue, false);
+    while (atomic_load(&told->rings) == rings)
+        sched_yield(); /* awake: one told too early takes too little */
+    size_t first = take_some(queue, calls);
+    for (size_t taken = first; taken < calls; poll(NULL, 0, 1))
+        taken += take_some(queue, calls - taken);
+    return first;
+}
+
 /* Answers that come together are there together when the loop is told: it is told once. */
 Test(queue_loop, told_once_of_a_whole_flight, .timeout = 60)
 {
@@ -112,28 +138,17 @@ Test(queue_loop, told_once_of_a_whole_flight, .timeout = 60)
     kivi_store *store = open_store("memory:?shape=stepped&lanes=1");
     kivi_queue *queue = new_queue();
     bell told = {0};
-    unsigned rings = 0;
-    bool together = false;
+    unsigned together = 0;
     kivi_queue_on_ready(queue, ring, &told);
-    /* The stepper may look up by itself while calls are submitted, and begin with fewer: then again. */
-    for (int i = 0; i < 50 && !together; i++) {
+    for (int i = 0; i < 100; i++) {
         uint64_t vectors = stats_of(store).vectors;
-        kivi_queue_hold(queue, true);
-        for (int c = 0; c < CALLS; c++)
-            submit(queue, store, &get);
-        kivi_queue_hold(queue, false);
-        rings = atomic_load(&told.rings);
-        wait_for_rings(&told, rings + 1);
-        kivi_completion ends[CALLS] = {KIVI_COMPLETION_INIT};
-        size_t taken = kivi_queue_take(queue, ends, CALLS);
-        together = stats_of(store).vectors == vectors + 1;
-        cr_assert(!together || taken == CALLS, "told of %zu before the others", taken);
-        for (size_t t = 0; t < taken; t++)
-            kivi_completion_release(&ends[t]);
-        if (taken < CALLS)
-            take_all(queue, CALLS - taken, KIVI_NOT_FOUND, KIVI_OK);
+        size_t first = take_as_told(queue, store, &told, CALLS);
+        if (stats_of(store).vectors != vectors + 1)
+            continue; /* the stepper looked up by itself while they were submitted */
+        cr_assert_eq(first, CALLS, "told of %zu before the others", first);
+        together++;
     }
-    cr_assert(together, "they never flew together");
+    cr_assert_gt(together, 0, "they never flew together");
     kivi_queue_close(queue);
     kivi_store_unref(store);
 }
