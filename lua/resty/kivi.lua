@@ -137,26 +137,10 @@ for name, value in pairs(kivi) do
 end
 module.queue, module.loop = nil, nil
 
--- Requests of a worker share pipelines: two, one of which fills while the other is under way, carry more each than the
--- eight of a program with threads, and cost the worker less.
-local pipelined = {redis = true, rediss = true, ["redis+unix"] = true}
-
-local function with_defaults(url, options)
-    local lanes = options and options.lanes or url:find("[?&]lanes=")
-    if lanes or not pipelined[url:match("^[%w+.-]+")] then
-        return options
-    end
-    local own = {lanes = 2}
-    for name, value in pairs(options or {}) do
-        own[name] = value
-    end
-    return own
-end
-
 -- As kivi.open(): opens a store for all requests of this worker, or of all workers where init_by_lua opens it. Opening
 -- reads files, so do it there, in init_worker_by_lua, or once where a module of yours is loaded.
 function module.open(url, options)
-    local store, err = kivi.open(url, type(url) == "string" and with_defaults(url, options) or options)
+    local store, err = kivi.open(url, options)
     if not store then
         return nil, err
     end
