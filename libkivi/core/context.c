@@ -139,8 +139,7 @@ kivi_status kvi_begin_counted(kvi_context *ctx, kivi_store *store, const kivi_ca
     ctx->deadline_ns = 0;
     ctx->error = NULL;
     ctx->caller_error = error;
-    ctx->vector_items = ctx->vector_ns = ctx->retries = 0;
-    ctx->vector_status = KIVI_OK;
+    ctx->retries = 0;
     ctx->generation = atomic_load_explicit(&store->generation, memory_order_relaxed);
     begin_timing(ctx);
     if (KVI_UNLIKELY(call != NULL)) {
@@ -154,23 +153,29 @@ kivi_status kvi_begin_counted(kvi_context *ctx, kivi_store *store, const kivi_ca
     return KIVI_OK;
 }
 
-static void tell(kvi_context *ctx, kivi_event *event)
+void kvi_tell(const kivi_store *store, kivi_event *event)
 {
+    if (!store->on_event)
+        return;
     event->struct_size = sizeof(*event);
-    event->backend = ctx->store->backend->name;
-    event->trace = ctx->call->trace;
-    ctx->store->on_event(event, ctx->store->on_event_user);
+    event->backend = store->backend->name;
+    store->on_event(event, store->on_event_user);
 }
 
-void kvi_tell_vector(kvi_context *ctx)
+static void tell(kvi_context *ctx, kivi_event *event)
 {
-    if (ctx->vector_items && ctx->store->on_event)
-        tell(ctx, &(kivi_event){.type = KIVI_EVENT_VECTOR,
-                                .verb = ctx->vector_verb,
-                                .status = ctx->vector_status,
-                                .items = ctx->vector_items,
-                                .duration_ns = ctx->vector_ns});
-    ctx->vector_items = 0;
+    event->trace = ctx->call->trace;
+    kvi_tell(ctx->store, event);
+}
+
+void kvi_tell_retries(kvi_context *ctx)
+{
+    for (uint64_t i = 1; i <= ctx->retries; i++)
+        tell(ctx, &(kivi_event){.type = KIVI_EVENT_RETRY,
+                                .verb = ctx->verb,
+                                .attempt = (uint32_t)i,
+                                .items = ctx->items});
+    ctx->retries = 0;
 }
 
 static void tell_events(kvi_context *ctx, kivi_status status, uint64_t duration_ns)
@@ -178,14 +183,9 @@ static void tell_events(kvi_context *ctx, kivi_status status, uint64_t duration_
     kivi_store *store = ctx->store;
     uint64_t swept = atomic_exchange_explicit(&store->events_swept, 0, memory_order_relaxed);
     uint64_t reconnects = atomic_exchange_explicit(&store->events_reconnects, 0, memory_order_relaxed);
-    for (uint64_t i = 1; i <= ctx->retries; i++)
-        tell(ctx, &(kivi_event){.type = KIVI_EVENT_RETRY,
-                                .verb = ctx->verb,
-                                .attempt = (uint32_t)i,
-                                .items = ctx->items});
+    kvi_tell_retries(ctx);
     if (reconnects)
         tell(ctx, &(kivi_event){.type = KIVI_EVENT_RECONNECT, .verb = ctx->verb, .items = reconnects});
-    kvi_tell_vector(ctx);
     if (swept)
         tell(ctx, &(kivi_event){.type = KIVI_EVENT_SWEEP, .verb = ctx->verb, .items = swept});
     kivi_event event = {.type = KIVI_EVENT_CALL,

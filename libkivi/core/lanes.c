@@ -240,38 +240,39 @@ bool kvi_lanes_enqueue(kvi_lanes *lanes, kvi_task *task)
 
 /* ---- flights ---- */
 
-/* A flight has landed: numbers, and what its leader tells the hook. */
-void kvi_lanes_count_flight(kvi_lane *lane, kvi_context *ctx)
+void kvi_lanes_land(kvi_lane *lane, kivi_event *vector)
 {
     kvi_lanes *lanes = lane->lanes;
     kvi_flight *flight = lane->flight;
-    uint64_t items = flight->kind == KVI_SCAN ? 1 : flight->count;
     bool commits = flight->kind == KVI_WRITE && lanes->store->flags & KIVI_BACKEND_GROUP_COMMIT;
-    uint64_t took = commits || lanes->store->on_event ? kvi_monotonic_ns() - flight->begun_ns : 0;
+    *vector = (kivi_event){.type = KIVI_EVENT_VECTOR,
+                           .verb = flight->kind == KVI_READ    ? "read"
+                                   : flight->kind == KVI_WRITE ? "write"
+                                                               : "scan",
+                           .status = flight->status,
+                           .items = flight->kind == KVI_SCAN ? 1 : flight->count};
+    if (commits || lanes->store->on_event)
+        vector->duration_ns = kvi_monotonic_ns() - flight->begun_ns;
     atomic_fetch_add_explicit(&lanes->store->vectors, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&lanes->store->vector_items, items, memory_order_relaxed);
-    ctx->vector_items = items;
-    ctx->vector_ns = took;
-    ctx->vector_verb = flight->kind == KVI_READ    ? "read"
-                       : flight->kind == KVI_WRITE ? "write"
-                                                   : "scan";
-    ctx->vector_status = flight->status;
-    if (!commits)
-        return;
-    pthread_mutex_lock(&lanes->mutex);
-    lanes->last_callers = (uint32_t)flight->task_count;
-    lanes->last_ns = took;
-    pthread_mutex_unlock(&lanes->mutex);
+    atomic_fetch_add_explicit(&lanes->store->vector_items, vector->items, memory_order_relaxed);
+    if (commits) {
+        pthread_mutex_lock(&lanes->mutex);
+        lanes->last_callers = (uint32_t)flight->task_count;
+        lanes->last_ns = vector->duration_ns;
+        pthread_mutex_unlock(&lanes->mutex);
+    }
+    kvi_lanes_release(lane);
 }
 
 /* Passes a lane on whose flight has landed, and tells the hook; in a child of a fork the lane is the parent's. */
 static void land(kvi_lane *lane, kvi_context *ctx)
 {
+    kivi_event vector;
     if (ctx->ended == KIVI_FORKED)
         return;
-    kvi_lanes_count_flight(lane, ctx);
-    kvi_lanes_release(lane);
-    kvi_tell_vector(ctx);
+    kvi_lanes_land(lane, &vector);
+    vector.trace = ctx->call->trace;
+    kvi_tell(ctx->store, &vector);
 }
 
 /* Drives what is in the lane and passes the lane on. */

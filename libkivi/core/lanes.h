@@ -182,7 +182,11 @@ typedef struct kvi_patience {
 kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_patience *patience, kvi_task **lead,
                           const kvi_driver **driver);
 void kvi_lanes_gather(kvi_lanes *lanes, kvi_kind kind);
-void kvi_lanes_count_flight(kvi_lane *lane, kvi_context *ctx);
+/*
+ * Counts a flight that has landed, and passes its lane on like kvi_lanes_release(). Answers what the hook is to be told
+ * afterwards (all but the trace).
+ */
+void kvi_lanes_land(kvi_lane *lane, kivi_event *vector);
 /* Gives a lane to whoever waits longest, or leaves it free. */
 void kvi_lanes_release(kvi_lane *lane);
 

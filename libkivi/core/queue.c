@@ -37,6 +37,8 @@ kivi_status kivi_queue_new(kivi_queue **made, kivi_error **error)
         return kvi_fail(error, KIVI_IO, "no descriptor for a queue: %s", strerror(code));
     }
     pthread_mutex_init(&queue->mutex, NULL);
+    kvi_queue_thread_setup(&queue->stepper);
+    kvi_queue_thread_setup(&queue->teller.thread);
     *made = queue;
     return KIVI_OK;
 }
@@ -81,12 +83,15 @@ static void join_threads(kivi_queue *queue)
     kvi_queue_wake(queue);
     pthread_mutex_unlock(&queue->mutex);
     /* The stepper first: it ends once no call is in flight. */
-    if (queue->started)
-        pthread_join(queue->stepper, NULL);
+    kvi_queue_thread_end(&queue->stepper);
     pthread_mutex_lock(&queue->mutex);
-    for (kvi_worker *worker = queue->workers; worker; worker = worker->next)
-        pthread_cond_broadcast(&worker->wake);
+    for (kvi_worker *worker = queue->workers; worker; worker = worker->next) {
+        pthread_cond_signal(&worker->flights.wake);
+        pthread_cond_signal(&worker->jobs.wake);
+    }
     pthread_mutex_unlock(&queue->mutex);
+    kvi_workers_free(queue->workers);
+    kvi_queue_end_teller(queue); /* last: the workers may have had news */
 }
 
 void kivi_queue_close(kivi_queue *queue)
@@ -99,7 +104,6 @@ void kivi_queue_close(kivi_queue *queue)
     close_descriptors(queue);
     if (inherited)
         return; /* its threads are the parent's: what they held may be half changed */
-    kvi_workers_free(queue->workers);
     while (queue->done_head) {
         kvi_queued *call = queue->done_head;
         queue->done_head = call->done_next;

@@ -5,6 +5,7 @@
  * driver is the queue. Whoever gets it into a flight, the queue's threads or a caller that leads, tells it when it
  * is done. All other calls are jobs: a worker, one for each store, makes them as any caller would.
  * The stepper drives flights of stepped stores and looks after deadlines; a worker drives those of blocking ones.
+ * Where a store has a hook, the teller tells it of these flights.
  */
 #ifndef KVI_QUEUE_H
 #define KVI_QUEUE_H
@@ -37,7 +38,6 @@ typedef struct kvi_queued {
     uint64_t ticket;
     kvi_stage stage;
     kvi_task *task;
-    uint32_t attempt;
     uint64_t due_ns; /* PAUSED */
     bool hurried;    /* the stepper looks at it at once */
     _Atomic bool cancelled;
@@ -53,23 +53,37 @@ typedef struct kvi_queued {
     kivi_completion completion;
 } kvi_queued;
 
+/* A thread of a queue. It ends when it had nothing to do for KVI_IDLE_NS, and is begun again. */
+typedef struct kvi_queue_thread {
+    pthread_t id;
+    bool started; /* there is a thread to join */
+    bool running;
+    pthread_cond_t wake; /* not the stepper's, which polls */
+} kvi_queue_thread;
+
 /* One for each store in use. */
 struct kvi_worker {
     kivi_queue *queue;
     kivi_store *store;
     kvi_worker *next;
-    pthread_t thread;
-    bool started; /* there is a thread to join */
-    bool running;
+    /* A job waits for a lane as any caller does: a thread of its own flies those that tasks are given. */
+    kvi_queue_thread flights, jobs;
     bool wanted; /* tasks wait in the lanes of a blocking store */
-    pthread_cond_t wake;
     kvi_queued *job_head, *job_tail;
     kvi_lane *led;         /* lanes that were given to tasks of ours (blocking store) */
-    kvi_lane *flying;      /* the flight that the worker drives */
+    kvi_lane *flying;      /* what `flights` drives */
     uint64_t in_flight;    /* calls of this store */
     kvi_patience patience; /* of the stepper, with calls that wait for a lane */
     kvi_context ctx;       /* for flights, without an end of its own */
 };
+
+/* What hooks are to be told of flights, and the thread that tells them. */
+typedef struct kvi_news kvi_news;
+typedef struct kvi_teller {
+    kvi_queue_thread thread;
+    kvi_news *first, *last;
+    size_t count;
+} kvi_teller;
 
 /* Calls in flight by their tickets. */
 typedef struct kvi_tickets {
@@ -91,8 +105,8 @@ struct kivi_queue {
     kvi_tickets by_ticket;
     kvi_queued *done_head, *done_tail;
     kvi_worker *workers;
-    pthread_t stepper;
-    bool started, running, woken;
+    kvi_queue_thread stepper;
+    bool woken;
     bool held; /* the loop says when it has submitted all that it wants */
     bool submitting,
         rings; /* a submit wakes the stepper when it has let go of the mutex, which that wants at once */
@@ -101,6 +115,7 @@ struct kivi_queue {
     kvi_queued *hurried; /* cancelled, or to be begun again at once */
     uint64_t look_ns;    /* when to look at all calls again */
     kvi_lane *led;       /* lanes given to tasks of ours, not taken up yet (stepped stores) */
+    kvi_teller teller;
 };
 
 /* ---- queue_calls.c ---- */
@@ -125,8 +140,6 @@ void kvi_queued_hurry(kvi_queued *call);
 void kvi_queue_wake(kivi_queue *queue);
 /* The same at once, whatever the stepper was told already; any thread. */
 void kvi_queue_ring(kivi_queue *queue);
-/* Begins a thread that no signal of the program's comes to. */
-bool kvi_queue_start_thread(pthread_t *thread, void *(*entry)(void *), void *given);
 static inline bool kvi_queue_is_stepped(const kivi_store *store)
 {
     return !(store->flags & KIVI_BACKEND_BLOCKING);
@@ -154,13 +167,31 @@ void kvi_tickets_free(kvi_tickets *tickets);
 
 /* ---- queue_stepper.c, queue_worker.c ---- */
 
-/* Both: false where the system gives no thread. One that has ended by itself is joined first. Hold queue.mutex. */
+/* All: false where the system gives no thread. Hold queue.mutex. */
 bool kvi_queue_run_stepper(kivi_queue *queue);
-bool kvi_queue_run_worker(kvi_worker *worker);
+bool kvi_worker_run_flights(kvi_worker *worker);
+bool kvi_worker_run_jobs(kvi_worker *worker);
 /* The worker of a store, a new one if need be; NULL without memory. Holds queue.mutex. */
 kvi_worker *kvi_worker_of(kivi_queue *queue, kivi_store *store);
 /* Waits for the threads of a list of workers, which end by themselves, and lets go of their stores. */
 void kvi_workers_free(kvi_worker *workers);
+
+/* ---- queue_thread.c ---- */
+
+void kvi_queue_thread_setup(kvi_queue_thread *thread);
+/* Begins it where it does not run; no signal of the program's comes to it. False: the system gives none. Holds queue.mutex. */
+bool kvi_queue_thread_run(kvi_queue_thread *thread, void *(*entry)(void *), void *given);
+/* Sleeps until it is woken; false when that lasted for KVI_IDLE_NS. Holds queue.mutex, but not while it sleeps. */
+bool kvi_queue_thread_sleep(kvi_queue_thread *thread, kivi_queue *queue);
+/* Waits for it, which ends by itself. */
+void kvi_queue_thread_end(kvi_queue_thread *thread);
+
+/* ---- queue_teller.c ---- */
+
+/* Ends a flight that a thread of the queue drove: passes its lane on, and has the hook told. With no lock held. */
+void kvi_queue_land(kvi_lane *lane);
+/* Waits until all is told, when nobody drives a flight any more. */
+void kvi_queue_end_teller(kivi_queue *queue);
 
 /* ---- perform.c ---- */
 

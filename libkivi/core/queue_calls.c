@@ -1,9 +1,7 @@
 /* Calls of a queue: from stage to stage, as tasks in the lanes or as jobs of a worker, to their end. */
 #include "queue.h"
 
-#include <signal.h>
-
-/* ---- threads ---- */
+/* ---- waking the stepper ---- */
 
 void kvi_queue_ring(kivi_queue *queue)
 {
@@ -21,17 +19,6 @@ void kvi_queue_wake(kivi_queue *queue)
         queue->rings = true;
     else
         kvi_queue_ring(queue);
-}
-
-/* A thread that no signal of the program's comes to. */
-bool kvi_queue_start_thread(pthread_t *thread, void *(*entry)(void *), void *given)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(thread, NULL, entry, given) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
 }
 
 /* ---- calls from stage to stage; all hold queue.mutex ---- */
@@ -107,7 +94,7 @@ static void fail(kvi_queued *call, kivi_status status)
 static void start_job(kvi_queued *call)
 {
     kvi_worker *worker = call->worker;
-    if (!kvi_queue_run_worker(worker)) {
+    if (!kvi_worker_run_jobs(worker)) {
         fail(call, KIVI_NO_MEMORY);
         return;
     }
@@ -116,7 +103,7 @@ static void start_job(kvi_queued *call)
     call->job_previous = worker->job_tail;
     *(worker->job_tail ? &worker->job_tail->job_next : &worker->job_head) = call;
     worker->job_tail = call;
-    pthread_cond_signal(&worker->wake);
+    pthread_cond_signal(&worker->jobs.wake);
 }
 
 void kvi_queued_leave_jobs(kvi_queued *call)
@@ -144,7 +131,7 @@ static void start_task(kvi_queued *call)
         kvi_task_unref(lanes, call->task);
     call->task = NULL;
     /* First the thread that drives it: it may be given a lane as soon as it waits for one. */
-    if (kvi_queue_is_stepped(store) || kvi_queue_run_worker(call->worker))
+    if (kvi_queue_is_stepped(store) || kvi_worker_run_flights(call->worker))
         call->task = kvi_task_new(lanes, &work);
     if (!call->task) {
         fail(call, KIVI_NO_MEMORY);
@@ -166,7 +153,7 @@ static void start_task(kvi_queued *call)
         kvi_queue_wake(call->queue);
     } else {
         call->worker->wanted = true;
-        pthread_cond_signal(&call->worker->wake);
+        pthread_cond_signal(&call->worker->flights.wake);
     }
 }
 
@@ -181,7 +168,7 @@ void kvi_queued_start(kvi_queued *call)
         start_job(call);
         return;
     }
-    if (call->attempt == 0 && !call->ctx.single_read)
+    if (!call->ctx.single_read)
         atomic_fetch_add_explicit(call->request.verb <= KIVI_VERB_TTL ? &shard->reads : &shard->writes,
                                   1, memory_order_relaxed);
     start_task(call);
@@ -191,10 +178,9 @@ void kvi_queued_start(kvi_queued *call)
 static void pause_call(kvi_queued *call)
 {
     kivi_queue *queue = call->queue;
-    uint64_t pause = kvi_backoff_ns(++call->attempt);
+    uint64_t pause = kvi_backoff_ns((uint32_t)call->ctx.retries + 1);
     call->stage = KVI_PAUSED;
     call->due_ns = pause ? kvi_monotonic_ns() + pause : 0;
-    atomic_fetch_add_explicit(&call->ctx.store->retries, 1, memory_order_relaxed);
     if (!pause) {
         kvi_queued_hurry(call);
     } else if (call->due_ns < queue->look_ns) {
@@ -239,7 +225,7 @@ static void task_lead(kvi_task *task)
     if (list == &queue->led)
         kvi_queue_wake(queue);
     else
-        pthread_cond_signal(&call->worker->wake);
+        pthread_cond_signal(&call->worker->flights.wake);
     pthread_mutex_unlock(&queue->mutex);
 }
 
@@ -274,12 +260,20 @@ static kivi_status find_end(kvi_queued *call)
     return kvi_check(&call->ctx);
 }
 
+/* Counted as in a call of a thread (run.c): the hook is told when the call ends. */
+static void repeat_call(kvi_queued *call)
+{
+    call->ctx.retries++;
+    atomic_fetch_add_explicit(&call->ctx.store->retries, 1, memory_order_relaxed);
+    start_task(call);
+}
+
 static void look_after_call(kvi_queued *call, uint64_t now)
 {
     kivi_status why = find_end(call);
     if (why == KIVI_OK) {
         if (call->stage == KVI_PAUSED && now >= call->due_ns)
-            start_task(call);
+            repeat_call(call);
         return;
     }
     if (call->stage == KVI_AS_TASK) {

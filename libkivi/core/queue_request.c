@@ -308,7 +308,8 @@ void kvi_queued_run(kvi_queued *call)
     how.interrupted = is_over;
     how.user = call;
     how.trace = call->ctx.call->trace;
-    call->told = false; /* the call inside counts and tells the hook */
+    kvi_tell_retries(&call->ctx); /* of what was a task before */
+    call->told = false;           /* the call inside counts and tells the hook */
     kivi_error_free(end->error);
     end->error = NULL;
     kvi_perform(call->ctx.store, &how, &call->request, &call->value, &call->version, end);

@@ -14,11 +14,10 @@ typedef struct stepper {
 } stepper;
 
 /* The flight has landed. */
-static void land(kvi_lane *lane, kvi_context *ctx)
+static void land(kvi_lane *lane)
 {
     kvi_flight_settle(lane, NULL);
-    kvi_lanes_count_flight(lane, ctx);
-    kvi_lanes_release(lane);
+    kvi_queue_land(lane);
 }
 
 /* Goes on with a flight; true: it is still in progress. */
@@ -27,7 +26,7 @@ static bool go_on(kvi_lane *lane, kvi_context *ctx, uint32_t revents)
     if (revents)
         lane->flight->progress_ns = kvi_monotonic_ns();
     if (kvi_flight_advance(lane, ctx, revents, &lane->poll) != KIVI_PENDING) {
-        land(lane, ctx);
+        land(lane);
         return false;
     }
     kvi_flight_settle(lane, NULL);
@@ -48,7 +47,7 @@ static bool must_end(kvi_lane *lane, kvi_context *ctx, uint64_t now)
     if (!why)
         return false;
     kvi_flight_condemn(lane, why, error);
-    land(lane, ctx);
+    land(lane);
     return true;
 }
 
@@ -195,7 +194,7 @@ static bool look_after_flights(stepper *own, bool closed)
 static bool has_threads(const kivi_queue *queue)
 {
     for (const kvi_worker *worker = queue->workers; worker; worker = worker->next)
-        if (worker->running)
+        if (worker->flights.running || worker->jobs.running)
             return true;
     return false;
 }
@@ -251,7 +250,7 @@ static void *stepper_main(void *given)
         pthread_mutex_lock(&queue->mutex);
         bool over = look_around(&own, &begun, &rest) && retire(queue);
         bool closed = queue->closed;
-        queue->running = !over;
+        queue->stepper.running = !over;
         pthread_mutex_unlock(&queue->mutex);
         if (over)
             break;
@@ -265,12 +264,9 @@ static void *stepper_main(void *given)
 
 bool kvi_queue_run_stepper(kivi_queue *queue)
 {
-    if (queue->running)
+    if (queue->stepper.running)
         return true;
-    if (queue->started)
-        pthread_join(queue->stepper, NULL);
     queue->woken = true;
     queue->look_ns = 0;
-    queue->started = queue->running = kvi_queue_start_thread(&queue->stepper, stepper_main, queue);
-    return queue->running;
+    return kvi_queue_thread_run(&queue->stepper, stepper_main, queue);
 }

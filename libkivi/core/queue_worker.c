@@ -1,4 +1,4 @@
-/* The workers of a queue: one for each store, for calls that block. */
+/* The workers of a queue: one for each store, with threads for calls that block. */
 #include "queue.h"
 
 #include <stdlib.h>
@@ -22,12 +22,12 @@ static void fly_blocking(kvi_worker *worker, kvi_lane *lane)
     worker->ctx.call = &worker->ctx.call_copy;
     if (kvi_flight_drive(lane, &worker->ctx, NULL) == KVI_HANDED_ON)
         return;
-    kvi_lanes_count_flight(lane, &worker->ctx);
-    kvi_lanes_release(lane);
+    kvi_queue_land(lane);
 }
 
-/* One piece of work; false: there is none. Holds the mutex, but not while working. */
-static bool work_once(kvi_worker *worker)
+/* ---- work: answers whether there was any; holds the mutex, but not while working ---- */
+
+static bool fly_once(kvi_worker *worker)
 {
     kivi_queue *queue = worker->queue;
     kvi_lane *lane = worker->led;
@@ -38,12 +38,17 @@ static bool work_once(kvi_worker *worker)
         if (worker->wanted && !lane)
             return true;
     }
-    if (lane) {
-        pthread_mutex_unlock(&queue->mutex);
-        fly_blocking(worker, lane);
-        pthread_mutex_lock(&queue->mutex);
-        return true;
-    }
+    if (!lane)
+        return false;
+    pthread_mutex_unlock(&queue->mutex);
+    fly_blocking(worker, lane);
+    pthread_mutex_lock(&queue->mutex);
+    return true;
+}
+
+static bool do_job(kvi_worker *worker)
+{
+    kivi_queue *queue = worker->queue;
     kvi_queued *job = worker->job_head;
     if (!job)
         return false;
@@ -56,44 +61,50 @@ static bool work_once(kvi_worker *worker)
     return true;
 }
 
-static bool wait_for_work(kvi_worker *worker)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 1;
-    return pthread_cond_timedwait(&worker->wake, &worker->queue->mutex, &until) == 0;
-}
+/* ---- threads ---- */
 
-static void *worker_main(void *given)
+static void work(kvi_worker *worker, kvi_queue_thread *own, bool (*once)(kvi_worker *))
 {
-    kvi_worker *worker = given;
     kivi_queue *queue = worker->queue;
     pthread_mutex_lock(&queue->mutex);
     for (;;) {
-        if (work_once(worker))
+        if (once(worker))
             continue;
         if (queue->closed && !worker->in_flight)
             break;
-        if (wait_for_work(worker))
+        if (kvi_queue_thread_sleep(own, queue))
             continue;
         if (!worker->in_flight)
             break;
         /* There may have been no memory for a lane. The lanes of stepped stores are the stepper's. */
         worker->wanted = !kvi_queue_is_stepped(worker->store);
     }
-    worker->running = false;
+    own->running = false;
     pthread_mutex_unlock(&queue->mutex);
+}
+
+static void *flights_main(void *given)
+{
+    kvi_worker *worker = given;
+    work(worker, &worker->flights, fly_once);
     return NULL;
 }
 
-bool kvi_queue_run_worker(kvi_worker *worker)
+static void *jobs_main(void *given)
 {
-    if (worker->running)
-        return true;
-    if (worker->started)
-        pthread_join(worker->thread, NULL);
-    worker->started = worker->running = kvi_queue_start_thread(&worker->thread, worker_main, worker);
-    return worker->running;
+    kvi_worker *worker = given;
+    work(worker, &worker->jobs, do_job);
+    return NULL;
+}
+
+bool kvi_worker_run_flights(kvi_worker *worker)
+{
+    return kvi_queue_thread_run(&worker->flights, flights_main, worker);
+}
+
+bool kvi_worker_run_jobs(kvi_worker *worker)
+{
+    return kvi_queue_thread_run(&worker->jobs, jobs_main, worker);
 }
 
 /* ---- which store has which ---- */
@@ -101,13 +112,10 @@ bool kvi_queue_run_worker(kvi_worker *worker)
 static kvi_worker *worker_new(kivi_queue *queue, kivi_store *store)
 {
     kvi_worker *worker = calloc(1, sizeof(*worker));
-    pthread_condattr_t attributes;
     if (!worker)
         return NULL;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&worker->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    kvi_queue_thread_setup(&worker->flights);
+    kvi_queue_thread_setup(&worker->jobs);
     worker->queue = queue;
     worker->store = kivi_store_ref(store);
     if (kvi_begin(&worker->ctx, store, NULL, "queue", NULL)) {
@@ -135,9 +143,8 @@ void kvi_workers_free(kvi_worker *workers)
     while (workers) {
         kvi_worker *worker = workers;
         workers = worker->next;
-        if (worker->started)
-            pthread_join(worker->thread, NULL);
-        pthread_cond_destroy(&worker->wake);
+        kvi_queue_thread_end(&worker->flights);
+        kvi_queue_thread_end(&worker->jobs);
         kivi_store_unref(worker->store);
         free(worker);
     }

@@ -83,10 +83,7 @@ typedef struct kvi_context {
     uint64_t started_ns;  /* 0: this call is not timed */
     kivi_error *error;    /* of the failure that the call will answer */
     kivi_error **caller_error;
-    /* for the hook, told when no lane is held any more */
-    uint64_t vector_items, vector_ns, retries;
-    kivi_status vector_status;
-    const char *vector_verb;
+    uint64_t retries; /* not told to the hook yet */
     uint32_t generation; /* of the store when the call began, or was last taken on by a child of a fork */
     kivi_call call_copy; /* not touched without a `call` */
 } kvi_context;
@@ -109,8 +106,10 @@ static inline kivi_status kvi_begin_read(kvi_context *ctx, kivi_store *store, co
 }
 /* Ends it: counts, tells the hook, hands the error over. Answers `status`. */
 kivi_status kvi_end(kvi_context *ctx, kivi_status status);
-/* Tells the hook of the vector that was served, if there is one; no lane is held any more. */
-void kvi_tell_vector(kvi_context *ctx);
+/* Tells the store's hook, if it has one, what stands in the event; no lock and no lane is held. */
+void kvi_tell(const kivi_store *store, kivi_event *event);
+/* The same of the call's repeats, each once. */
+void kvi_tell_retries(kvi_context *ctx);
 /* Sets ctx->error (freeing one that is there) and answers status. */
 kivi_status kvi_context_fail(kvi_context *ctx, kivi_status status, const char *format, ...)
     KIVI_PRINTF(3, 4);

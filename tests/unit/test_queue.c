@@ -239,6 +239,38 @@ Test(queue, what_may_be_repeated_is_repeated, .timeout = 60)
     kivi_store_unref(store);
 }
 
+/* ---- one lane for calls of all kinds ---- */
+
+static void *set_directly(void *given)
+{
+    kivi_store *store = given;
+    for (int n = 0; n < 50; n++)
+        cr_assert_eq(kivi_store_set(store, NULL, kivi_str("a"), kivi_str("v"), KIVI_TTL_NONE, NULL),
+                     KIVI_OK);
+    return NULL;
+}
+
+/* A batch waits for the lane as a caller does, while others of its queue are given it: neither holds up the other. */
+Test(queue, batches_and_single_calls_take_turns, .timeout = 60)
+{
+    kivi_store *store = open_store("memory:?shape=blocking&lanes=1&latency=1ms");
+    kivi_queue *queue = new_queue();
+    kivi_slice keys[] = {kivi_str("b"), kivi_str("c")};
+    kivi_request one = REQUEST(.struct_size = sizeof(one), .verb = KIVI_VERB_SET, KEY("a"));
+    kivi_request many = REQUEST(.struct_size = sizeof(many), .verb = KIVI_VERB_SET_MANY,
+                                .keys = keys, .values = keys, .count = 2);
+    pthread_t thread;
+    pthread_create(&thread, NULL, set_directly, store);
+    for (int round = 0; round < 25; round++) {
+        submit(queue, store, &one);
+        submit(queue, store, &many);
+        cr_assert_eq(take_all(queue, 2, KIVI_OK, KIVI_OK), 2);
+    }
+    pthread_join(thread, NULL);
+    kivi_queue_close(queue);
+    kivi_store_unref(store);
+}
+
 /* ---- a storm ---- */
 
 typedef struct storm {

@@ -27,9 +27,19 @@ typedef struct kivi_event {
     uint64_t items;       /**< keys concerned */
     uint64_t duration_ns; /**< 0 where it was not measured */
     kivi_slice key;       /**< empty unless asked for and a single key */
-    const void *trace;    /**< the call's trace, or NULL */
+    const void *trace; /**< the call's trace, or NULL (also of vectors that a queue's thread served) */
 } kivi_event;
 
+/**
+ * The hook of a store. It is called on the thread of the call, with no lock held and no lane taken: it may call the
+ * store. Of calls that were submitted to a queue
+ * - kivi_queue_take() tells the end, and before it the repeats, on the thread that takes them; but all that a thread of the queue
+ *   makes as a whole (batches, pages, counts; reads of embedded engines) is told by that thread, as it happens;
+ * - the vectors that the queue's threads serve are told soon after by one of these that does nothing else: a slow hook
+ *   holds up no call. One that is 10,000 vectors behind is not told of those that come then.
+ * On a thread of a queue it may submit, cancel and take as well, but not close that queue. When kivi_queue_close()
+ * returns, all is told that the queue had to tell; until then the hook and its `user` are in use.
+ */
 typedef void (*kivi_event_fn)(const kivi_event *event, void *user);
 
 #ifdef __cplusplus

@@ -65,8 +65,8 @@ KIVI_API const char *kivi_options_get(const kivi_options *options, const char *n
 /** Names of the options that were set, by position from 0; NULL past the last. Since 0.1. */
 KIVI_API const char *kivi_options_name(const kivi_options *options, size_t index);
 /**
- * Calls `on_event(event, user)` for what happens in stores opened with this set: on the thread where it
- * happens, with no lock held and no lane taken; it may call the store. Keys are shown only with the
+ * Calls `on_event(event, user)` for what happens in stores opened with this set: on the thread of the call
+ * (kivi_event_fn says more), with no lock held and no lane taken; it may call the store. Keys are shown only with the
  * option `event_keys=true`, values never. NULL takes it out. Since 0.1.
  */
 KIVI_API void kivi_options_on_event(kivi_options *options, kivi_event_fn on_event, void *user);

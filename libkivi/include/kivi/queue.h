@@ -17,8 +17,9 @@ extern "C" {
  * Requests for one store, whoever submits them, share vectors (pipelines).
  *
  * Any thread may submit, cancel and take. Threads of its own (one that steps networked sessions and watches
- * deadlines, one for each blocking engine in use) start with the first submit, block all signals, and end
- * when nothing was in flight for a second; until then the queue keeps the stores it was used for open.
+ * deadlines, two for each blocking engine in use, one that tells the hooks of stores) start with the first submit that
+ * needs them, block all signals, and end when nothing was in flight for a second; until then the queue keeps the stores
+ * it was used for open.
  * After a fork the child's calls answer KIVI_FORKED.
  */
 typedef struct kivi_queue kivi_queue;
@@ -146,7 +147,7 @@ KIVI_API void kivi_queue_cancel(kivi_queue *queue, uint64_t ticket);
 KIVI_API void kivi_queue_hold(kivi_queue *queue, bool hold);
 /**
  * Takes up to `capacity` completions into an array whose first has struct_size set; answers how many. Never
- * blocks. The descriptor stays readable while there are more. Since 0.1.
+ * blocks, but tells the hooks of stores that have one. The descriptor stays readable while there are more. Since 0.1.
  */
 KIVI_API size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t capacity);
 /** Frees what a completion holds, of a queue or of kivi_store_perform(). Since 0.1. */
