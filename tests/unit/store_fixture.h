@@ -21,4 +21,18 @@ static inline kivi_stats stats_of(kivi_store *store)
     return stats;
 }
 
+/* The integer of a key of a store that fails and hangs at random: asked, by adding nothing, until it answers. */
+static inline int64_t integer_of(kivi_store *store, const char *key)
+{
+    kivi_call call = KIVI_CALL_INIT;
+    int64_t value = -1;
+    kivi_status status;
+    call.timeout_ms = 1000;
+    do
+        status = kivi_store_increment(store, &call, kivi_str(key), 0, 0, &value, NULL);
+    while (status == KIVI_UNCERTAIN || status == KIVI_UNAVAILABLE || status == KIVI_TIMEOUT);
+    cr_assert_eq(status, KIVI_OK, "the last increment answered %s", kivi_status_name(status));
+    return value;
+}
+
 #endif
