@@ -76,7 +76,7 @@ static PyObject *queue_release(PyObject *object, PyObject *nothing)
     Py_RETURN_NONE;
 }
 
-/* After a call that was made while another is in flight: those that follow leave when the loop has its next turn. */
+/* A call was made while another is in flight: those that follow leave when the loop has its next turn. */
 static void hold_turn(kvp_queue *self)
 {
     PyObject *release, *said;
@@ -254,7 +254,7 @@ static size_t take(kvp_queue *self, exit_raised *exit)
     for (size_t i = 0; i < count; i++)
         if (answers[i]->object)
             link_out(self, answers[i]);
-    set_held(self, count > 1);
+    set_held(self, count > 1 || self->first);
     for (size_t i = 0; i < count; i++) {
         if (self->held && tick() != began)
             set_held(self, false);

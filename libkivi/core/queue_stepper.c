@@ -131,7 +131,7 @@ static void begin_settling(kivi_queue *queue)
 static void end_settling(kivi_queue *queue)
 {
     queue->settling = false;
-    if (queue->tells)
+    if (queue->tells && queue->done_head)
         kvi_queue_tell_ready(queue);
     queue->tells = false;
 }

@@ -10,8 +10,8 @@
 
 No thread waits for a call. All stores of a loop share one queue of the library, whose descriptor the loop watches
 (asyncio's own loops, uvloop, anyio on asyncio). A call is on its way when it is made, and is awaited like a coroutine: by await, a
-task, gather(), a TaskGroup. Calls that follow it in the same turn of the loop leave together when that is over, or after
-50 ms. To cancel the task (asyncio.timeout() does) cancels the call: a read is dropped, a write that was not sent yet never
+task, gather(), a TaskGroup. Calls made while another is in flight leave together when this turn of the loop is over, or
+after 50 ms. To cancel the task (asyncio.timeout() does) cancels the call: a read is dropped, a write that was not sent yet never
 is, one that was may have been applied. What is wrong with the arguments is raised at once.
 
 get and exists on memory and LMDB are answered where they are called, which takes a microsecond where another thread would take
