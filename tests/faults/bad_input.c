@@ -34,22 +34,22 @@ Test(bad_input, urls_and_options, .timeout = 30)
         {"lmdb:", "path"},
         {"lmdb:/nowhere/at/all/data.mdb", "/nowhere/at/all"},
         {"lmdb:/dev/null", "/dev/null"},
-        {"lmdb:/tmp/x?map_sise=1MiB", "map_size"},
-        {"lmdb:/tmp/x?synk=false", "sync"},
-        {"lmdb:/tmp/x?sync=perhaps", "sync"},
-        {"lmdb:/tmp/x?map_size=huge", "map_size"},
-        {"lmdb:/tmp/x?map_size=1", "map_size"},
-        {"lmdb:/tmp/x?map_size=-1", "map_size"},
-        {"lmdb:/tmp/x?map_size=99999999999999999999", "map_size"},
-        {"lmdb:/tmp/x?max_readers=0", "max_readers"},
-        {"lmdb:/tmp/x?mode=rw", "mode"},
-        {"lmdb:/tmp/x?mode=0000", "mode"},
-        {"lmdb:/tmp/x?timeout=soon", "timeout"},
-        {"lmdb:/tmp/x?timeout=-5", "timeout"},
-        {"lmdb:/tmp/x?codec=xml", "msgpack"},
-        {"lmdb:/tmp/x?sync=true&sync=false", "sync"},
-        {"lmdb:/tmp/x?=1", ""},
-        {"lmdb:/tmp/x?%zz=1", ""},
+        {"lmdb:/tmp/kivi-never-made?map_sise=1MiB", "map_size"},
+        {"lmdb:/tmp/kivi-never-made?synk=false", "sync"},
+        {"lmdb:/tmp/kivi-never-made?sync=perhaps", "sync"},
+        {"lmdb:/tmp/kivi-never-made?map_size=huge", "map_size"},
+        {"lmdb:/tmp/kivi-never-made?map_size=1", "map_size"},
+        {"lmdb:/tmp/kivi-never-made?map_size=-1", "map_size"},
+        {"lmdb:/tmp/kivi-never-made?map_size=99999999999999999999", "map_size"},
+        {"lmdb:/tmp/kivi-never-made?max_readers=0", "max_readers"},
+        {"lmdb:/tmp/kivi-never-made?mode=rw", "mode"},
+        {"lmdb:/tmp/kivi-never-made?mode=0000", "mode"},
+        {"lmdb:/tmp/kivi-never-made?timeout=soon", "timeout"},
+        {"lmdb:/tmp/kivi-never-made?timeout=-5", "timeout"},
+        {"lmdb:/tmp/kivi-never-made?codec=xml", "msgpack"},
+        {"lmdb:/tmp/kivi-never-made?sync=true&sync=false", "sync"},
+        {"lmdb:/tmp/kivi-never-made?=1", ""},
+        {"lmdb:/tmp/kivi-never-made?%zz=1", ""},
         {"memory:?shape=round", "stepped"},
         {"memory:?fail_rate=2", "fail_rate"},
         {"memory:?fail_rate=nan", "fail_rate"},
@@ -63,7 +63,8 @@ Test(bad_input, urls_and_options, .timeout = 30)
     refuse_open(NULL, KIVI_INVALID, "");
     print(&path, "lmdb:%s/missing?create=false", folder);
     refuse_open(path.bytes, KIVI_INVALID, "/missing");
-    CHECK_SAYING(access("/tmp/x", F_OK) != 0, "something was made before the options were judged");
+    CHECK_SAYING(access("/tmp/kivi-never-made", F_OK) != 0,
+                 "something was made before the options were judged");
 }
 
 Test(bad_input, long_urls, .timeout = 30)
@@ -360,9 +361,9 @@ Test(bad_input, secrets_stay_secret, .timeout = 60)
         "nobody://user:" PASSWORD "@host/path",
         "nobody://user:" PASSWORD "@host:port:port/x",
         "memory://user:" PASSWORD "@host/?fail_rate=1",
-        "lmdb://user:" PASSWORD "@/tmp/x",
-        "lmdb:/tmp/x?password=" PASSWORD,
-        "lmdb:/tmp/x?%70assword=" PASSWORD,
+        "lmdb://user:" PASSWORD "@/tmp/kivi-never-made",
+        "lmdb:/tmp/kivi-never-made?password=" PASSWORD,
+        "lmdb:/tmp/kivi-never-made?%70assword=" PASSWORD,
         "redis://:" PASSWORD "@127.0.0.1:1",
         "no url at all: user:" PASSWORD "@host",
     };
