@@ -235,6 +235,7 @@ typedef struct traffic_jam {
     kivi_slice keys[6];
     kivi_slice values[200];
     kivi_slice counter;
+    atomic_int driving; /* threads that have made their first round */
     atomic_bool over;
 } traffic_jam;
 
@@ -280,6 +281,8 @@ static void drive(worker *w)
         write_and_read(w, jam->keys[w->index], jam->values[i % 200], &value);
         ROUND_END();
         w->tally++;
+        if (i == 0)
+            atomic_fetch_add(&jam->driving, 1);
     }
     kivi_buffer_free(&value);
 }
@@ -292,6 +295,8 @@ static void drive_or_fork(worker *w)
         return;
     }
     char wrong[200];
+    while (atomic_load(&jam->driving) < 6)
+        pause_ms(1);
     for (int i = 0; i < 12 && !w->fault[0]; i++) {
         outcome how = child_finish(child_start(w->s, work_beside, jam), wrong, sizeof wrong);
         if (how != CHILD_PASSED)

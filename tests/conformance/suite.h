@@ -188,7 +188,7 @@ int64_t surely_over(subject *s, int64_t ttl_ms);
 
 /* ---- scans ---- */
 
-/* All pairs of a scan in pages, in order of arrival; lives as long as the case. */
+/* All pairs of a scan in pages, in order of arrival, each key once where the store may give it again; lives as long as the case. */
 typedef struct harvest {
     kivi_pair *pairs;
     size_t count, room, pages;

@@ -138,12 +138,22 @@ kivi_store *reopened(subject *s, const char *name, const char *value)
 
 /* ---- scans ---- */
 
+const kivi_pair *harvest_find(const harvest *found, kivi_slice key)
+{
+    for (size_t i = 0; i < found->count; i++)
+        if (same_bytes(found->pairs[i].key, key))
+            return &found->pairs[i];
+    return NULL;
+}
+
 static void take_page(subject *s, harvest *found, const kivi_page *page)
 {
     for (size_t i = 0; i < kivi_page_count(page); i++) {
         kivi_pair pair = KIVI_PAIR_INIT;
         kivi_status status = kivi_page_pair(page, i, &pair);
         EXPECT_NUMBER(status, KIVI_OK);
+        if (!s->can.scan_once && harvest_find(found, pair.key))
+            continue; /* Redis gave it again while its table was resized */
         if (found->count == found->room) {
             size_t room = found->room ? 2 * found->room : 64;
             kivi_pair *more = keep(s, room * sizeof *more);
@@ -178,14 +188,6 @@ harvest harvested(subject *s, kivi_store *store, const kivi_range *range)
             return found;
         EXPECT_SAYING(found.pages < 1000000, "the scan does not end after %zu pages", found.pages);
     }
-}
-
-const kivi_pair *harvest_find(const harvest *found, kivi_slice key)
-{
-    for (size_t i = 0; i < found->count; i++)
-        if (same_bytes(found->pairs[i].key, key))
-            return &found->pairs[i];
-    return NULL;
 }
 
 static int by_key(const void *a, const void *b)
