@@ -7,6 +7,7 @@ from world import descriptors, equal, memory, true, wait_for
 
 SECONDS = int(os.environ.get("KIVI_NGINX_SECONDS", "10"))
 REQUESTS = int(os.environ.get("KIVI_NGINX_REQUESTS", "100000"))
+LANES = 8  # of a store on a network, unless the option `lanes` says otherwise
 
 
 def case_deadlines_hold_while_redis_stands_still(world):
@@ -181,6 +182,21 @@ def abandon(world, path, requests):
     wait_for("their calls to end", lambda: world.waiting() == 0)
 
 
+def open_all_lanes(world, stores):
+    """How many lanes are open depends on the load: with all of them open, any further descriptor is a leak."""
+    world.redis.signal(signal.SIGSTOP)
+    held = []
+    for store in stores:
+        for _ in range(2 * LANES):  # a call that finds the open lanes waiting opens another
+            held.append(world.send(f"/get/{store}"))
+            equal(world.waiting(), len(held), "calls in flight")
+    world.redis.signal(signal.SIGCONT)
+    for connection in held:
+        with connection:
+            true(b" 200 " in connection.makefile("rb").readline(), "an answer of Redis once it goes on")
+    return world.redis.connections() == LANES * len(stores)
+
+
 def case_many_requests_leave_nothing(world):
     world.start()
     for store in ("redis", "lmdb"):
@@ -189,6 +205,7 @@ def case_many_requests_leave_nothing(world):
     paths = ("/get/redis", "/mixed/tcp", "/increment/redis", "/get/lmdb")
     for path in paths:
         serve(world, path, 1)
+    wait_for("all lanes to be open", lambda: open_all_lanes(world, ("redis", "tcp")))
     abandon(world, "/mixed/redis", 2000)
     before, lua, opened = memory(worker), float(world.good("/memory")), descriptors(worker)
     for path in paths:

@@ -48,6 +48,15 @@ class Redis:
         except OSError:
             return False
 
+    def connections(self):
+        """Clients that are connected, but for the one that asks."""
+        with socket.create_connection(("127.0.0.1", self.port), WAIT) as connection:
+            connection.sendall(b"INFO clients\r\n")
+            said = b""
+            while not (count := re.search(rb"connected_clients:(\d+)\r\n", said)):
+                said += connection.recv(4096)
+            return int(count[1]) - 1
+
     def start(self):
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--unixsocket", self.socket, "--save", "",
