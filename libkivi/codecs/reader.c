@@ -1,5 +1,5 @@
 /* The streaming reader: what is the same for every codec. */
-#include "../core/store.h"
+#include "../core/core.h"
 #include "codec.h"
 
 #include <stdlib.h>

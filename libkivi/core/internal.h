@@ -33,7 +33,7 @@ static inline bool kvi_is_answer(kivi_status status)
 uint64_t kvi_monotonic_ns(void);
 int64_t kvi_clock_ms(void);
 
-/* ---- calls (call.c) ---- */
+/* ---- calls (interrupt.c) ---- */
 bool kvi_interrupt_is_raised(const kivi_interrupt *interrupt);
 
 /* ---- hashing (hash64.c): as kivi_host.hash64 ---- */

@@ -1,0 +1,28 @@
+/* The two clocks: one for waiting, one for expiries. */
+#include "../internal.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+static _Atomic int64_t last_ms;
+
+uint64_t kvi_monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* Never goes back in this process: what has expired stays expired though somebody sets the clock. */
+int64_t kvi_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    int64_t last = atomic_load_explicit(&last_ms, memory_order_relaxed);
+    while (ms > last)
+        if (atomic_compare_exchange_weak_explicit(&last_ms, &last, ms, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return ms;
+    return last;
+}

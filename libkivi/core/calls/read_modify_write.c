@@ -1,0 +1,314 @@
+/* Calls that read and write: compare by value, increment, take, get with touch, update. */
+#include "../core.h"
+
+#include <stdlib.h>
+
+/* What such a call needs beside its context. */
+typedef struct composed {
+    kvi_context ctx;
+    kvi_key key;
+    kivi_buffer value, version;
+    uint32_t rounds; /* lost against others */
+} composed;
+
+static kivi_status begin(composed *all, kivi_store *store, const kivi_call *call, const char *verb,
+                         kivi_slice key, kivi_error **error)
+{
+    all->key.heap = all->value = all->version = (kivi_buffer)KIVI_BUFFER_INIT;
+    all->rounds = 0;
+    kivi_status status = kvi_begin(&all->ctx, store, call, verb, error);
+    return status ? status : kvi_key_make(&all->ctx, key, &all->key);
+}
+
+static kivi_status end(composed *all, kivi_status status)
+{
+    kvi_key_free(&all->key);
+    kivi_buffer_free(&all->value);
+    kivi_buffer_free(&all->version);
+    return kvi_end(&all->ctx, status);
+}
+
+/* Somebody else wrote in between: again after a pause that grows, or why not. */
+static kivi_status next_round(composed *all)
+{
+    kivi_status status = kvi_check(&all->ctx);
+    uint32_t round = ++all->rounds;
+    if (status || round < 3)
+        return status;
+    uint64_t pause = kvi_backoff_ns(2) >> (round < 8 ? 8 - round : 0); /* from a fraction of a ms to 10 ms */
+    return kvi_pause(&all->ctx, pause);
+}
+
+/* Reads the value with its version. */
+static kivi_status look(composed *all)
+{
+    all->value.size = all->version.size = 0;
+    return kvi_fetch(&all->ctx, all->key.stored, &all->value, &all->version);
+}
+
+/* Writes if nothing changed since look(). CONDITION: something did. */
+static kivi_status write_unchanged(composed *all, kivi_write_item item)
+{
+    item.key = all->key.stored;
+    item.condition = KIVI_IF_VERSION;
+    item.expected = kivi_buffer_slice(&all->version);
+    return kvi_write_one(&all->ctx, &item);
+}
+
+/* ---- compare and write ---- */
+
+/*
+ * The bytes of the old value first, one round trip. Where they differ the value may still be the same,
+ * token by token: then it is written under the version that was compared.
+ */
+static kivi_status compare_and_write(composed *all, kivi_slice expected, kivi_write_item item)
+{
+    item.key = all->key.stored;
+    item.condition = KIVI_IF_EQUAL;
+    item.expected = expected;
+    kivi_status status = kvi_write_one(&all->ctx, &item);
+    const char *codec = all->ctx.store->codec->name;
+    if (status != KIVI_CONDITION || !strcmp(codec, "raw"))
+        return status;
+    for (;;) {
+        bool same = false;
+        status = look(all);
+        if (status == KIVI_NOT_FOUND)
+            return KIVI_CONDITION;
+        if (!status)
+            status = kivi_value_equal(codec, expected, kivi_buffer_slice(&all->value), &same,
+                                      &all->ctx.error);
+        if (status || !same)
+            return status ? status : KIVI_CONDITION;
+        status = write_unchanged(all, item);
+        if (status != KIVI_CONDITION)
+            return status;
+        status = next_round(all);
+        if (status)
+            return status;
+    }
+}
+
+kivi_status kivi_store_compare_and_set(kivi_store *store, const kivi_call *call, kivi_slice key,
+                                       kivi_slice expected, kivi_slice value, int64_t ttl_ms,
+                                       kivi_error **error)
+{
+    composed all;
+    kivi_status status = begin(&all, store, call, "compare_and_set", key, error);
+    if (!status)
+        status = kvi_value_check(&all.ctx, value);
+    if (!status)
+        status = kvi_ttl_check(&all.ctx, ttl_ms, true);
+    if (!status)
+        status = compare_and_write(
+            &all, expected, (kivi_write_item){.kind = KIVI_OP_SET, .value = value, .ttl_ms = ttl_ms});
+    return end(&all, status);
+}
+
+kivi_status kivi_store_compare_and_delete(kivi_store *store, const kivi_call *call, kivi_slice key,
+                                          kivi_slice expected, kivi_error **error)
+{
+    composed all;
+    kivi_status status = begin(&all, store, call, "compare_and_delete", key, error);
+    if (!status)
+        status = compare_and_write(&all, expected, (kivi_write_item){.kind = KIVI_OP_DELETE});
+    return end(&all, status);
+}
+
+/* ---- increment ---- */
+
+static kivi_status add_once(composed *all, int64_t by, int64_t ttl_ms, int64_t *value)
+{
+    const kvi_codec *codec = all->ctx.store->codec;
+    uint8_t bytes[KVI_INTEGER_MAX];
+    int64_t sum = 0;
+    kivi_status status = look(all);
+    bool missing = status == KIVI_NOT_FOUND;
+    if (!status)
+        status = codec->integer_read(kivi_buffer_slice(&all->value), &sum);
+    if (status && !missing)
+        return status;
+    if (__builtin_add_overflow(sum, by, &sum))
+        return KIVI_OVERFLOW;
+    *value = sum;
+    kivi_write_item item = {.kind = KIVI_OP_SET,
+                            .value = kivi_bytes(bytes, codec->integer_write(sum, bytes))};
+    item.ttl_ms = missing ? ttl_ms : KIVI_TTL_KEEP;
+    if (!missing)
+        return write_unchanged(all, item);
+    item.key = all->key.stored;
+    item.condition = KIVI_IF_ABSENT;
+    return kvi_write_one(&all->ctx, &item);
+}
+
+/* For backends that do not increment: read, add, write if nothing changed. */
+static kivi_status emulate_increment(composed *all, int64_t by, int64_t ttl_ms, int64_t *value)
+{
+    for (;;) {
+        kivi_status status = add_once(all, by, ttl_ms, value);
+        if (status != KIVI_CONDITION)
+            return status;
+        status = next_round(all);
+        if (status)
+            return status;
+    }
+}
+
+kivi_status kvi_increment(kvi_context *ctx, kivi_slice stored, int64_t by, int64_t ttl_ms, int64_t *value)
+{
+    if (!(ctx->store->flags & KIVI_BACKEND_INCREMENTS)) {
+        composed all = {.ctx = *ctx, .key = {.stored = stored}};
+        kivi_status status = emulate_increment(&all, by, ttl_ms, value);
+        *ctx = all.ctx;
+        kivi_buffer_free(&all.value);
+        kivi_buffer_free(&all.version);
+        return status;
+    }
+    kivi_write_item item = {.key = stored, .kind = KIVI_OP_INCREMENT, .by = by, .ttl_ms = ttl_ms};
+    kivi_status status = kvi_write_one(ctx, &item);
+    *value = item.integer;
+    return status;
+}
+
+kivi_status kivi_store_increment(kivi_store *store, const kivi_call *call, kivi_slice key,
+                                 int64_t by, int64_t ttl_ms, int64_t *value, kivi_error **error)
+{
+    composed all;
+    int64_t sum = 0;
+    if (ttl_ms == KIVI_TTL_KEEP)
+        ttl_ms = KIVI_TTL_NONE;
+    kivi_status status = begin(&all, store, call, "increment", key, error);
+    if (!status)
+        status = kvi_ttl_check(&all.ctx, ttl_ms, false);
+    if (!status)
+        status = kvi_increment(&all.ctx, all.key.stored, by, ttl_ms, &sum);
+    if (value)
+        *value = status ? 0 : sum;
+    return end(&all, status);
+}
+
+/* ---- take, get and expire ---- */
+
+static kivi_status emulate_then(composed *all, kivi_write_item write, kivi_buffer *value)
+{
+    for (;;) {
+        kivi_status status = look(all);
+        if (status)
+            return status;
+        status = kivi_buffer_assign(value, kivi_buffer_slice(&all->value));
+        if (status)
+            return status; /* while the key still has it */
+        status = write_unchanged(all, write);
+        if (status == KIVI_OK)
+            return status;
+        if (status != KIVI_CONDITION && status != KIVI_NOT_FOUND)
+            return status;
+        status = next_round(all);
+        if (status)
+            return status;
+    }
+}
+
+static kivi_status read_then(composed *all, kivi_then then, int64_t ttl_ms, kivi_buffer *value)
+{
+    if (!(all->ctx.store->flags & KIVI_BACKEND_TAKES)) {
+        kivi_write_item write = {.kind = then == KIVI_THEN_DELETE ? KIVI_OP_DELETE : KIVI_OP_TOUCH,
+                                 .ttl_ms = ttl_ms};
+        return emulate_then(all, write, value);
+    }
+    kvi_receiver to = {value, NULL};
+    kivi_read_item item = {.key = all->key.stored, .want = KIVI_WANT_VALUE, .then = then, .ttl_ms = ttl_ms};
+    return kvi_read_one(&all->ctx, &item, kvi_receive, &to);
+}
+
+kivi_status kivi_store_take(kivi_store *store, const kivi_call *call, kivi_slice key,
+                            kivi_buffer *value, kivi_error **error)
+{
+    composed all;
+    value->size = 0;
+    kivi_status status = begin(&all, store, call, "take", key, error);
+    if (!status)
+        status = read_then(&all, KIVI_THEN_DELETE, KIVI_TTL_NONE, value);
+    if (status)
+        value->size = 0;
+    return end(&all, status);
+}
+
+kivi_status kivi_store_get_and_expire(kivi_store *store, const kivi_call *call, kivi_slice key,
+                                      int64_t ttl_ms, kivi_buffer *value, kivi_error **error)
+{
+    composed all;
+    value->size = 0;
+    kivi_status status = begin(&all, store, call, "get_and_expire", key, error);
+    if (!status)
+        status = kvi_ttl_check(&all.ctx, ttl_ms, false);
+    if (!status)
+        status = read_then(&all, KIVI_THEN_TOUCH, ttl_ms, value);
+    if (status)
+        value->size = 0;
+    return end(&all, status);
+}
+
+/* ---- update ---- */
+
+static kivi_status write_update(composed *all, bool missing, kivi_update_action action,
+                                kivi_slice next, int64_t ttl_ms)
+{
+    kivi_write_item item = {.kind = KIVI_OP_DELETE};
+    if (action < KIVI_UPDATE_SET || action > KIVI_UPDATE_LEAVE)
+        return kvi_context_fail(&all->ctx, KIVI_INVALID, "update: unknown action %d", (int)action);
+    if (action == KIVI_UPDATE_LEAVE || (missing && action == KIVI_UPDATE_DELETE))
+        return KIVI_OK;
+    if (action == KIVI_UPDATE_SET) {
+        kivi_status status = kvi_value_check(&all->ctx, next);
+        if (status)
+            return status;
+        item = (kivi_write_item){.kind = KIVI_OP_SET, .value = next, .ttl_ms = ttl_ms};
+    }
+    if (!missing)
+        return write_unchanged(all, item);
+    item.key = all->key.stored;
+    item.condition = KIVI_IF_ABSENT;
+    return kvi_write_one(&all->ctx, &item);
+}
+
+static kivi_status update(composed *all, int64_t ttl_ms, kivi_update_fn compute, void *user,
+                          kivi_buffer *next)
+{
+    for (;;) {
+        kivi_update_action action = KIVI_UPDATE_SET;
+        kivi_status status = look(all);
+        if (status && status != KIVI_NOT_FOUND)
+            return status;
+        bool missing = status == KIVI_NOT_FOUND;
+        kivi_slice current = kivi_buffer_slice(&all->value);
+        next->size = 0;
+        uint64_t left_ns = kvi_leave_to_caller();
+        status = compute(missing ? NULL : &current, next, &action, user);
+        if (status)
+            return status;
+        status = kvi_back_from_caller(&all->ctx, left_ns);
+        if (status)
+            return status;
+        status = write_update(all, missing, action, kivi_buffer_slice(next), ttl_ms);
+        if (status != KIVI_CONDITION)
+            return status;
+        status = next_round(all);
+        if (status)
+            return status;
+    }
+}
+
+kivi_status kivi_store_update(kivi_store *store, const kivi_call *call, kivi_slice key,
+                              int64_t ttl_ms, kivi_update_fn compute, void *user, kivi_error **error)
+{
+    composed all;
+    kivi_buffer next = KIVI_BUFFER_INIT;
+    kivi_status status = begin(&all, store, call, "update", key, error);
+    if (!status)
+        status = kvi_ttl_check(&all.ctx, ttl_ms, true);
+    if (!status)
+        status = update(&all, ttl_ms, compute, user, &next);
+    kivi_buffer_free(&next);
+    return end(&all, status);
+}

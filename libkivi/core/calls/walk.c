@@ -1,0 +1,83 @@
+/* Walking: pages of stored pairs under a prefix, with strangers and what lies outside left out. */
+#include "../core.h"
+
+#define CURSOR_MOST 4096 /* what backend.h allows */
+
+kivi_status kvi_walk_begin(kvi_walk *walk, kivi_slice after)
+{
+    kvi_context *ctx = walk->ctx;
+    const kivi_capabilities *can = &ctx->store->instance.capabilities;
+    if (can->scan == KIVI_ABSENT)
+        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "%s: this store cannot list its keys", ctx->verb);
+    if (after.size && can->order != KIVI_ORDER_BYTES)
+        return kvi_context_fail(ctx, KIVI_UNSUPPORTED,
+                                "%s: `after` on a store whose keys have no order", ctx->verb);
+    kivi_status status = kvi_prefix_append(ctx, walk->prefix, &walk->stored_prefix);
+    if (!status && after.size)
+        status = kvi_key_append(ctx, after, &walk->after);
+    return status;
+}
+
+static kivi_status walk_pair(kivi_scan_sink *sink, kivi_slice stored, kivi_slice value, int64_t ttl_ms)
+{
+    kvi_walk *walk = sink->owner;
+    kivi_slice key;
+    kivi_status status = kvi_key_read(walk->ctx->store, stored, &walk->decoded, &key);
+    if (KVI_UNLIKELY(status == KIVI_CORRUPT)) {
+        walk->strangers++;
+        return KIVI_OK;
+    }
+    if (status)
+        return status;
+    if (!kvi_slice_begins(key, walk->prefix))
+        return KIVI_OK;
+    return walk->pair(walk, key, stored, value, ttl_ms);
+}
+
+static kivi_status walk_cursor(kivi_scan_sink *sink, kivi_slice cursor)
+{
+    kvi_walk *walk = sink->owner;
+    if (cursor.size > CURSOR_MOST)
+        return KIVI_INTERNAL;
+    return kivi_buffer_assign(&walk->next_cursor, cursor);
+}
+
+static void walk_reset(void *owner)
+{
+    kvi_walk *walk = owner;
+    walk->next_cursor.size = 0;
+    walk->strangers = 0;
+    walk->reset(walk);
+}
+
+kivi_status kvi_walk_page(kvi_walk *walk, uint64_t limit)
+{
+    kvi_context *ctx = walk->ctx;
+    kivi_scan_range range = {
+        .struct_size = sizeof(range),
+        .flags = walk->flags,
+        .prefix = kivi_buffer_slice(&walk->stored_prefix),
+        .after = walk->cursor.size ? kivi_bytes(NULL, 0) : kivi_buffer_slice(&walk->after),
+        .cursor = kivi_buffer_slice(&walk->cursor),
+        .limit = limit,
+    };
+    kivi_scan_sink sink = {sizeof(sink), 0, walk_pair, walk_cursor, walk};
+    kivi_status status = kvi_run_scan(ctx, &range, &sink, walk_reset);
+    if (status)
+        return status;
+    kivi_buffer old = walk->cursor;
+    walk->cursor = walk->next_cursor;
+    walk->next_cursor = old;
+    if (walk->strangers)
+        atomic_fetch_add_explicit(&ctx->store->strangers, walk->strangers, memory_order_relaxed);
+    return KIVI_OK;
+}
+
+void kvi_walk_free(kvi_walk *walk)
+{
+    kivi_buffer_free(&walk->stored_prefix);
+    kivi_buffer_free(&walk->after);
+    kivi_buffer_free(&walk->cursor);
+    kivi_buffer_free(&walk->next_cursor);
+    kivi_buffer_free(&walk->decoded);
+}
