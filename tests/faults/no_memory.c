@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -466,6 +467,51 @@ Test(no_memory, lmdb, .timeout = 170)
 
     print(&url, "lmdb:%s/data?codec=raw&sync=false&map_size=16MiB", folder);
     fail_all(url.bytes);
+}
+
+/* ---- the first call of a thread, which may have memory of its own to set up ---- */
+
+typedef struct newcomer {
+    const scene *s;
+    act_fn act;
+    unsigned long n, failed;
+} newcomer;
+
+static void *arrive(void *user)
+{
+    newcomer *new = user;
+    long left; /* what the store keeps for the thread's readers, which is its own */
+    kivi_status status = run_failing(new->act, new->s, new->n, &left);
+
+    CHECK_SAYING(status == KIVI_OK || status == KIVI_NO_MEMORY, "allocation %lu: %s", new->n,
+                 kivi_status_name(status));
+    new->failed = failed;
+    return NULL;
+}
+
+static void fail_first_call(const scene *s, act_fn act)
+{
+    newcomer new = {s, act, 0, 0};
+    pthread_t thread;
+
+    OK(act(s, E));
+    do {
+        new.n++;
+        CHECK(pthread_create(&thread, NULL, arrive, &new) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+    } while (new.failed);
+}
+
+Test(no_memory, lmdb_in_new_threads, .timeout = 60)
+{
+    scene s = {open_store("lmdb:%s/data?codec=raw&sync=false&map_size=16MiB", folder), NULL};
+
+    OK(act_set_many(&s, E));
+    fail_first_call(&s, act_set);
+    fail_first_call(&s, act_get);
+    fail_first_call(&s, act_scan);
+    fail_first_call(&s, act_count);
+    kivi_store_unref(s.store);
 }
 
 Test(no_memory, memory, .timeout = 60)

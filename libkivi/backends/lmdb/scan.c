@@ -259,7 +259,8 @@ typedef struct walk_task {
     uint64_t count;
 } walk_task;
 
-static _Thread_local jmp_buf *way_out;
+/* In place from a thread's start: memory that its first use would take is not asked for, and cannot be missing. */
+static _Thread_local jmp_buf *way_out __attribute__((tls_model("initial-exec")));
 
 void kvi_lmdb_assertion(MDB_env *mdb, const char *text)
 {
