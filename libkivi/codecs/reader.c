@@ -1,5 +1,4 @@
 /* The streaming reader: what is the same for every codec. */
-#include "../core/core.h"
 #include "codec.h"
 
 #include <stdlib.h>
@@ -55,32 +54,6 @@ kivi_status kvi_reader_create(const kvi_codec *codec, uint32_t max_depth, uint64
     kvi_reader_fail(reader, KIVI_INVALID, "no value was started");
     *made = reader;
     return KIVI_OK;
-}
-
-kivi_status kivi_reader_new(const char *codec, const kivi_limits *limits, kivi_reader **reader,
-                            kivi_error **error)
-{
-    kvi_error_clear(error);
-    *reader = NULL;
-    const kvi_codec *found;
-    kivi_status status = kvi_codec_need(codec, &found, error);
-    if (status)
-        return status;
-    uint32_t max_depth = KVI_DEPTH_DEFAULT;
-    uint64_t max_size = KVI_SIZE_DEFAULT;
-    if (limits) {
-        kivi_limits asked;
-        status = kvi_struct_read(&asked, sizeof(asked), limits, "kivi_limits", error);
-        if (status)
-            return status;
-        if (asked.max_depth > KVI_DEPTH_MAX)
-            return kvi_fail(error, KIVI_INVALID, "max_depth is at most %d", KVI_DEPTH_MAX);
-        if (asked.max_depth)
-            max_depth = asked.max_depth;
-        if (asked.max_size)
-            max_size = asked.max_size;
-    }
-    return kvi_reader_create(found, max_depth, max_size, reader, error);
 }
 
 void kivi_reader_start(kivi_reader *reader, kivi_slice bytes)

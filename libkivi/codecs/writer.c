@@ -88,26 +88,6 @@ static void rest(kivi_writer *writer)
     writer->at = writer->limit = NULL;
 }
 
-kivi_status kivi_writer_new(const char *codec, kivi_writer **made, kivi_error **error)
-{
-    kvi_error_clear(error);
-    *made = NULL;
-    const kvi_codec *found;
-    kivi_status status = kvi_codec_need(codec, &found, error);
-    if (status)
-        return status;
-    kivi_writer *writer = calloc(1, sizeof(*writer));
-    if (!writer)
-        return kvi_fail(error, KIVI_NO_MEMORY, "out of memory");
-    writer->codec = found;
-    writer->ops = found->writer;
-    writer->stack = writer->first;
-    writer->capacity = KVI_DEPTH_DEFAULT;
-    kvi_writer_fail(writer, KIVI_INVALID, "no value was started");
-    *made = writer;
-    return KIVI_OK;
-}
-
 void kivi_writer_start(kivi_writer *writer, kivi_buffer *out)
 {
     writer->out = out;

@@ -88,6 +88,19 @@ typedef struct kvi_context {
     kivi_call call_copy; /* not touched without a `call` */
 } kvi_context;
 
+/* ---- base/counters.c ---- */
+
+/* 1 and up: which shard the calling thread counts in; 0: none yet. */
+extern _Thread_local unsigned kvi_my_shard __attribute__((tls_model("initial-exec")));
+void kvi_shard_choose(void);
+/* The calling thread's shard of counters. Inline: it is part of every get. */
+static inline kvi_shard *kvi_shard_of(kivi_store *store)
+{
+    if (KVI_UNLIKELY(kvi_my_shard == 0))
+        kvi_shard_choose();
+    return &store->shards[kvi_my_shard - 1];
+}
+
 /* ---- context.c ---- */
 
 /* Begins a public call: clears the caller's error, reads `call`, refuses closed and forked stores. */
@@ -138,19 +151,6 @@ kivi_status kvi_pause(kvi_context *ctx, uint64_t ns);
 /* Jittered pause before an attempt (0: none; 1: at once), in ns: 10 ms doubling to 1 s. */
 uint64_t kvi_backoff_ns(uint32_t attempt);
 
-/*
- * Reads a caller's struct of `known` bytes by the rule of struct_size into `local`: bytes that the
- * library does not know must be zero. UNSUPPORTED or INVALID with a message.
- */
-kivi_status kvi_struct_read(void *local, size_t known, const void *given, const char *name,
-                            kivi_error **error);
-/* Writes `local` (of `known` bytes) into a caller's struct, never beyond its struct_size. */
-kivi_status kvi_struct_write(void *given, const void *local, size_t known, const char *name,
-                             kivi_error **error);
-
-/* The calling thread's shard of counters. */
-kvi_shard *kvi_shard_of(kivi_store *store);
-
 /* ---- keys.c ---- */
 
 #define KVI_KEY_INLINE 320
@@ -178,12 +178,6 @@ kivi_status kvi_keys_setup(kivi_store *store, kivi_error **error);
 kivi_status kvi_prefix_append(kvi_context *ctx, kivi_slice prefix, kivi_buffer *out);
 /* The key of a stored name into `out` (or in place: `*key` may point into `stored`). CORRUPT: a stranger. */
 kivi_status kvi_key_read(kivi_store *store, kivi_slice stored, kivi_buffer *out, kivi_slice *key);
-int kvi_slice_compare(kivi_slice a, kivi_slice b);
-static inline bool kvi_slice_begins(kivi_slice bytes, kivi_slice prefix)
-{
-    return bytes.size >= prefix.size &&
-           (prefix.size == 0 || !memcmp(bytes.data, prefix.data, prefix.size));
-}
 
 /* ---- run.c: vectors and pages through the store, with chunks, retries and leftovers ---- */
 

@@ -39,6 +39,26 @@ bool kvi_interrupt_is_raised(const kivi_interrupt *interrupt);
 /* ---- hashing (hash64.c): as kivi_host.hash64 ---- */
 uint64_t kvi_hash64(kivi_slice bytes);
 
+/* ---- slices (buffer.c) ---- */
+int kvi_slice_compare(kivi_slice a, kivi_slice b);
+static inline bool kvi_slice_begins(kivi_slice bytes, kivi_slice prefix)
+{
+    return bytes.size >= prefix.size &&
+           (prefix.size == 0 || !memcmp(bytes.data, prefix.data, prefix.size));
+}
+
+/* ---- structs of callers (structs.c) ---- */
+
+/*
+ * Reads a caller's struct of `known` bytes by the rule of struct_size into `local`: bytes that the
+ * library does not know must be zero. UNSUPPORTED or INVALID with a message.
+ */
+kivi_status kvi_struct_read(void *local, size_t known, const void *given, const char *name,
+                            kivi_error **error);
+/* Writes `local` (of `known` bytes) into a caller's struct, never beyond its struct_size. */
+kivi_status kvi_struct_write(void *given, const void *local, size_t known, const char *name,
+                             kivi_error **error);
+
 /* ---- options (options.c) and URLs (url.c) ---- */
 
 /* How a setting was given; its text alone does not say what a bare number means. */
@@ -104,7 +124,7 @@ kivi_status kvi_scheme_at(size_t index, const char **scheme, const char **backen
 extern const kivi_host kvi_host_table; /* host.c */
 /* Backends compiled into the library, ended by NULL; the build writes this table. */
 extern const kivi_plugin_fn kvi_builtin_plugins[];
-/* Defined by the store: kivi_host.report. */
+/* As kivi_host.report (counters.c). */
 void kvi_store_report(void *reporter, kivi_event_type type, kivi_status status, uint64_t items);
 
 /* ---- escaping (escape.c) ---- */

@@ -61,3 +61,12 @@ void kivi_buffer_free(kivi_buffer *buffer)
     free(buffer->data);
     *buffer = (kivi_buffer)KIVI_BUFFER_INIT;
 }
+
+int kvi_slice_compare(kivi_slice a, kivi_slice b)
+{
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = common ? memcmp(a.data, b.data, common) : 0;
+    if (order)
+        return order;
+    return (a.size > b.size) - (a.size < b.size);
+}

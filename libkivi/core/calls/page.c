@@ -38,7 +38,7 @@ static kivi_status cursor_check(kvi_walk *walk, kivi_slice inner, uint8_t check[
         status = kivi_buffer_append(&text, kivi_buffer_slice(&walk->ctx->store->space));
     if (!status)
         status = kivi_buffer_append(&text, kivi_bytes(&size, sizeof(size)));
-    uint64_t hash = kvi_host_table.hash64(kivi_buffer_slice(&text));
+    uint64_t hash = kvi_hash64(kivi_buffer_slice(&text));
     memcpy(check, &hash, sizeof(hash));
     kivi_buffer_free(&text);
     return status;

@@ -3,18 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
-
-static _Atomic unsigned next_shard;
-static _Thread_local unsigned my_shard __attribute__((tls_model("initial-exec")));
-
-kvi_shard *kvi_shard_of(kivi_store *store)
-{
-    if (KVI_UNLIKELY(my_shard == 0))
-        my_shard = 1 + atomic_fetch_add_explicit(&next_shard, 1, memory_order_relaxed) % KVI_STAT_SHARDS;
-    return &store->shards[my_shard - 1];
-}
 
 static uint64_t context_deadline(kivi_wait *wait)
 {
@@ -306,33 +295,4 @@ uint64_t kvi_backoff_ns(uint32_t attempt)
     /* Half fixed, half by chance: callers that failed together do not come back together. */
     uint64_t mixed = kvi_monotonic_ns() * UINT64_C(0x9E3779B97F4A7C15);
     return full / 2 + (mixed >> 32) % (full / 2 + 1);
-}
-
-kivi_status kvi_struct_read(void *local, size_t known, const void *given, const char *name,
-                            kivi_error **error)
-{
-    uint32_t size;
-    memcpy(&size, given, sizeof(size));
-    if (size < 2 * sizeof(uint32_t))
-        return kvi_fail(error, KIVI_INVALID, "%s: struct_size is not set", name);
-    const uint8_t *bytes = given;
-    for (size_t i = known; i < size; i++)
-        if (bytes[i])
-            return kvi_fail(error, KIVI_UNSUPPORTED,
-                            "%s: made for a newer libkivi (byte %zu is set)", name, i);
-    memset(local, 0, known);
-    memcpy(local, given, size < known ? size : known);
-    return KIVI_OK;
-}
-
-kivi_status kvi_struct_write(void *given, const void *local, size_t known, const char *name,
-                             kivi_error **error)
-{
-    uint32_t size;
-    memcpy(&size, given, sizeof(size));
-    if (size < 2 * sizeof(uint32_t))
-        return kvi_fail(error, KIVI_INVALID, "%s: struct_size is not set", name);
-    size_t wide = size < known ? size : known;
-    memcpy((uint8_t *)given + sizeof(size), (const uint8_t *)local + sizeof(size), wide - sizeof(size));
-    return KIVI_OK;
 }

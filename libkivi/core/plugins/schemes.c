@@ -1,5 +1,4 @@
 /* What can be asked about schemes and their options without opening a store. */
-#include "../core.h"
 #include "loader.h"
 
 #include <stdio.h>

@@ -4,15 +4,6 @@
 #define PORTABLE_KEY 200
 #define PORTABLE_VALUE (UINT64_C(256) << 10)
 
-int kvi_slice_compare(kivi_slice a, kivi_slice b)
-{
-    size_t common = a.size < b.size ? a.size : b.size;
-    int order = common ? memcmp(a.data, b.data, common) : 0;
-    if (order)
-        return order;
-    return (a.size > b.size) - (a.size < b.size);
-}
-
 static bool is_portable_byte(uint8_t byte)
 {
     return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||

@@ -92,13 +92,13 @@ static uint32_t count_lanes(const kivi_store *store)
 static uint64_t find_identity(const kivi_store *store, const char *url, const char *path)
 {
     if (!store->instance.capabilities.local)
-        return kvi_host_table.hash64(kivi_str(url));
+        return kvi_hash64(kivi_str(url));
     if (!path || !*path)
         return (uint64_t)(uintptr_t)store->instance.handle;
     char *real = realpath(path, NULL);
-    uint64_t hash = kvi_host_table.hash64(kivi_str(real ? real : path));
+    uint64_t hash = kvi_hash64(kivi_str(real ? real : path));
     free(real);
-    return hash ^ kvi_host_table.hash64(kivi_str(store->backend->name));
+    return hash ^ kvi_hash64(kivi_str(store->backend->name));
 }
 
 static kivi_status show_url(kivi_store *store, const char *url, kivi_error **error)
@@ -246,22 +246,6 @@ void kivi_store_unref(kivi_store *store)
 }
 
 /* ---- what a store says of itself ---- */
-
-void kvi_store_report(void *reporter, kivi_event_type type, kivi_status status, uint64_t items)
-{
-    kivi_store *store = reporter;
-    (void)status;
-    bool told = store->on_event != NULL; /* by the call in progress, when it holds no lane any more */
-    if (type == KIVI_EVENT_SWEEP) {
-        atomic_fetch_add_explicit(&store->swept, items, memory_order_relaxed);
-        if (told)
-            atomic_fetch_add_explicit(&store->events_swept, items, memory_order_relaxed);
-    } else if (type == KIVI_EVENT_RECONNECT) {
-        atomic_fetch_add_explicit(&store->reconnects, items, memory_order_relaxed);
-        if (told)
-            atomic_fetch_add_explicit(&store->events_reconnects, items, memory_order_relaxed);
-    }
-}
 
 const char *kivi_store_scheme(const kivi_store *store)
 {
