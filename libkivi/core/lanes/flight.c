@@ -82,95 +82,7 @@ static void close_session(kvi_lane *lane)
         atomic_fetch_add_explicit(&store->events_reconnects, 1, memory_order_relaxed);
 }
 
-static bool is_leaving(kivi_status status)
-{
-    return status == KIVI_TIMEOUT || status == KIVI_INTERRUPTED || status == KIVI_CANCELLED ||
-           status == KIVI_CLOSED;
-}
-
-/* Whether a verb that failed so left a session that can be used again. */
-static bool keeps_session(kivi_status status, const kivi_error *error)
-{
-    if (status == KIVI_FORKED)
-        return true; /* it is the parent's, to be abandoned */
-    if (status == KIVI_UNAVAILABLE || is_leaving(status))
-        return false;
-    return error && kivi_error_retryable(error) == KIVI_RETRY_YES;
-}
-
-/* ---- answers of items that have none ---- */
-
-/* Whether something that failed so may be asked again: it was a read, or nothing was applied. */
-static bool may_repeat(kivi_status status, kivi_retryable retryable, bool is_read, int32_t sent)
-{
-    if (is_leaving(status))
-        return is_read || sent == KIVI_SENT_NOTHING;
-    if (status != KIVI_UNAVAILABLE || retryable == KIVI_RETRY_LATER || retryable == KIVI_RETRY_NO)
-        return false;
-    return is_read || sent == KIVI_SENT_NOTHING;
-}
-
-/* The status of a write that was cut off. */
-static kivi_status cut_off(kivi_status status, kivi_retryable retryable, int32_t sent)
-{
-    bool vague = is_leaving(status) || status == KIVI_UNAVAILABLE || retryable == KIVI_RETRY_IF_IDEMPOTENT;
-    if (!vague || sent == KIVI_SENT_NOTHING || retryable == KIVI_RETRY_YES || retryable == KIVI_RETRY_LATER)
-        return status;
-    return KIVI_UNCERTAIN;
-}
-
-/*
- * What a failure means for one item: PENDING, with the reason as its error, where the core asks again;
- * else its answer. `error` is replaced where the status changes.
- */
-static kivi_status judge(kivi_status status, kivi_error **error, bool is_read, int32_t sent)
-{
-    kivi_retryable retryable = *error ? kivi_error_retryable(*error) : KIVI_RETRY_NO;
-    if (may_repeat(status, retryable, is_read, sent))
-        return KIVI_PENDING;
-    kivi_status answer = is_read ? status : cut_off(status, retryable, sent);
-    if (answer != status) {
-        kivi_error *cause = *error;
-        *error = kvi_error_new(
-            answer, 0, KIVI_RETRY_IF_IDEMPOTENT,
-            "the write was cut off in flight; it may or may not have been applied (%s)",
-            cause ? kivi_error_message(cause) : kivi_status_name(status));
-        kivi_error_free(cause);
-    }
-    return answer;
-}
-
-void kvi_flight_judge_read(kivi_read_item *item)
-{
-    if (item->error)
-        item->status = judge(item->status, &item->error, item->then == KIVI_THEN_NOTHING, item->sent);
-}
-
-void kvi_flight_judge_write(kivi_write_item *item)
-{
-    if (item->error)
-        item->status = judge(item->status, &item->error, false, item->sent);
-    else if (item->status != KIVI_PENDING) /* no words, no repeat; but no claim that it was not applied */
-        item->status = cut_off(item->status, KIVI_RETRY_NO, item->sent);
-}
-
-static void fail_read(kivi_read_item *item, kivi_status status, const kivi_error *error)
-{
-    if (item->status != KIVI_PENDING)
-        return;
-    kivi_error_free(item->error); /* why it was to be asked again */
-    item->error = error ? kvi_error_copy(error) : NULL;
-    item->status = judge(status, &item->error, item->then == KIVI_THEN_NOTHING, item->sent);
-}
-
-static void fail_write(kivi_write_item *item, kivi_status status, const kivi_error *error)
-{
-    if (item->status != KIVI_PENDING)
-        return;
-    kivi_error_free(item->error); /* why it was to be asked again */
-    item->error = error ? kvi_error_copy(error) : NULL;
-    item->status = judge(status, &item->error, false, item->sent);
-}
+/* ---- answers of a part ---- */
 
 /* Gives a failure to the items of the part in progress that have no answer. */
 static void fail_part(kvi_flight *flight, kivi_status status, const kivi_error *error)
@@ -181,9 +93,9 @@ static void fail_part(kvi_flight *flight, kivi_status status, const kivi_error *
     }
     for (size_t i = flight->begin; i < flight->end; i++)
         if (flight->kind == KVI_READ)
-            fail_read(&flight->read_items[i], status, error);
+            kvi_flight_fail_read(&flight->read_items[i], status, error);
         else
-            fail_write(&flight->write_items[i], status, error);
+            kvi_flight_fail_write(&flight->write_items[i], status, error);
 }
 
 /* Items that failed by themselves with something that only broke the session are asked again, too. */
@@ -232,9 +144,10 @@ void kvi_flight_solo(kvi_lane *lane, const kvi_work *work)
     begin_flight(flight);
 }
 
-void kvi_flight_begin_merged(kvi_flight *flight)
+void kvi_flight_merged(kvi_lane *lane, kvi_task *lead)
 {
-    begin_flight(flight);
+    kvi_merge_tasks(lane, lead);
+    begin_flight(lane->flight);
 }
 
 /* What an earlier request of the same items sent says nothing of the one that begins. */
@@ -280,7 +193,7 @@ static bool is_refused_whole(const kvi_flight *flight, kivi_status status, const
         return false;
     if (flight->writes.flags & KIVI_VECTOR_ATOMIC)
         return false;
-    if (is_leaving(status) || !error || kivi_error_retryable(error) != KIVI_RETRY_YES)
+    if (kvi_is_leaving(status) || !error || kivi_error_retryable(error) != KIVI_RETRY_YES)
         return false;
     return kivi_status_class(status) != KIVI_CLASS_TRANSIENT && status != KIVI_IO &&
            status != KIVI_NO_MEMORY;
@@ -317,7 +230,7 @@ static void end_part(kvi_lane *lane, kivi_status status, kivi_error *error)
             lane->scan_error = error;
             error = NULL;
         }
-        if (!keeps_session(status, lane->scan_error ? lane->scan_error : error)) {
+        if (!kvi_keeps_session(status, lane->scan_error ? lane->scan_error : error)) {
             flight->part_count = 0;
             close_session(lane);
         }

@@ -10,185 +10,9 @@
 #ifndef KVI_LANES_H
 #define KVI_LANES_H
 
-#include "../base/futex.h"
-#include "../core.h"
-#include "busy_poll.h"
+#include "state.h"
 
-#define KVI_MERGE_ITEMS 256
-#define KVI_MERGE_BYTES (1u << 20)
-#define KVI_LANES_MAX 64
-
-typedef enum kvi_kind { KVI_READ = 0, KVI_WRITE = 1, KVI_SCAN = 2 } kvi_kind;
-
-/* What one caller wants of a lane: a vector, or a page of a scan. */
-typedef struct kvi_work {
-    kvi_kind kind;
-    kivi_read_vector *reads;
-    kivi_write_vector *writes;
-    const kivi_scan_range *range;
-    kivi_scan_sink *sink;
-} kvi_work;
-
-/* State of a waiter. It changes by compare-and-swap only once it is out of the queue. */
-enum {
-    KVI_TASK_WAITING = 0, /* in a queue (lanes.mutex) */
-    KVI_TASK_TAKEN = 1,   /* its item is in somebody's flight */
-    KVI_TASK_LEADING = 2, /* it was given `lane`: to begin a flight, or to go on with the one it is in */
-    KVI_TASK_DONE = 3, /* its answer is there */
-    KVI_TASK_LEFT = 4  /* its caller went away; the flight drops it */
-};
-
-/* Who is told instead of a thread, for tasks that no thread waits for (queue/calls.c). With no lock held. */
-typedef struct kvi_task kvi_task;
-typedef struct kvi_driver {
-    void (*done)(kvi_task *task); /* DONE: its answer is there */
-    void (*lead)(kvi_task *task); /* LEADING: it was given task->lane */
-} kvi_driver;
-
-typedef struct kvi_lane kvi_lane;
-
-/*
- * What the thread of a waiter sleeps on. Those that queue together, and so are taken together, share a futex and have a
- * bit each: one system call wakes all callers of a flight, and the first of them takes the processor from its leader
- * only when it has woken the last. (64 threads: a sixth less CPU than a call for each.) The futexes are the lanes', so
- * that a bell can be rung when the task is gone.
- */
-typedef struct kvi_bell {
-    _Atomic uint32_t *word; /* counts how often it was rung */
-    uint32_t bits;
-} kvi_bell;
-#define KVI_BELLS \
-    16 /* more than flights whose callers sleep at once: a bell shared by two wakes some for nothing */
-
-/* A waiter. Mergeable tasks are counted and own copies of what they ask; the others lie on their caller's stack. */
-struct kvi_task {
-    _Atomic uint32_t state;
-    _Atomic uint32_t refs;
-    kvi_kind kind;
-    bool mergeable;
-    bool in_flight; /* LEADING: goes on in mid-flight */
-    bool delivered; /* value and version are there */
-    bool alone;     /* must be asked again by itself */
-    kvi_lane *lane; /* LEADING */
-    uint64_t ticket;
-    struct kvi_task *previous, *next; /* queue */
-    kvi_bell bell;                    /* of one that was queued */
-    /* mergeable only */
-    struct kvi_task *next_free;
-    const kvi_driver *driver; /* NULL: a thread waits */
-    void *owner;              /* the driver's */
-    kivi_read_item read;
-    kivi_write_item write;
-    kivi_buffer bytes, value, version;
-};
-
-/* The vector that a lane's session works on. It belongs to the lane, so that it outlives its leader. */
-typedef struct kvi_flight {
-    kvi_kind kind;
-    bool merged;
-    bool active;            /* a verb of the session is in progress */
-    kivi_read_vector reads; /* the part of the vector that the verb was given */
-    kivi_write_vector writes;
-    const kivi_scan_range *range;
-    kivi_scan_sink *sink;
-    kivi_status scan_status;
-    kivi_status status;         /* of the last verb that failed, else OK: for the hook */
-    kivi_read_item *read_items; /* all items */
-    kivi_write_item *write_items;
-    size_t count;
-    struct {
-        size_t begin, end;
-    } parts[48]; /* not yet asked: the vector, or the halves of one that was refused */
-    size_t part_count, begin, end;
-    uint64_t progress_ns; /* when something last came in */
-    uint64_t begun_ns;
-    uint64_t condemn_ns; /* when a blocking verb of a merged flight must end; 0: not counted yet */
-    /* merged: the tasks in order of their keys, and for each item where its own begin */
-    kvi_task *tasks[KVI_MERGE_ITEMS];
-    size_t task_count, first_task[KVI_MERGE_ITEMS + 1];
-    bool settled[KVI_MERGE_ITEMS];
-    kivi_read_item merged_reads[KVI_MERGE_ITEMS];
-    kivi_write_item merged_writes[KVI_MERGE_ITEMS];
-} kvi_flight;
-
-struct kvi_lane {
-    kvi_lanes *lanes;
-    void *session; /* NULL: none open */
-    bool open;
-    bool busy;
-    uint32_t callers; /* that its flight began with */
-    uint32_t beside;  /* lanes that were busy when it was taken */
-    kvi_busy_poll busy_poll;
-    kvi_lane *next_free;
-    kvi_flight *flight;
-    /* of the thread that drives it for others (queue/stepper.c) */
-    kvi_lane *next_led;
-    kvi_task *lead;
-    void *led_for; /* the worker whose tasks it serves */
-    kivi_poll poll;
-    kivi_error *scan_error; /* of the page in flight */
-};
-
-struct kvi_lanes {
-    kivi_store *store;
-    pthread_mutex_t mutex; /* guards all below; never held while anything blocks */
-    kvi_lane *all[KVI_LANES_MAX];
-    uint32_t count, max, busy;
-    uint32_t callers; /* that busy lanes serve */
-    uint32_t processors;
-    uint64_t landings; /* flights that ended */
-    kvi_lane *free;
-    struct {
-        kvi_task *head, *tail;
-        uint32_t count;
-        _Atomic uint32_t bells[KVI_BELLS];
-        uint32_t bell, sharers; /* the bell of those that queue now, and how many share it */
-    } queues[2];                /* reads and scans, writes */
-    uint64_t tickets;
-    kvi_task *spare;
-    uint32_t spares;
-    /* group commit: how many callers the last write vector served, how long it took */
-    uint32_t last_callers;
-    uint64_t last_ns;
-    uint32_t gather_want;      /* wake the leader that gathers when so many wait; 0: none gathers */
-    _Atomic uint32_t gathered; /* a futex */
-};
-
-/* One attempt at a piece of work. Items have their answers afterwards, or KIVI_PENDING where they must be asked again. */
-kivi_status kvi_lanes_run(kvi_lanes *lanes, kvi_context *ctx, const kvi_work *work);
-
-/* ---- for threads that drive lanes for others (queue/calls.c) ---- */
-
-/* Queues a task; true: a leader that gathers has seen enough, wake lanes->gathered. Holds the mutex. */
-bool kvi_lanes_enqueue(kvi_lanes *lanes, kvi_task *task);
-/* Takes a task whose caller goes away out of the queue; false: it is not in there (any more). */
-bool kvi_lanes_leave(kvi_lanes *lanes, kvi_task *task);
-/*
- * How long a queue's thread lets calls wait for a lane that is about to land rather than fly another: few full
- * vectors cost less than many small ones (Redis, 1,000 gets in flight: 1.4x the rate of eight lanes at once).
- */
-#define KVI_PATIENCE_NS UINT64_C(300000)
-typedef struct kvi_patience {
-    uint64_t landings; /* of the lanes, when it began */
-    uint64_t due_ns;   /* when it ends; 0: nobody was held back */
-} kvi_patience;
-
-/*
- * A free lane and the oldest waiter, LEADING now; NULL: no lane is free, or nobody waits. One with a driver is to be told
- * by it; one without was woken, and may be gone already: nobody but its thread looks at it, or at the lane.
- * With `patience` another lane flies beside those that do only when a whole vector waits, or when none of them landed
- * for so long: a caller for whom due_ns is set comes again then.
- */
-kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_patience *patience, kvi_task **lead,
-                          const kvi_driver **driver);
-void kvi_lanes_gather(kvi_lanes *lanes, kvi_kind kind);
-/*
- * Counts a flight that has landed, and passes its lane on like kvi_lanes_release(). Answers what the hook is to be told
- * afterwards (all but the trace).
- */
-void kvi_lanes_land(kvi_lane *lane, kivi_event *vector);
-/* Gives a lane to whoever waits longest, or leaves it free. */
-void kvi_lanes_release(kvi_lane *lane);
+/* ---- lanes.c: lanes, and who is given one ---- */
 
 kvi_lanes *kvi_lanes_new(kivi_store *store, uint32_t max);
 /* Closes (or in a child of a fork abandons) all sessions and frees the lanes. */
@@ -201,17 +25,87 @@ static inline uint32_t kvi_lanes_default(const kivi_instance *instance)
 {
     return instance->capabilities.local ? 1 : 8;
 }
+/* A lane that is free, or a new one while there may be more; NULL: none. Holds the mutex. */
+kvi_lane *kvi_lane_take(kvi_lanes *lanes);
+/* A lane for a caller that comes; NULL: it must wait. Holds the mutex. */
+kvi_lane *kvi_lane_take_at_once(kvi_lanes *lanes);
+/* The task, which waits, leads from now on. Its memory may go as soon as it sees that: a wake may then hit nobody. Holds the mutex. */
+void kvi_lane_give(kvi_lane *lane, kvi_task *task);
+/* Gives a lane to whoever waits longest, or leaves it free, where nobody waits or enough others fly. */
+void kvi_lanes_release(kvi_lane *lane);
+/*
+ * Counts a flight that has landed, and passes its lane on like kvi_lanes_release(). Returns what the hook is to be told
+ * afterwards (all but the trace).
+ */
+void kvi_lanes_land(kvi_lane *lane, kivi_event *vector);
+/*
+ * For a thread that waits for no lane itself: a free lane and the oldest waiter, LEADING now; NULL: no lane is free, or
+ * nobody waits. One with a driver is to be told by it; one without was woken, and may be gone already: nobody but its
+ * thread looks at it, or at the lane.
+ * With `patience` another lane flies beside those that do only when a whole vector waits, or when none of them landed
+ * for so long: a caller for whom due_ns is set comes again then.
+ */
+kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_patience *patience, kvi_task **lead,
+                          const kvi_driver **driver);
+
+/* ---- line.c: who waits; all but kvi_lanes_leave() hold the mutex ---- */
+
+void kvi_line_put(kvi_lanes *lanes, kvi_task *task, bool first);
+void kvi_line_take(kvi_lanes *lanes, kvi_task *task);
+/* Whoever waits longest; NULL: nobody waits. */
+kvi_task *kvi_line_oldest(kvi_lanes *lanes);
+uint32_t kvi_line_count(const kvi_lanes *lanes);
+/* Queues a task with a ticket and a bell; true: a leader that gathers has seen enough, wake lanes->gathered. */
+bool kvi_lanes_enqueue(kvi_lanes *lanes, kvi_task *task);
+/* Takes a task whose caller goes away out of its line; false: it is not in there (any more). */
+bool kvi_lanes_leave(kvi_lanes *lanes, kvi_task *task);
+
+/* ---- gather.c: group commit ---- */
+
+/* Whether it pays to wait for others before a vector of this kind. Holds the mutex. */
+bool kvi_lanes_gathers(const kvi_lanes *lanes, kvi_kind kind);
+/* Waits for them where it pays, not beyond the deadline. */
+void kvi_lanes_gather(kvi_lanes *lanes, kvi_kind kind, uint64_t deadline_ns);
+
+/* ---- task.c: what a caller that waits asks, and its answer ---- */
+
+kvi_task *kvi_task_new(kvi_lanes *lanes, const kvi_work *work);
+void kvi_task_unref(kvi_lanes *lanes, kvi_task *task);
+void kvi_lanes_free_spares(kvi_lanes *lanes);
+/* Whether work may share a vector with that of others. */
+bool kvi_work_is_mergeable(const kvi_lanes *lanes, const kvi_work *work);
+/* A task's answer into its caller's work, on its caller's thread. */
+void kvi_task_answer(kvi_task *task, kvi_context *ctx, const kvi_work *work);
+
+/* ---- verdict.c: what a failure means for one item ---- */
+
+/* Whether a verb ended because its leader had to leave. */
+bool kvi_is_leaving(kivi_status status);
+/* Whether a verb that failed so left a session that can be used again. */
+bool kvi_keeps_session(kivi_status status, const kivi_error *error);
+/* A failed item's answer: PENDING (its error says why) where the core may ask again, UNCERTAIN where it was cut off. */
+void kvi_flight_judge_read(kivi_read_item *item);
+void kvi_flight_judge_write(kivi_write_item *item);
+/* The same of an item without an answer, with the failure of its vector. */
+void kvi_flight_fail_read(kivi_read_item *item, kivi_status status, const kivi_error *error);
+void kvi_flight_fail_write(kivi_write_item *item, kivi_status status, const kivi_error *error);
+
+/* ---- merge.c: tasks into a vector, and answers back into tasks ---- */
+
+/* Takes `lead` and what waits of its kind into the lane's flight. */
+void kvi_merge_tasks(kvi_lane *lane, kvi_task *lead);
+/* Gives items that have their answer (all, once no verb is active) to the tasks behind them, and wakes those but `self`. Returns how many are left. */
+size_t kvi_flight_settle(kvi_lane *lane, kvi_task *self);
 
 /* ---- flight.c: a flight from its first verb to its last answer ---- */
 
 /* Begins a flight with a caller's own work. */
 void kvi_flight_solo(kvi_lane *lane, const kvi_work *work);
-/* The same for tasks that kvi_flight_merge() has put into it. */
-void kvi_flight_begin_merged(kvi_flight *flight);
+/* Begins one with `lead` and what waits of its kind. */
+void kvi_flight_merged(kvi_lane *lane, kvi_task *lead);
 /* Goes on with a flight as far as that goes without waiting: KIVI_PENDING and what to wait for, or KIVI_OK: landed. */
 kivi_status kvi_flight_advance(kvi_lane *lane, kvi_context *ctx, uint32_t revents, kivi_poll *poll);
 kivi_error *kvi_dead_peer_error(const kivi_store *store);
-typedef enum kvi_outcome { KVI_LANDED, KVI_HANDED_ON } kvi_outcome;
 /*
  * Drives the lane's flight for `self` (NULL: for nobody in particular) until it has landed or somebody
  * else leads. Afterwards, with KVI_LANDED, the lane is the caller's to release.
@@ -221,42 +115,10 @@ kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self);
 bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self);
 /* Ends a flight that nobody leads: the session is closed, what is pending fails with `why`. */
 void kvi_flight_condemn(kvi_lane *lane, kivi_status why, kivi_error *error);
-/* A failed item's answer: PENDING (its error says why) where the core may ask again, UNCERTAIN where it was cut off. */
-void kvi_flight_judge_read(kivi_read_item *item);
-void kvi_flight_judge_write(kivi_write_item *item);
 
-/* ---- merge.c: tasks into a vector, and answers back into tasks ---- */
+/* ---- turn.c ---- */
 
-kvi_task *kvi_task_new(kvi_lanes *lanes, const kvi_work *work);
-void kvi_task_unref(kvi_lanes *lanes, kvi_task *task);
-void kvi_lanes_free_spares(kvi_lanes *lanes);
-static inline void kvi_bell_ring(kvi_bell bell)
-{
-    atomic_fetch_add(bell.word, 1); /* who is about to sleep does not */
-    kvi_futex_wake_bits(bell.word, bell.bits);
-}
-/* `driver` and `bell` were read before the task was LEADING: the memory of one that lies on its caller's stack may be gone. */
-static inline void kvi_task_tell_lead(kvi_task *task, const kvi_driver *driver, kvi_bell bell)
-{
-    if (driver)
-        driver->lead(task);
-    else
-        kvi_bell_ring(bell);
-}
-/* Queue of waiters; both under lanes.mutex. */
-void kvi_queue_put(kvi_lanes *lanes, kvi_task *task, bool first);
-void kvi_queue_take(kvi_lanes *lanes, kvi_task *task);
-static inline unsigned kvi_queue_of(kvi_kind kind)
-{
-    return kind == KVI_WRITE ? 1 : 0;
-}
-/* Whether work may share a vector with that of others. */
-bool kvi_work_is_mergeable(const kvi_lanes *lanes, const kvi_work *work);
-/* Takes `lead` and what waits of its kind into the lane's flight. */
-void kvi_flight_merge(kvi_lane *lane, kvi_task *lead);
-/* Gives items that have their answer (all, once no verb is active) to the tasks behind them, and wakes those but `self`. Answers how many are left. */
-size_t kvi_flight_settle(kvi_lane *lane, kvi_task *self);
-/* A task's answer into its caller's work, on its caller's thread. */
-void kvi_task_answer(kvi_task *task, kvi_context *ctx, const kvi_work *work);
+/* One attempt at a piece of work. Items have their answers afterwards, or KIVI_PENDING where they must be asked again. */
+kivi_status kvi_lanes_run(kvi_lanes *lanes, kvi_context *ctx, const kvi_work *work);
 
 #endif

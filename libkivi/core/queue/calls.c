@@ -382,6 +382,6 @@ bool kvi_queue_take_up(kvi_lane *lane)
         return false;
     atomic_store_explicit(&task->state, KVI_TASK_TAKEN, memory_order_release);
     if (!in_flight)
-        kvi_flight_merge(lane, task);
+        kvi_flight_merged(lane, task);
     return true;
 }

@@ -12,7 +12,7 @@ static int nobody_waits(void *user)
 
 static void fly_blocking(kvi_worker *worker, kvi_lane *lane)
 {
-    kvi_lanes_gather(lane->lanes, lane->lead->kind);
+    kvi_lanes_gather(lane->lanes, lane->lead->kind, UINT64_MAX);
     if (!kvi_queue_take_up(lane))
         return;
     worker->flying = lane;
