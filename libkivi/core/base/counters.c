@@ -1,5 +1,5 @@
 /* A store's counters: each thread's own shard, and what backends report. */
-#include "../core.h"
+#include "counters.h"
 
 static _Atomic unsigned next_shard;
 _Thread_local unsigned kvi_my_shard;

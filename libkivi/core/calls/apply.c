@@ -1,5 +1,9 @@
 /* set_many, delete_many and apply: operations judged in order, sent as sorted vectors of each key once. */
-#include "../core.h"
+#include "../lanes/run.h"
+#include "../store/begin.h"
+#include "../store/keys.h"
+#include "read_modify_write.h"
+#include "result.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,8 @@
 /* Counting and clearing the keys under a prefix. */
-#include "../core.h"
+#include "../lanes/run.h"
+#include "../store/begin.h"
+#include "../store/keys.h"
+#include "walk.h"
 
 #include <stdlib.h>
 

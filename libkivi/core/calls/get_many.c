@@ -1,5 +1,8 @@
 /* get_many: keys in any order, repeated or not, as one sorted vector of each key once. */
-#include "../core.h"
+#include "../lanes/run.h"
+#include "../store/begin.h"
+#include "../store/keys.h"
+#include "result.h"
 
 #include <stdlib.h>
 

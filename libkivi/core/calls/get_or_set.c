@@ -1,93 +1,13 @@
 /* get_or_set: in one process one caller computes a missing key at a time, the others wait for what it stores. */
-#include "../store/computing.h"
-
 #include "../base/futex.h"
-#include "../core.h"
+#include "../lanes/run.h"
+#include "../store/begin.h"
+#include "../store/computing.h"
+#include "../store/keys.h"
 
 #include <stdlib.h>
 
-/* A key that somebody computes. Counted: the computing caller and those that wait hold it. */
-typedef struct computing {
-    struct computing *next;
-    uint64_t identity;
-    kivi_slice key; /* stored form, in the memory behind */
-    pthread_t owner;
-    uint32_t refs;         /* under the mutex */
-    _Atomic uint32_t done; /* a futex */
-} computing;
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static computing *list;
-
-void kvi_once_lock(void)
-{
-    pthread_mutex_lock(&mutex);
-}
-
-void kvi_once_unlock(void)
-{
-    pthread_mutex_unlock(&mutex);
-}
-
-void kvi_once_forget(void)
-{
-    /* The memory stays: the one thread of the child may be inside a computation. */
-    list = NULL;
-}
-
-static computing *find(const kivi_store *store, kivi_slice key)
-{
-    for (computing *one = list; one; one = one->next)
-        if (one->identity == store->identity && !kvi_slice_compare(one->key, key))
-            return one;
-    return NULL;
-}
-
-static void unref(computing *one)
-{
-    pthread_mutex_lock(&mutex);
-    bool last = --one->refs == 0;
-    pthread_mutex_unlock(&mutex);
-    if (last)
-        free(one);
-}
-
-/* The entry of a key, with a reference; `*mine`: the caller is the one to compute. NULL: no memory. */
-static computing *join(const kivi_store *store, kivi_slice key, bool *mine)
-{
-    pthread_mutex_lock(&mutex);
-    computing *one = find(store, key);
-    *mine = !one;
-    if (!one) {
-        one = malloc(sizeof(*one) + key.size);
-        if (one) {
-            *one = (computing){.next = list, .identity = store->identity, .owner = pthread_self()};
-            one->key = kivi_bytes(memcpy(one + 1, key.data, key.size), key.size);
-            list = one;
-        }
-    }
-    if (one)
-        one->refs++;
-    pthread_mutex_unlock(&mutex);
-    return one;
-}
-
-/* The computation is over: those that wait look again. */
-static void finish(computing *one)
-{
-    pthread_mutex_lock(&mutex);
-    for (computing **link = &list; *link; link = &(*link)->next)
-        if (*link == one) {
-            *link = one->next;
-            break;
-        }
-    pthread_mutex_unlock(&mutex);
-    atomic_store(&one->done, 1);
-    kvi_futex_wake(&one->done, INT32_MAX);
-    unref(one);
-}
-
-static kivi_status wait_for(kvi_context *ctx, computing *one)
+static kivi_status wait_for(kvi_context *ctx, kvi_computing *one)
 {
     if (pthread_equal(one->owner, pthread_self()))
         return kvi_context_fail(ctx, KIVI_INVALID,
@@ -140,16 +60,16 @@ static kivi_status get_or_set(kvi_context *ctx, kivi_slice stored, int64_t ttl_m
         if (status != KIVI_NOT_FOUND)
             return status;
         bool mine;
-        computing *one = join(ctx->store, stored, &mine);
+        kvi_computing *one = kvi_computing_join(ctx->store, stored, &mine);
         if (!one)
             return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to compute a key");
         bool again = !mine;
         status = mine ? compute_value(ctx, stored, ttl_ms, compute, user, value, &again)
                       : wait_for(ctx, one);
         if (mine)
-            finish(one);
+            kvi_computing_finish(one);
         else
-            unref(one);
+            kvi_computing_unref(one);
         if (!again || (!mine && status))
             return status;
         status = kvi_check(ctx);

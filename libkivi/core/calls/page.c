@@ -1,5 +1,6 @@
 /* Pages and scans: pairs under a prefix with cursors that outlive the process. */
-#include "../core.h"
+#include "../store/begin.h"
+#include "walk.h"
 
 #include <stdlib.h>
 

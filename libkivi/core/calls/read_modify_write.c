@@ -1,5 +1,9 @@
 /* Calls that read and write: compare by value, increment, take, get with touch, update. */
-#include "../core.h"
+#include "read_modify_write.h"
+
+#include "../lanes/run.h"
+#include "../store/begin.h"
+#include "../store/keys.h"
 
 #include <stdlib.h>
 

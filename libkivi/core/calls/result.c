@@ -1,5 +1,7 @@
 /* Results: the outcome of a batch, item by item. */
-#include "../core.h"
+#include "result.h"
+
+#include "../lanes/context.h"
 
 #include <stdlib.h>
 

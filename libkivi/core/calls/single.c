@@ -1,5 +1,7 @@
 /* Calls on single keys that are one item of one vector. */
-#include "../core.h"
+#include "../lanes/run.h"
+#include "../store/begin.h"
+#include "../store/keys.h"
 
 /* ---- reads ---- */
 

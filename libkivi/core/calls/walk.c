@@ -1,5 +1,8 @@
 /* Walking: pages of stored pairs under a prefix, with strangers and what lies outside left out. */
-#include "../core.h"
+#include "walk.h"
+
+#include "../lanes/run.h"
+#include "../store/keys.h"
 
 #define CURSOR_MOST 4096 /* what backend.h allows */
 

@@ -1,4 +1,5 @@
 /* A flight: one vector through one session, from its first verb to its last answer. */
+#include "context.h"
 #include "lanes.h"
 
 #include <errno.h>

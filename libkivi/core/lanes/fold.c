@@ -1,5 +1,5 @@
 /* Folding: several operations on one key in line become one item, and its answer becomes theirs. */
-#include "../core.h"
+#include "run.h"
 
 static bool is_plain_write(const kivi_write_item *item)
 {

@@ -1,5 +1,5 @@
 /* Increments inside a backend's transaction. */
-#include "../core.h"
+#include "run.h"
 
 #define SCRATCH 24
 static _Thread_local uint8_t scratch[SCRATCH] __attribute__((tls_model("initial-exec")));

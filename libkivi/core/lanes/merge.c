@@ -1,5 +1,6 @@
 /* Merging: waiting tasks into one vector with each key once, and its answers back to the tasks. */
 #include "lanes.h"
+#include "run.h"
 
 #include <stdlib.h>
 

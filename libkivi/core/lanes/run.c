@@ -1,4 +1,7 @@
 /* Running vectors: cut to the store's limits, sent again while the contract allows, until each item has its answer. */
+#include "run.h"
+
+#include "../base/counters.h"
 #include "lanes.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* One caller's turn: it flies alone, leads a merged flight, or waits until somebody has flown for it. */
+#include "context.h"
 #include "lanes.h"
 
 /* Passes a lane on whose flight has landed, and tells the hook; in a child of a fork the lane is the parent's. */

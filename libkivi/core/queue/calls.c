@@ -1,4 +1,6 @@
 /* Calls of a queue: from stage to stage, as tasks in the lanes or as jobs of a worker, to their end. */
+#include "../base/counters.h"
+#include "../lanes/context.h"
 #include "queue.h"
 
 /* ---- waking the stepper ---- */

@@ -1,6 +1,9 @@
 /* Queues: submitting, cancelling, taking what has completed. */
 #include "queue.h"
 
+#include "../store/begin.h"
+#include "../store/instance.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>

@@ -13,6 +13,7 @@
 #include <kivi/queue.h>
 
 #include "../lanes/lanes.h"
+#include "../store/keys.h"
 
 #define KVI_IDLE_NS (UINT64_C(1000) * KVI_MS) /* a thread with nothing to do ends after so long */
 

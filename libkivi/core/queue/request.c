@@ -1,4 +1,6 @@
 /* What a queued call asks: copied, checked, turned into an item, or made as any caller would make it. */
+#include "../store/begin.h"
+#include "../store/keys.h"
 #include "queue.h"
 
 #include <stdlib.h>

@@ -2,6 +2,7 @@
  * The teller of a queue: a thread that tells hooks of the flights which the queue's threads drove. It drives none
  * itself, so that a hook may call its store however few lanes there are, and holds up nobody's call.
  */
+#include "../lanes/context.h"
 #include "queue.h"
 
 #include <stdlib.h>

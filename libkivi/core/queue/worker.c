@@ -1,4 +1,5 @@
 /* The workers of a queue: one for each store, with threads for calls that block. */
+#include "../store/begin.h"
 #include "queue.h"
 
 #include <stdlib.h>

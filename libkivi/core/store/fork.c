@@ -1,6 +1,8 @@
 /* Fork: open stores are whole in the child, which then gets sessions and instances of its own. */
+#include "../lanes/context.h"
 #include "../lanes/lanes.h"
 #include "computing.h"
+#include "instance.h"
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static kivi_store *registry;
@@ -34,7 +36,7 @@ static void call_hook(const kivi_store *store, void (*hook)(void *))
 static void before_fork(void)
 {
     pthread_mutex_lock(&registry_mutex);
-    kvi_once_lock();
+    kvi_computing_lock();
     for (kivi_store *store = registry; store; store = store->next) {
         pthread_mutex_lock(&store->lanes->mutex);
         call_hook(store, store->backend->fork_prepare);
@@ -47,7 +49,7 @@ static void in_parent(void)
         call_hook(store, store->backend->fork_parent);
         pthread_mutex_unlock(&store->lanes->mutex);
     }
-    kvi_once_unlock();
+    kvi_computing_unlock();
     pthread_mutex_unlock(&registry_mutex);
 }
 
@@ -64,8 +66,8 @@ static void in_child(void)
         atomic_fetch_add(&store->generation, 1);
     }
     atomic_fetch_add(&generation, 1);
-    kvi_once_forget();
-    kvi_once_unlock();
+    kvi_computing_forget();
+    kvi_computing_unlock();
     pthread_mutex_unlock(&registry_mutex);
 }
 

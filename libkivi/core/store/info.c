@@ -1,5 +1,8 @@
 /* What a store can do, how it is, and what it has done. */
 #include "../lanes/lanes.h"
+#include "../lanes/run.h"
+#include "begin.h"
+#include "keys.h"
 
 kivi_status kivi_store_capabilities(kivi_store *store, kivi_capabilities *capabilities, kivi_error **error)
 {

@@ -1,5 +1,7 @@
 /* Stored keys: the namespace in front, escapes inside, and every limit checked before anything is sent. */
-#include "../core.h"
+#include "keys.h"
+
+#include "../lanes/context.h"
 
 #define PORTABLE_KEY 200
 #define PORTABLE_VALUE (UINT64_C(256) << 10)

@@ -1,61 +1,11 @@
 /* Stores: opening by URL, reference counting, closing. */
 #include "../lanes/lanes.h"
+#include "begin.h"
+#include "instance.h"
 
 #include <stdlib.h>
 
 /* ---- opening ---- */
-
-static kivi_status check_layout(kivi_store *store, kivi_error **error)
-{
-    if (store->instance.layout != KIVI_LAYOUT_FOREIGN || kvi_config_is_set(store->config, "codec"))
-        return KIVI_OK;
-    return kvi_fail(error,
-                    KIVI_INVALID, "this %s store was made by another program: name the codec of its values (codec=json, raw or msgpack)",
-                    store->backend->name);
-}
-
-/* What a backend must not say of itself. */
-static kivi_status check_instance(kivi_store *store, kivi_error **error)
-{
-    kivi_instance *instance = &store->instance;
-    bool blocking = instance->flags & KIVI_BACKEND_BLOCKING;
-    if (!blocking && !store->backend->step)
-        return kvi_fail(error, KIVI_INTERNAL, "the backend is stepped and has no step()");
-    if (!blocking && instance->flags & KIVI_BACKEND_SHARED_READS)
-        return kvi_fail(error, KIVI_INTERNAL, "the backend is stepped and shares reads");
-    /* An escape begins with '%': it could make a key begin so that did not. */
-    if (instance->escape.reserved_prefix && strchr(instance->escape.reserved_prefix, '%'))
-        return kvi_fail(error, KIVI_INTERNAL, "the backend reserves a prefix with '%%' in it");
-    if (instance->max_items && instance->capabilities.atomic_max > instance->max_items)
-        instance->capabilities.atomic_max = instance->max_items;
-    return KIVI_OK;
-}
-
-static kivi_status complete_instance(kivi_store *store, kivi_error **error)
-{
-    store->flags = store->instance.flags;
-    kivi_status status = check_layout(store, error);
-    return status ? status : kvi_keys_setup(store, error);
-}
-
-kivi_status kvi_instance_open(kivi_store *store, kivi_wait *wait, kivi_error **error)
-{
-    store->instance = (kivi_instance){.struct_size = sizeof(kivi_instance)};
-    store->instance.escape.struct_size = sizeof(kivi_escape);
-    store->instance.capabilities.struct_size = sizeof(kivi_capabilities);
-    kivi_status status = store->backend->open(store->config, wait, &store->instance, error);
-    if (status)
-        return status;
-    status = check_instance(store, error);
-    if (!status)
-        status = complete_instance(store, error);
-    if (status) {
-        store->backend->close(store->instance.handle);
-        return status;
-    }
-    store->instance_open = true;
-    return KIVI_OK;
-}
 
 static kivi_status read_core_options(kivi_store *store, const kivi_options *options, kivi_error **error)
 {

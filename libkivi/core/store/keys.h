@@ -1,0 +1,33 @@
+/* Stored keys, and the limits of keys, values and expiries. */
+#ifndef KVI_KEYS_H
+#define KVI_KEYS_H
+
+#include "../core.h"
+
+#define KVI_KEY_INLINE 320
+/* A stored key and the memory it lies in, if not in the caller's. */
+typedef struct kvi_key {
+    kivi_slice stored;
+    kivi_buffer heap;
+    uint8_t inline_bytes[KVI_KEY_INLINE];
+} kvi_key;
+/* Checks a key against all limits and answers its stored form. Free with kvi_key_free() also on failure. */
+kivi_status kvi_key_make(kvi_context *ctx, kivi_slice key, kvi_key *made);
+static inline void kvi_key_free(kvi_key *made)
+{
+    if (KVI_UNLIKELY(made->heap.data != NULL))
+        kivi_buffer_free(&made->heap);
+}
+/* The same, appended to `out` (for batches). */
+kivi_status kvi_key_append(kvi_context *ctx, kivi_slice key, kivi_buffer *out);
+kivi_status kvi_value_check(kvi_context *ctx, kivi_slice value);
+/* A ttl_ms argument of a write; `keep`: whether KIVI_TTL_KEEP is allowed. */
+kivi_status kvi_ttl_check(kvi_context *ctx, int64_t ttl_ms, bool keep);
+/* Fills in the namespace prefix, limits and key capabilities of a store just opened. */
+kivi_status kvi_keys_setup(kivi_store *store, kivi_error **error);
+/* Stored bytes that all keys under `prefix` begin with, appended to `out`. */
+kivi_status kvi_prefix_append(kvi_context *ctx, kivi_slice prefix, kivi_buffer *out);
+/* The key of a stored name into `out` (or in place: `*key` may point into `stored`). CORRUPT: a stranger. */
+kivi_status kvi_key_read(kivi_store *store, kivi_slice stored, kivi_buffer *out, kivi_slice *key);
+
+#endif
