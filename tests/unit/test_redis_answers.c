@@ -276,6 +276,117 @@ Test(redis_answers, hostile)
         expect_hostile(cases[i]);
 }
 
+/* ---- Answers of the right kind that the command cannot have ---- */
+
+static bool holds_reads(kivi_store *store)
+{
+    bool exists;
+    int64_t ttl;
+
+    expect_failure(kivi_store_exists(store, NULL, kivi_str("k"), &exists, &error), &error,
+                   KIVI_CORRUPT, "answer");
+    return kivi_store_ttl(store, NULL, kivi_str("k"), &ttl, &error) == KIVI_OK;
+}
+
+/* EXISTS is 0 or 1, or the server is none; 5 as time left is one. */
+Test(redis_answers, impossible_exists)
+{
+    static const char *const cases[] = {":5\r\n", ":2\r\n", ":9223372036854775807\r\n"};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        redis_server *server = server_start(answer_given);
+        kivi_store *store = open_redis(server, "");
+
+        given_answer = cases[i];
+        cr_assert(holds_reads(store), "%s", cases[i]);
+        kivi_store_unref(store);
+        server_stop(server);
+    }
+}
+
+/* What is not even a number must not pass for "it is not there". */
+Test(redis_answers, exists_without_a_number)
+{
+    static const char *const cases[] = {"+OK\r\n", "$1\r\n1\r\n", "*0\r\n", "_\r\n", ":-1\r\n"};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        redis_server *server = server_start(answer_given);
+        kivi_store *store = open_redis(server, "");
+        bool exists;
+
+        given_answer = cases[i];
+        expect_failure(kivi_store_exists(store, NULL, kivi_str("k"), &exists, &error), &error,
+                       KIVI_CORRUPT, "answer");
+        kivi_store_unref(store);
+        server_stop(server);
+    }
+}
+
+/* One write with a condition, whose answer is the given one. */
+static void expect_impossible(int32_t kind, int32_t condition, uint32_t flags, const char *bytes)
+{
+    redis_server *server = server_start(answer_given);
+    kivi_store *store = open_redis(server, "");
+    kivi_op op = KIVI_OP_INIT;
+
+    given_answer = bytes;
+    op.kind = kind;
+    op.key = kivi_str("k");
+    op.value = kivi_str("v");
+    op.expected = kivi_str("w");
+    op.condition = condition;
+    expect_failure(kivi_store_apply(store, NULL, &op, 1, flags, NULL, &error), &error,
+                   KIVI_UNCERTAIN, "not one that this command can have");
+    kivi_store_unref(store);
+    server_stop(server);
+}
+
+/* The scripts' numbers, where the operation's kind or condition allows no such outcome. */
+Test(redis_answers, impossible_codes)
+{
+    expect_impossible(KIVI_OP_TOUCH, KIVI_IF_ALWAYS, 0, ":5\r\n"); /* persist: it has no condition */
+    expect_impossible(KIVI_OP_TOUCH, KIVI_IF_ALWAYS, 0, ":1\r\n");
+    expect_impossible(KIVI_OP_TOUCH, KIVI_IF_ALWAYS, 0, ":6\r\n"); /* there and not there */
+    expect_impossible(KIVI_OP_TOUCH, KIVI_IF_ALWAYS, 0, ":0\r\n"); /* done, and not there */
+    expect_impossible(KIVI_OP_TOUCH, KIVI_IF_ABSENT, 0, ":4\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_EQUAL, 0, ":2\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_EQUAL, 0, ":0\r\n");
+    expect_impossible(KIVI_OP_DELETE, KIVI_IF_EQUAL, 0, ":6\r\n");
+}
+
+Test(redis_answers, impossible_codes_of_a_batch)
+{
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ALWAYS, KIVI_APPLY_ATOMIC, "$1\r\n2\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ABSENT, KIVI_APPLY_ATOMIC, "$1\r\n5\r\n"); /* said as :1 */
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ALWAYS, KIVI_APPLY_ATOMIC, ":1\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ABSENT, KIVI_APPLY_ATOMIC, ":-1\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ABSENT, KIVI_APPLY_ATOMIC, ":2\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ABSENT, KIVI_APPLY_ATOMIC, ":-9223372036854775808\r\n");
+}
+
+/* A batch whose second outcome is impossible tells of neither. */
+Test(redis_answers, half_possible_batch)
+{
+    redis_server *server = server_start(answer_given);
+    kivi_store *store = open_redis(server, "");
+    kivi_op ops[2] = {KIVI_OP_INIT, KIVI_OP_INIT};
+    kivi_result *result = NULL;
+
+    given_answer = "$2\r\n02\r\n";
+    for (int i = 0; i < 2; i++) {
+        ops[i].kind = KIVI_OP_SET;
+        ops[i].key = i ? kivi_str("a") : kivi_str("b");
+        ops[i].value = kivi_str("v");
+    }
+    expect_failure(kivi_store_apply(store, NULL, ops, 2, KIVI_APPLY_ATOMIC, &result, &error),
+                   &error, KIVI_UNCERTAIN, "not one that this command can have");
+    for (size_t i = 0; i < 2; i++)
+        cr_assert_eq(kivi_result_status(result, i), KIVI_UNCERTAIN, "item %zu", i);
+    kivi_result_free(result);
+    kivi_store_unref(store);
+    server_stop(server);
+}
+
 /* More than was asked for would be taken for the answer of the next command. */
 static bool answer_twice(redis_peer *peer, const redis_request *request)
 {
