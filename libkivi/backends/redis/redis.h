@@ -112,7 +112,8 @@ typedef struct redis_page_key {
 /* Where a page begins: a SCAN, and how many of its keys were delivered before. */
 typedef struct redis_position {
     uint64_t cursor, count, skip;
-    uint64_t print; /* of the keys skipped, in their order */
+    uint64_t print;  /* of the keys skipped, in their order */
+    uint32_t barren; /* SCANs in a row, before this one, that found nothing */
 } redis_position;
 
 typedef struct redis_page {
