@@ -95,6 +95,15 @@ Test(core_waits, not_where_time_counts_as_well)
     kivi_store_unref(store);
 }
 
+Test(core_waits, a_time_that_is_far_away_lets_it_wait)
+{
+    kivi_store *store = waiting_store(come_in_the_wait, "scripted:");
+    script.poll_ns = INT64_C(3600000000000);
+    cr_assert_eq(get(store, NULL), KIVI_OK);
+    cr_assert_eq(atomic_load(&script.waits), 1);
+    kivi_store_unref(store);
+}
+
 Test(core_waits, the_thread_of_a_queue_waits_in_no_step)
 {
     kivi_store *store = waiting_store(come_soon, "scripted:");

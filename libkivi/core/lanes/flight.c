@@ -16,9 +16,22 @@ typedef struct flight_wait {
     kvi_flight *flight;
 } flight_wait;
 
+bool kvi_flight_is_awaited(const kvi_flight *flight)
+{
+    for (size_t i = 0; i < flight->count; i++) {
+        if (flight->settled[i])
+            continue;
+        for (size_t t = flight->first_task[i]; t < flight->first_task[i + 1]; t++)
+            if (atomic_load_explicit(&flight->tasks[t]->state, memory_order_relaxed) == KVI_TASK_TAKEN)
+                return true;
+    }
+    return false;
+}
+
+/* Whose leader is LEADING, or a queue's thread that nobody has to wait for. */
 static bool serves_others(const kvi_flight *flight)
 {
-    return flight->merged && flight->task_count > 1;
+    return flight->merged && kvi_flight_is_awaited(flight);
 }
 
 static uint64_t flight_deadline(kivi_wait *wait)
@@ -265,12 +278,11 @@ static void forsake(kvi_flight *flight)
 /* ---- driving ---- */
 
 /* Waits until the session can go on: OK, or why its leader must leave, or UNAVAILABLE for a dead peer. */
-static kivi_status await(kvi_lane *lane, kvi_context *ctx, const kivi_poll *what, uint32_t *revents)
+static kivi_status await(kvi_lane *lane, kvi_context *ctx, uint32_t *revents)
 {
     kivi_store *store = lane->lanes->store;
-    uint64_t rest = kvi_slice_left(ctx);
-    if (what->timeout_ns >= 0 && (uint64_t)what->timeout_ns < rest)
-        rest = (uint64_t)what->timeout_ns;
+    const kivi_poll *what = &lane->poll;
+    uint64_t rest = kvi_lane_rest(lane, kvi_slice_left(ctx));
     struct pollfd descriptor = {.fd = what->fd, .events = (short)what->events};
     struct timespec pause = {0, (long)rest};
     int ready = ppoll(&descriptor, what->fd >= 0 ? 1 : 0, &pause, NULL);
@@ -289,9 +301,10 @@ static kivi_status await(kvi_lane *lane, kvi_context *ctx, const kivi_poll *what
 _Static_assert(KIVI_STEP_WAIT_NS == KVI_SLICE_NS, "a step may wait for a slice");
 
 /* Whether the step may wait instead of the poll: it says so, and there is a whole slice of time. */
-static bool lets_wait(kvi_context *ctx, const kivi_poll *what)
+static bool lets_wait(const kvi_lane *lane, kvi_context *ctx)
 {
-    return what->flags & KIVI_POLL_MAY_WAIT && what->timeout_ns < 0 && kvi_slice_left(ctx) == KVI_SLICE_NS;
+    return lane->poll.flags & KIVI_POLL_MAY_WAIT &&
+           kvi_lane_rest(lane, kvi_slice_left(ctx)) == KVI_SLICE_NS;
 }
 
 /* After a step that waited: perhaps something came, and nobody has looked up meanwhile. */
@@ -302,12 +315,13 @@ static kivi_status look_up(kvi_lane *lane, kvi_context *ctx)
 }
 
 /* Waits awake where the lane has learnt that this is faster: whether something came. */
-static bool busy_poll(kvi_lane *lane, kvi_context *ctx, const kivi_poll *what, uint32_t *revents)
+static bool busy_poll(kvi_lane *lane, kvi_context *ctx, uint32_t *revents)
 {
-    if (!lane->busy_poll.awake || what->fd < 0 || what->timeout_ns >= 0)
+    const kivi_poll *what = &lane->poll;
+    if (!lane->busy_poll.awake || what->fd < 0)
         return false;
     struct pollfd descriptor = {.fd = what->fd, .events = (short)what->events};
-    uint64_t rest = kvi_slice_left(ctx);
+    uint64_t rest = kvi_lane_rest(lane, kvi_slice_left(ctx));
     if (!kvi_busy_poll_wait(&descriptor, rest < KVI_BUSY_POLL_NS ? rest : KVI_BUSY_POLL_NS))
         return false;
     *revents = (uint32_t)descriptor.revents;
@@ -373,7 +387,8 @@ static kvi_outcome leave(kvi_lane *lane, kvi_task *self, kivi_status why)
     }
     bool leads = self && !has_answer(lane->flight, self); /* else it is DONE, and stays so */
     if (leads)
-        atomic_store_explicit(&self->state, KVI_TASK_LEFT, memory_order_relaxed);
+        atomic_store_explicit(&self->state, kvi_task_writes(self) ? KVI_TASK_LEAVING : KVI_TASK_LEFT,
+                              memory_order_relaxed);
     if (why != KIVI_CLOSED && kvi_flight_hand_on(lane, self))
         return KVI_HANDED_ON;
     if (leads)
@@ -382,7 +397,13 @@ static kvi_outcome leave(kvi_lane *lane, kvi_task *self, kivi_status why)
     return KVI_LANDED;
 }
 
-kivi_status kvi_flight_advance(kvi_lane *lane, kvi_context *ctx, uint32_t revents, kivi_poll *poll)
+static void note_poll(kvi_lane *lane)
+{
+    int64_t timeout = lane->poll.timeout_ns;
+    lane->step_ns = timeout < 0 ? UINT64_MAX : kvi_monotonic_ns() + (uint64_t)timeout;
+}
+
+kivi_status kvi_flight_advance(kvi_lane *lane, kvi_context *ctx, uint32_t revents)
 {
     kvi_flight *flight = lane->flight;
     kivi_store *store = lane->lanes->store;
@@ -390,51 +411,84 @@ kivi_status kvi_flight_advance(kvi_lane *lane, kvi_context *ctx, uint32_t revent
     while (flight->active || flight->part_count) {
         kivi_error *error = NULL;
         kivi_status status;
-        *poll = (kivi_poll){sizeof(kivi_poll), -1, 0, 0, -1};
+        lane->poll = (kivi_poll){sizeof(kivi_poll), -1, 0, 0, -1};
         if (flight->active)
-            status = store->backend->step(store->instance.handle, lane->session, revents, poll, &error);
+            status = store->backend->step(store->instance.handle, lane->session, revents,
+                                          &lane->poll, &error);
         else
             status = begin_part(lane, &wait.wait, &error);
         revents = 0;
         if (status != KIVI_PENDING)
             end_part(lane, status, error);
-        else if (flight->active)
-            return KIVI_PENDING;
-        else
+        else if (!flight->active)
             flight->active = true; /* ask step() at once what to wait for */
+        else {
+            note_poll(lane);
+            return KIVI_PENDING;
+        }
     }
     return KIVI_OK;
+}
+
+/* One wait of a flight's leader: OK, or why it must leave. `quiet`: since the last poll a step waited by itself. */
+static kivi_status wait_once(kvi_lane *lane, kvi_context *ctx, bool *quiet, uint32_t *revents)
+{
+    if (!*quiet && busy_poll(lane, ctx, revents))
+        return look_up(lane, ctx);
+    if (!*quiet && lets_wait(lane, ctx)) {
+        *revents = KIVI_STEP_WAITS;
+        *quiet = true; /* such a step does not say what came: the next poll must have seen something */
+        return KIVI_OK;
+    }
+    kivi_status why = await(lane, ctx, revents);
+    *quiet = *quiet && !(*revents & POLLIN);
+    return why;
+}
+
+/* Waits until a step is due. */
+static kivi_status wait_for_step(kvi_lane *lane, kvi_context *ctx, bool *quiet, uint32_t *waits,
+                                 uint32_t *revents)
+{
+    kivi_status why;
+    *revents = 0;
+    if (*waits == 0)
+        kvi_busy_poll_begin(&lane->busy_poll, is_calm(lane));
+    do {
+        ++*waits;
+        why = wait_once(lane, ctx, quiet, revents);
+    } while (!why && !*revents && !kvi_lane_is_due(lane, kvi_monotonic_ns()));
+    return why;
+}
+
+/* What the leader of a merged flight does with the answers that came; true: it leads no longer. */
+static bool settle(kvi_lane *lane, kvi_task *self)
+{
+    size_t unsettled = kvi_flight_settle(lane, self);
+    if (!unsettled || !has_answer(lane->flight, self))
+        return false;
+    if (kvi_flight_hand_on(lane, self))
+        return true;
+    kvi_flight_condemn(lane, KIVI_CANCELLED, NULL); /* all others went away */
+    return false;
 }
 
 kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
 {
     kvi_flight *flight = lane->flight;
-    kivi_poll poll;
     uint32_t revents = 0, waits = 0;
-    bool quiet = false; /* since the last wait: a step that waits does not say what came, the poll must have seen something */
-    while (kvi_flight_advance(lane, ctx, revents, &poll) == KIVI_PENDING) {
-        if (flight->merged) {
-            size_t unsettled = kvi_flight_settle(lane, self);
-            if (unsettled && has_answer(flight, self)) {
-                if (kvi_flight_hand_on(lane, self))
-                    return KVI_HANDED_ON;
-                kvi_flight_condemn(lane, KIVI_CANCELLED, NULL); /* all others went away */
-                continue;
-            }
-        }
+    bool quiet = false;
+    bool steps = !flight->active; /* in mid-flight it waits for what its last leader waited for */
+    for (;;) {
+        if (steps && kvi_flight_advance(lane, ctx, revents) != KIVI_PENDING)
+            break;
+        if (steps && flight->merged && settle(lane, self))
+            return KVI_HANDED_ON;
+        steps = true;
+        if (!flight->active)
+            continue; /* condemned */
         kivi_status why = revents & KIVI_STEP_WAITS ? look_up(lane, ctx) : KIVI_OK;
-        if (waits++ == 0)
-            kvi_busy_poll_begin(&lane->busy_poll, is_calm(lane));
-        if (!why && !quiet && busy_poll(lane, ctx, &poll, &revents)) {
-            why = look_up(lane, ctx);
-        } else if (!why && !quiet && lets_wait(ctx, &poll)) {
-            revents = KIVI_STEP_WAITS;
-            quiet = true;
-            continue;
-        } else if (!why) {
-            why = await(lane, ctx, &poll, &revents);
-            quiet = quiet && !(revents & POLLIN);
-        }
+        if (!why)
+            why = wait_for_step(lane, ctx, &quiet, &waits, &revents);
         if (why && leave(lane, self, why) == KVI_HANDED_ON)
             return KVI_HANDED_ON;
     }

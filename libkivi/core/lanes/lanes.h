@@ -55,6 +55,8 @@ void kvi_line_take(kvi_lanes *lanes, kvi_task *task);
 /* Whoever waits longest; NULL: nobody waits. */
 kvi_task *kvi_line_oldest(kvi_lanes *lanes);
 uint32_t kvi_line_count(const kvi_lanes *lanes);
+/* Gives a task the bell of those that come now; holds the mutex. */
+void kvi_line_share_bell(kvi_lanes *lanes, kvi_task *task);
 /* Queues a task with a ticket and a bell; true: a leader that gathers has seen enough, wake lanes->gathered. */
 bool kvi_lanes_enqueue(kvi_lanes *lanes, kvi_task *task);
 /* Takes a task whose caller goes away out of its line; false: it is not in there (any more). */
@@ -72,6 +74,11 @@ void kvi_lanes_gather(kvi_lanes *lanes, kvi_kind kind, uint64_t deadline_ns);
 kvi_task *kvi_task_new(kvi_lanes *lanes, const kvi_work *work);
 void kvi_task_unref(kvi_lanes *lanes, kvi_task *task);
 void kvi_lanes_free_spares(kvi_lanes *lanes);
+/* Whether a task is a write, or reads and writes in one. */
+static inline bool kvi_task_writes(const kvi_task *task)
+{
+    return task->kind == KVI_WRITE || task->read.then != KIVI_THEN_NOTHING;
+}
 /* Whether work may share a vector with that of others. */
 bool kvi_work_is_mergeable(const kvi_lanes *lanes, const kvi_work *work);
 /* A task's answer into its caller's work, on its caller's thread. */
@@ -103,8 +110,24 @@ size_t kvi_flight_settle(kvi_lane *lane, kvi_task *self);
 void kvi_flight_solo(kvi_lane *lane, const kvi_work *work);
 /* Begins one with `lead` and what waits of its kind. */
 void kvi_flight_merged(kvi_lane *lane, kvi_task *lead);
-/* Goes on with a flight as far as that goes without waiting: KIVI_PENDING and what to wait for, or KIVI_OK: landed. */
-kivi_status kvi_flight_advance(kvi_lane *lane, kvi_context *ctx, uint32_t revents, kivi_poll *poll);
+/* Goes on with a flight as far as that goes without waiting: KIVI_PENDING and lane->poll to wait for, or KIVI_OK: landed. */
+kivi_status kvi_flight_advance(kvi_lane *lane, kvi_context *ctx, uint32_t revents);
+/* Whether the time that the session named with its poll is over. */
+static inline bool kvi_lane_is_due(const kvi_lane *lane, uint64_t now)
+{
+    return now >= lane->step_ns;
+}
+/* How long a wait that begins now and would last for `ns` may last. */
+static inline uint64_t kvi_lane_rest(const kvi_lane *lane, uint64_t ns)
+{
+    if (lane->step_ns == UINT64_MAX)
+        return ns;
+    uint64_t now = kvi_monotonic_ns();
+    uint64_t rest = lane->step_ns > now ? lane->step_ns - now : 0;
+    return rest < ns ? rest : ns;
+}
+/* Whether anybody still waits for something in a merged flight. */
+bool kvi_flight_is_awaited(const kvi_flight *flight);
 kivi_error *kvi_dead_peer_error(const kivi_store *store);
 /*
  * Drives the lane's flight for `self` (NULL: for nobody in particular) until it has landed or somebody

@@ -35,16 +35,17 @@ uint32_t kvi_line_count(const kvi_lanes *lanes)
     return lanes->queues[0].count + lanes->queues[1].count;
 }
 
-static kvi_bell share_bell(kvi_lanes *lanes, unsigned q)
+void kvi_line_share_bell(kvi_lanes *lanes, kvi_task *task)
 {
+    unsigned q = kvi_line_of(task->kind);
     uint32_t number = lanes->queues[q].sharers++;
-    return (kvi_bell){&lanes->queues[q].bells[lanes->queues[q].bell], UINT32_C(1) << number % 32};
+    task->bell = (kvi_bell){&lanes->queues[q].bells[lanes->queues[q].bell], UINT32_C(1) << number % 32};
 }
 
 bool kvi_lanes_enqueue(kvi_lanes *lanes, kvi_task *task)
 {
     task->ticket = ++lanes->tickets;
-    task->bell = share_bell(lanes, kvi_line_of(task->kind));
+    kvi_line_share_bell(lanes, task);
     kvi_line_put(lanes, task, false);
     if (!lanes->gather_want || lanes->queues[1].count < lanes->gather_want)
         return false;

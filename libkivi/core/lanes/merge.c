@@ -92,10 +92,52 @@ static size_t fold_tasks(kvi_flight *flight, kvi_task **tasks, size_t count)
     return kvi_fold_writes(items, count, &flight->merged_writes[flight->count]);
 }
 
+/* Bells to be rung when all answers are there, each once. */
+typedef struct peal {
+    kvi_bell bells[4];
+    unsigned count;
+} peal;
+
+static void ring_all(peal *all)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        kvi_bell_ring(all->bells[i]);
+    all->count = 0;
+}
+
+static void add_bell(peal *all, kvi_bell bell)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (all->bells[i].word == bell.word) {
+            all->bells[i].bits |= bell.bits;
+            return;
+        }
+    if (all->count == sizeof(all->bells) / sizeof(all->bells[0]))
+        ring_all(all);
+    all->bells[all->count++] = bell;
+}
+
+static void tell_task(kvi_lanes *lanes, kvi_task *task, const kvi_task *self, peal *bells)
+{
+    uint32_t taken = KVI_TASK_TAKEN;
+    if (task == self)
+        atomic_store_explicit(&task->state, KVI_TASK_DONE, memory_order_release);
+    else if (!atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_DONE) &&
+             (taken != KVI_TASK_LEAVING ||
+              !atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_DONE)))
+        ; /* its caller went away */
+    else if (task->driver)
+        task->driver->done(task);
+    else
+        add_bell(bells, task->bell);
+    kvi_task_unref(lanes, task);
+}
+
 /* Puts back what must wait for the next vector; those that went away meanwhile are dropped. */
 static void put_back(kvi_lane *lane, kvi_task **tasks, size_t count)
 {
     kvi_lanes *lanes = lane->lanes;
+    peal bells = {.count = 0};
     for (size_t i = count; i-- > 0;) {
         kvi_task *task = tasks[i];
         uint32_t taken = KVI_TASK_TAKEN;
@@ -107,8 +149,9 @@ static void put_back(kvi_lane *lane, kvi_task **tasks, size_t count)
             kvi_line_put(lanes, task, true);
         pthread_mutex_unlock(&lanes->mutex);
         if (!back)
-            kvi_task_unref(lanes, task);
+            tell_task(lanes, task, NULL, &bells); /* who stayed to hear it: nothing was sent */
     }
+    ring_all(&bells);
 }
 
 void kvi_merge_tasks(kvi_lane *lane, kvi_task *lead)
@@ -151,45 +194,6 @@ void kvi_merge_tasks(kvi_lane *lane, kvi_task *lead)
 }
 
 /* ---- answers ---- */
-
-/* Bells to be rung when all answers are there, each once. */
-typedef struct peal {
-    kvi_bell bells[4];
-    unsigned count;
-} peal;
-
-static void ring_all(peal *all)
-{
-    for (unsigned i = 0; i < all->count; i++)
-        kvi_bell_ring(all->bells[i]);
-    all->count = 0;
-}
-
-static void add_bell(peal *all, kvi_bell bell)
-{
-    for (unsigned i = 0; i < all->count; i++)
-        if (all->bells[i].word == bell.word) {
-            all->bells[i].bits |= bell.bits;
-            return;
-        }
-    if (all->count == sizeof(all->bells) / sizeof(all->bells[0]))
-        ring_all(all);
-    all->bells[all->count++] = bell;
-}
-
-static void tell_task(kvi_lanes *lanes, kvi_task *task, const kvi_task *self, peal *bells)
-{
-    uint32_t taken = KVI_TASK_TAKEN;
-    if (task == self)
-        atomic_store_explicit(&task->state, KVI_TASK_DONE, memory_order_release);
-    else if (!atomic_compare_exchange_strong(&task->state, &taken, KVI_TASK_DONE))
-        ; /* its caller went away */
-    else if (task->driver)
-        task->driver->done(task);
-    else
-        add_bell(bells, task->bell);
-    kvi_task_unref(lanes, task);
-}
 
 static void unfold_read(kivi_read_item *item, kvi_task **tasks, size_t count)
 {

@@ -27,8 +27,15 @@ enum {
     KVI_TASK_TAKEN = 1,   /* its item is in somebody's flight */
     KVI_TASK_LEADING = 2, /* it was given `lane`: to begin a flight, or to go on with the one it is in */
     KVI_TASK_DONE = 3, /* its answer is there */
-    KVI_TASK_LEFT = 4  /* its caller went away; the flight drops it */
+    KVI_TASK_LEFT = 4, /* its caller went away; the flight drops it */
+    KVI_TASK_LEAVING = 5 /* TAKEN, but its caller stays only to hear whether anything was sent: KVI_LEAVE_NS at most */
 };
+
+/*
+ * How long the caller of a write waits for the word whether anything of it was sent, when its time is over. Callers that
+ * came together go together, and the last of them ends the flight; while others stay in it the write may yet be sent.
+ */
+#define KVI_LEAVE_NS (20 * KVI_MS)
 
 /* Who is told instead of a thread, for tasks that no thread waits for (queue/calls.c). With no lock held. */
 typedef struct kvi_task kvi_task;
@@ -116,8 +123,9 @@ struct kvi_lane {
     /* of the thread that drives it for others (queue/stepper.c) */
     kvi_lane *next_led;
     kvi_task *lead;
-    void *led_for; /* the worker whose tasks it serves */
-    kivi_poll poll;
+    void *led_for;          /* the worker whose tasks it serves */
+    kivi_poll poll;         /* what its session waits for, as of the last step */
+    uint64_t step_ns;       /* when `poll` wants a step whatever happens; UINT64_MAX: never */
     kivi_error *scan_error; /* of the page in flight */
 };
 

@@ -47,7 +47,8 @@ static void lead(kvi_lane *lane, kvi_context *ctx, kvi_task *self)
 static void pass_on_flight(kvi_context *ctx, kvi_task *task)
 {
     kvi_lane *lane = task->lane;
-    atomic_store_explicit(&task->state, KVI_TASK_LEFT, memory_order_relaxed);
+    atomic_store_explicit(&task->state, kvi_task_writes(task) ? KVI_TASK_LEAVING : KVI_TASK_LEFT,
+                          memory_order_relaxed);
     if (kvi_flight_hand_on(lane, task))
         return;
     kvi_flight_condemn(lane, KIVI_CANCELLED, NULL);
@@ -85,17 +86,37 @@ static uint32_t await_turn(kvi_context *ctx, kvi_task *task)
     }
 }
 
-/* A mergeable task whose caller's time is over. Afterwards it is DONE after all, LEFT in a flight, or WAITING: never begun. */
+/* A task whose caller goes away for good: LEFT, or DONE a moment ago. */
+static uint32_t stay_to_hear(kvi_task *task)
+{
+    uint64_t until = kvi_monotonic_ns() + KVI_LEAVE_NS;
+    for (;;) {
+        uint32_t rung = atomic_load_explicit(task->bell.word, memory_order_acquire);
+        uint32_t state = atomic_load_explicit(&task->state, memory_order_acquire);
+        if (state != KVI_TASK_LEAVING)
+            return state;
+        if (kvi_monotonic_ns() >= until &&
+            atomic_compare_exchange_strong(&task->state, &state, KVI_TASK_LEFT))
+            return KVI_TASK_LEFT;
+        kvi_futex_wait_bits(task->bell.word, rung, until, task->bell.bits);
+    }
+}
+
+/*
+ * A mergeable task whose caller's time is over. Afterwards it is DONE after all, LEFT or LEAVING in a flight, or WAITING:
+ * never begun.
+ */
 static uint32_t leave(kvi_lanes *lanes, kvi_context *ctx, kvi_task *task)
 {
+    uint32_t leaves = kvi_task_writes(task) ? KVI_TASK_LEAVING : KVI_TASK_LEFT;
     for (;;) {
         uint32_t state = KVI_TASK_TAKEN;
         if (kvi_lanes_leave(lanes, task)) {
             kvi_task_unref(lanes, task); /* the flight's share: there will be none */
             return KVI_TASK_WAITING;
         }
-        if (atomic_compare_exchange_strong(&task->state, &state, KVI_TASK_LEFT))
-            return KVI_TASK_LEFT;
+        if (atomic_compare_exchange_strong(&task->state, &state, leaves))
+            return leaves;
         if (state == KVI_TASK_DONE)
             return state;
         if (state == KVI_TASK_LEADING && task->in_flight) {
@@ -152,6 +173,8 @@ static kivi_status run_merged(kvi_lanes *lanes, kvi_context *ctx, kvi_task *task
             return KIVI_FORKED;
         state = atomic_load_explicit(&task->state, memory_order_acquire);
     }
+    if (state == KVI_TASK_LEAVING)
+        state = stay_to_hear(task);
     if (state == KVI_TASK_DONE)
         kvi_task_answer(task, ctx, work);
     else if (state == KVI_TASK_LEFT)
@@ -205,6 +228,8 @@ kivi_status kvi_lanes_run(kvi_lanes *lanes, kvi_context *ctx, const kvi_work *wo
         return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to wait for a lane");
     pthread_mutex_lock(&lanes->mutex);
     lane = kvi_lane_take_at_once(lanes);
+    if (lane)
+        kvi_line_share_bell(lanes, task);
     bool orphaned = !lane && lanes->busy == 0; /* no memory for a first lane: nobody would ever give one */
     bool enough = lane || orphaned ? false : kvi_lanes_enqueue(lanes, task);
     pthread_mutex_unlock(&lanes->mutex);

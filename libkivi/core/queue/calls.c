@@ -96,7 +96,7 @@ static void fail(kvi_queued *call, kivi_status status)
 static void start_job(kvi_queued *call)
 {
     kvi_worker *worker = call->worker;
-    if (!kvi_queue_thread_run(&worker->jobs)) {
+    if (!kvi_worker_run_jobs(worker)) {
         fail(call, KIVI_NO_MEMORY);
         return;
     }
@@ -133,7 +133,7 @@ static void start_task(kvi_queued *call)
         kvi_task_unref(lanes, call->task);
     call->task = NULL;
     /* First the thread that drives it: it may be given a lane as soon as it waits for one. */
-    if (kvi_queue_is_stepped(store) || kvi_queue_thread_run(&call->worker->flights))
+    if (kvi_queue_is_stepped(store) || kvi_worker_run_flights(call->worker))
         call->task = kvi_task_new(lanes, &work);
     if (!call->task) {
         fail(call, KIVI_NO_MEMORY);
@@ -159,19 +159,10 @@ static void start_task(kvi_queued *call)
     }
 }
 
-static bool run_stepper(kivi_queue *queue)
-{
-    if (queue->stepper.running)
-        return true;
-    queue->woken = true;
-    queue->look_ns = 0;
-    return kvi_queue_thread_run(&queue->stepper);
-}
-
 void kvi_queued_start(kvi_queued *call)
 {
     kvi_shard *shard = kvi_shard_of(call->ctx.store);
-    if (!run_stepper(call->queue)) {
+    if (!kvi_queue_run_stepper(call->queue)) {
         fail(call, KIVI_NO_MEMORY);
         return;
     }
@@ -213,7 +204,9 @@ static void task_done(kvi_task *task)
     kivi_queue *queue = call->queue;
     pthread_mutex_lock(&queue->mutex);
     kivi_status status = kvi_queued_answer(call);
-    if (status == KIVI_PENDING)
+    if (status == KIVI_PENDING && call->leaving)
+        fail(call, call->leaving); /* nothing of it was sent */
+    else if (status == KIVI_PENDING)
         pause_call(call);
     else if (status == KIVI_CONDITION && compares_tokens(call))
         start_job(call);
@@ -244,22 +237,41 @@ const kvi_driver kvi_queue_driver = {task_done, task_lead};
 
 /* ---- looking after calls ---- */
 
-static bool is_write(const kvi_task *task)
+/* A blocking verb looks up every slice, so that it takes so long until it is known what was sent. */
+static uint64_t leave_ns(const kvi_queued *call)
 {
-    return task->kind == KVI_WRITE || task->read.then != KIVI_THEN_NOTHING;
+    return KVI_LEAVE_NS + (kvi_queue_is_stepped(call->ctx.store) ? 0 : KVI_SLICE_NS);
 }
 
-static void end_task(kvi_queued *call, kivi_status why)
+/* A write in flight hears whether anything of it was sent: of a flight that nobody else waits for at once. */
+static void begin_leaving(kvi_queued *call, kivi_status why, uint64_t now)
+{
+    uint32_t state = KVI_TASK_TAKEN;
+    call->leaving = why; /* before the state: its flight may land at once */
+    call->due_ns = now + leave_ns(call);
+    if (atomic_compare_exchange_strong(&call->task->state, &state, KVI_TASK_LEAVING)) {
+        if (call->due_ns < call->queue->look_ns)
+            call->queue->look_ns = call->due_ns;
+        return;
+    }
+    call->leaving = KIVI_OK; /* it is done or leads: that comes first, or it is looked at again */
+}
+
+static void end_task(kvi_queued *call, kivi_status why, uint64_t now)
 {
     kvi_lanes *lanes = call->ctx.store->lanes;
-    uint32_t state = KVI_TASK_TAKEN;
+    bool writes = kvi_task_writes(call->task);
+    uint32_t state = call->leaving ? KVI_TASK_LEAVING : KVI_TASK_TAKEN;
     if (kvi_lanes_leave(lanes, call->task)) {
         kvi_task_unref(lanes, call->task); /* the flight's share */
         fail(call, why);
         return;
     }
-    if (atomic_compare_exchange_strong(&call->task->state, &state, KVI_TASK_LEFT))
-        fail(call, is_write(call->task) ? KIVI_UNCERTAIN : why);
+    if (writes && !call->leaving)
+        begin_leaving(call, why, now);
+    else if ((!writes || now >= call->due_ns) &&
+             atomic_compare_exchange_strong(&call->task->state, &state, KVI_TASK_LEFT))
+        fail(call, writes ? KIVI_UNCERTAIN : why); /* others stay in the flight, or it does not end */
     /* else it is done or leads: that comes first, or it is looked at again */
 }
 
@@ -288,7 +300,7 @@ static void look_after_call(kvi_queued *call, uint64_t now)
         return;
     }
     if (call->stage == KVI_AS_TASK) {
-        end_task(call, why);
+        end_task(call, why, now);
     } else if (call->stage == KVI_AS_JOB) {
         kvi_queued_leave_jobs(call);
         fail(call, why);
@@ -309,7 +321,7 @@ static void look_after_all(kivi_queue *queue, uint64_t now)
     for (kvi_queued *call = queue->in_flight; call; call = next) {
         next = call->next;
         look_after_call(call, now);
-        if (call->stage == KVI_PAUSED && call->due_ns < again_ns)
+        if ((call->stage == KVI_PAUSED || call->leaving) && call->due_ns < again_ns)
             again_ns = call->due_ns;
         /* There may have been no memory for a lane when it asked for one. */
         queue->wanted |= call->stage == KVI_AS_TASK;
@@ -352,19 +364,6 @@ bool kvi_queue_begin(kvi_worker *worker, kvi_patience *patience, kvi_lane **lane
         driver->lead(task);
     pthread_mutex_lock(&queue->mutex);
     return true;
-}
-
-/* Whether anybody still waits for something in the flight. */
-bool kvi_queue_is_awaited(const kvi_flight *flight)
-{
-    for (size_t i = 0; i < flight->count; i++) {
-        if (flight->settled[i])
-            continue;
-        for (size_t t = flight->first_task[i]; t < flight->first_task[i + 1]; t++)
-            if (atomic_load_explicit(&flight->tasks[t]->state, memory_order_relaxed) == KVI_TASK_TAKEN)
-                return true;
-    }
-    return false;
 }
 
 /* Gives a lane back whose task came too late to lead: nothing of it was sent. */

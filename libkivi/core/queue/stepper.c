@@ -25,7 +25,7 @@ static bool go_on(kvi_lane *lane, kvi_context *ctx, uint32_t revents)
 {
     if (revents)
         lane->flight->progress_ns = kvi_monotonic_ns();
-    if (kvi_flight_advance(lane, ctx, revents, &lane->poll) != KIVI_PENDING) {
+    if (kvi_flight_advance(lane, ctx, revents) != KIVI_PENDING) {
         land(lane);
         return false;
     }
@@ -38,7 +38,7 @@ static bool must_end(kvi_lane *lane, kvi_context *ctx, uint64_t now)
 {
     kivi_status why = kvi_check(ctx);
     kivi_error *error = NULL;
-    if (!why && !kvi_queue_is_awaited(lane->flight))
+    if (!why && !kvi_flight_is_awaited(lane->flight))
         why = KIVI_CANCELLED;
     if (!why && now - lane->flight->progress_ns > lane->lanes->store->io_timeout_ns) {
         why = KIVI_UNAVAILABLE;
@@ -90,8 +90,9 @@ static void fly_all(stepper *own, kvi_lane *list)
     while (list) {
         kvi_lane *lane = list;
         kvi_worker *worker = lane->led_for;
+        bool waits = lane->lead->in_flight; /* for what its last leader waited for */
         list = lane->next_led;
-        if (kvi_queue_take_up(lane) && go_on(lane, &worker->ctx, 0))
+        if (kvi_queue_take_up(lane) && (waits || go_on(lane, &worker->ctx, 0)))
             add_driven(own, lane);
     }
 }
@@ -140,32 +141,31 @@ static void end_settling(kivi_queue *queue)
 static void wait_and_go_on(stepper *own, uint64_t rest)
 {
     size_t count = 1;
+    uint64_t now = kvi_monotonic_ns();
     if (!room_for_polls(own, count_driven(own) + 1))
         return;
     own->polls[0] = (struct pollfd){.fd = own->queue->wake, .events = POLLIN};
     for (kvi_lane *lane = own->driven; lane; lane = lane->next_led) {
         own->polls[count++] = (struct pollfd){.fd = lane->poll.fd, .events = (short)lane->poll.events};
-        if (lane->poll.timeout_ns >= 0 && (uint64_t)lane->poll.timeout_ns < rest)
-            rest = (uint64_t)lane->poll.timeout_ns;
+        if (lane->step_ns < now + rest)
+            rest = lane->step_ns > now ? lane->step_ns - now : 0;
     }
     struct timespec pause = {0, (long)rest};
-    uint64_t begun = kvi_monotonic_ns();
     ppoll(own->polls, count, &pause, NULL);
     if (own->polls[0].revents) {
         uint64_t times;
         ssize_t got = read(own->queue->wake, &times, sizeof(times));
         (void)got;
     }
-    uint64_t slept = kvi_monotonic_ns() - begun;
+    now = kvi_monotonic_ns();
     begin_settling(own->queue);
     kvi_lane *list = own->driven;
     own->driven = NULL;
     for (size_t i = 1; list; i++) {
         kvi_lane *lane = list;
         kvi_worker *worker = lane->led_for;
-        bool due = lane->poll.timeout_ns >= 0 && slept >= (uint64_t)lane->poll.timeout_ns;
         list = lane->next_led;
-        bool ready = own->polls[i].revents || due;
+        bool ready = own->polls[i].revents || kvi_lane_is_due(lane, now);
         if (!ready || go_on(lane, &worker->ctx, (uint32_t)own->polls[i].revents))
             add_driven(own, lane);
     }
@@ -240,7 +240,7 @@ static bool retire(kivi_queue *queue)
     return !queue->in_flight;
 }
 
-void *kvi_stepper_main(void *given)
+static void *stepper_main(void *given)
 {
     stepper own = {.queue = given, .busy_ns = kvi_monotonic_ns()};
     kivi_queue *queue = own.queue;
@@ -260,4 +260,13 @@ void *kvi_stepper_main(void *given)
     }
     free(own.polls);
     return NULL;
+}
+
+bool kvi_queue_run_stepper(kivi_queue *queue)
+{
+    if (queue->stepper.running)
+        return true;
+    queue->woken = true;
+    queue->look_ns = 0;
+    return kvi_queue_thread_run(&queue->stepper, stepper_main, queue);
 }

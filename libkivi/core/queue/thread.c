@@ -3,34 +3,32 @@
 
 #include <signal.h>
 
-void kvi_queue_thread_setup(kvi_queue_thread *thread, void *(*entry)(void *given), void *given)
+void kvi_queue_thread_setup(kvi_queue_thread *thread)
 {
     pthread_condattr_t attributes;
-    thread->entry = entry;
-    thread->given = given;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&thread->wake, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
-static bool start(kvi_queue_thread *thread)
+static bool start(pthread_t *thread, void *(*entry)(void *), void *given)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread->id, NULL, thread->entry, thread->given) == 0;
+    bool started = pthread_create(thread, NULL, entry, given) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
 
-bool kvi_queue_thread_run(kvi_queue_thread *thread)
+bool kvi_queue_thread_run(kvi_queue_thread *thread, void *(*entry)(void *), void *given)
 {
     if (thread->running)
         return true;
     if (thread->started)
         pthread_join(thread->id, NULL); /* it has ended, or is about to */
-    thread->started = thread->running = start(thread);
+    thread->started = thread->running = start(&thread->id, entry, given);
     return thread->running;
 }
 

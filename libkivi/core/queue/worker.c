@@ -8,7 +8,7 @@
 static int nobody_waits(void *user)
 {
     const kvi_worker *worker = user;
-    return !kvi_queue_is_awaited(worker->flying->flight);
+    return !kvi_flight_is_awaited(worker->flying->flight);
 }
 
 static void fly_blocking(kvi_worker *worker, kvi_lane *lane)
@@ -98,6 +98,16 @@ static void *jobs_main(void *given)
     return NULL;
 }
 
+bool kvi_worker_run_flights(kvi_worker *worker)
+{
+    return kvi_queue_thread_run(&worker->flights, flights_main, worker);
+}
+
+bool kvi_worker_run_jobs(kvi_worker *worker)
+{
+    return kvi_queue_thread_run(&worker->jobs, jobs_main, worker);
+}
+
 /* ---- which store has which ---- */
 
 static kvi_worker *worker_new(kivi_queue *queue, kivi_store *store)
@@ -105,8 +115,8 @@ static kvi_worker *worker_new(kivi_queue *queue, kivi_store *store)
     kvi_worker *worker = calloc(1, sizeof(*worker));
     if (!worker)
         return NULL;
-    kvi_queue_thread_setup(&worker->flights, flights_main, worker);
-    kvi_queue_thread_setup(&worker->jobs, jobs_main, worker);
+    kvi_queue_thread_setup(&worker->flights);
+    kvi_queue_thread_setup(&worker->jobs);
     worker->queue = queue;
     worker->store = kivi_store_ref(store);
     if (kvi_begin(&worker->ctx, store, NULL, "queue", NULL)) {

@@ -72,14 +72,15 @@ static inline kivi_status kivi_wait_check(kivi_wait *wait)
 typedef struct kivi_poll {
     uint32_t struct_size;
     int32_t fd; /**< a descriptor for poll(2), an epoll one where there are several; -1: only the time counts */
-    uint32_t events;    /**< POLLIN, POLLOUT */
-    uint32_t flags;     /**< KIVI_POLL_MAY_WAIT */
-    int64_t timeout_ns; /**< step again after so long whatever happens; negative: no such time */
+    uint32_t events; /**< POLLIN, POLLOUT */
+    uint32_t flags;  /**< KIVI_POLL_MAY_WAIT */
+    /** Step again after so long, counted from this answer, whatever else wakes the driver; negative: no such time. */
+    int64_t timeout_ns;
 } kivi_poll;
 
 enum {
     /** The next step can wait by itself for what the poll would, in a timed read say: a system call less for a caller that
-     *  waits for this session alone. Not looked at with a `timeout_ns`. */
+     *  waits for this session alone. Not looked at with a `timeout_ns` below KIVI_STEP_WAIT_NS. */
     KIVI_POLL_MAY_WAIT = 1 << 0
 };
 
@@ -352,9 +353,12 @@ typedef struct kivi_backend {
      *  there is no scan. Asked again, it begins the page anew. */
     kivi_status (*scan)(void *instance, void *session, const kivi_scan_range *range,
                         kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error);
-    /** Goes on with the pending verb: as the verb answers, and with KIVI_PENDING fills `poll`. `revents` is poll(2)'s, or 0
-     *  where nothing is known to be ready: right after the verb, when `timeout_ns` is over, when another caller takes the
-     *  session on, and every 50 ms; or KIVI_STEP_WAITS, to backends that can. Stepped only. */
+    /** Goes on with the pending verb: as the verb returns, and with KIVI_PENDING fills `poll`. Stepped only. `revents`:
+     *  - poll(2)'s, of the descriptor that `poll` named;
+     *  - 0: nothing is known to be ready. Comes right after the verb, to ask what it waits for, and when `timeout_ns` is
+     *    over; at no other time, by a caller's thread as by a queue's. A caller that takes the session on waits for
+     *    what the last step named;
+     *  - KIVI_STEP_WAITS: to backends that said KIVI_POLL_MAY_WAIT. */
     kivi_status (*step)(void *instance, void *session, uint32_t revents, kivi_poll *poll,
                         kivi_error **error);
 

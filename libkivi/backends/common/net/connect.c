@@ -232,12 +232,15 @@ kivi_status kvi_net_connect(kvi_net *net, kivi_error **error)
     return kvi_net_lookup_begin(net, error);
 }
 
-/* Whether the attempt in progress has had its time, and there is another address. */
-static bool is_overdue(const kvi_net *net)
+/* How long the attempt in progress still has, where there is another address; negative: no limit. */
+static int64_t attempt_left(const kvi_net *net)
 {
     uint64_t limit = net->target->attempt_ms * KVI_NET_NS_PER_MS;
 
-    return limit && net->next && net->target->core->monotonic_ns() - net->attempt_ns >= limit;
+    if (!limit || !net->next)
+        return -1;
+    uint64_t spent = net->target->core->monotonic_ns() - net->attempt_ns;
+    return spent < limit ? (int64_t)(limit - spent) : 0;
 }
 
 static kivi_status advance_connecting(kvi_net *net, uint32_t revents, kivi_error **error)
@@ -246,7 +249,7 @@ static kivi_status advance_connecting(kvi_net *net, uint32_t revents, kivi_error
     socklen_t size = sizeof(code);
 
     if (!(revents & (POLLOUT | POLLERR | POLLHUP))) {
-        if (!is_overdue(net))
+        if (attempt_left(net) != 0)
             return KIVI_PENDING;
         note_failure(net, ETIMEDOUT);
         return try_next(net, error);
@@ -294,8 +297,7 @@ void kvi_net_wait(const kvi_net *net, kivi_poll *poll)
         break;
     case KVI_NET_CONNECTING:
         poll->events = POLLOUT;
-        if (net->next && net->target->attempt_ms)
-            poll->timeout_ns = (int64_t)(net->target->attempt_ms * KVI_NET_NS_PER_MS);
+        poll->timeout_ns = attempt_left(net);
         break;
     case KVI_NET_SHAKING:
         poll->events = net->wants_write ? POLLOUT : POLLIN;
