@@ -91,9 +91,10 @@ Test(busy_poll, without_calm_it_sleeps_and_learns_nothing)
 
 Test(busy_poll, it_ends_with_its_time)
 {
+    kvi_busy_poll own = {0};
     struct pollfd never = {.fd = eventfd(0, EFD_CLOEXEC), .events = POLLIN};
     uint64_t began = kvi_monotonic_ns();
-    cr_assert_not(kvi_busy_poll_wait(&never, 2000000));
+    cr_assert_not(kvi_busy_poll_wait(&own, &never, 2000000));
     cr_assert_geq(kvi_monotonic_ns() - began, 2000000);
     close(never.fd);
 }
@@ -108,14 +109,46 @@ static void *write_soon(void *given)
 
 Test(busy_poll, it_ends_with_what_comes)
 {
+    kvi_busy_poll own = {0};
     int fd = eventfd(0, EFD_CLOEXEC);
     struct pollfd soon = {.fd = fd, .events = POLLIN};
     pthread_t thread;
     cr_assert_eq(pthread_create(&thread, NULL, write_soon, &fd), 0);
-    cr_assert(kvi_busy_poll_wait(&soon, UINT64_C(20000000000)));
+    cr_assert(kvi_busy_poll_wait(&own, &soon, UINT64_C(20000000000)));
     cr_assert_eq(soon.revents, POLLIN);
     pthread_join(thread, NULL);
     close(fd);
+}
+
+/* What a flight awake does when the answer takes longer than it looks; the clock says that it is worth it all the same. */
+static bool fly_and_miss(kvi_busy_poll *own, struct pollfd *never)
+{
+    kvi_busy_poll_begin(own, true);
+    if (own->awake)
+        cr_assert_not(kvi_busy_poll_wait(own, never, 1));
+    kvi_busy_poll_learn(own, own->awake ? 1000000 : 4000000);
+    return own->awake;
+}
+
+Test(busy_poll, to_look_and_to_sleep_all_the_same_is_not_worth_it)
+{
+    struct pollfd never = {.fd = eventfd(0, EFD_CLOEXEC), .events = POLLIN};
+    struct pollfd there = {.fd = eventfd(1, EFD_CLOEXEC), .events = POLLIN};
+    kvi_busy_poll own = {0};
+    unsigned awake = 0;
+    for (int i = 0; i < 4000; i++)
+        awake += fly_and_miss(&own, &never);
+    cr_assert_lt(awake, 100, "%u of 4000 flights looked for nothing", awake);
+    /* The machine has come to rest: the tries find it out. */
+    for (int i = 0; i < 4000; i++) {
+        kvi_busy_poll_begin(&own, true);
+        if (own.awake)
+            cr_assert(kvi_busy_poll_wait(&own, &there, 1));
+        kvi_busy_poll_learn(&own, own.awake ? 30000 : 80000);
+    }
+    cr_assert_gt(count_awake(&own, 1000, 30000, 80000), 900);
+    close(never.fd);
+    close(there.fd);
 }
 
 static void run_on_one_processor(void)
@@ -195,4 +228,14 @@ Test(busy_poll, on_one_processor_nothing_waits_awake)
 {
     run_on_one_processor();
     kivi_store_unref(store_awake());
+}
+
+/* ---- with a time of the session's own ---- */
+
+Test(busy_poll, a_far_time_of_the_session_disables_nothing)
+{
+    if (kvi_processors() < 2)
+        return;
+    script.poll_ns = INT64_C(3600000000000);
+    kivi_store_unref(store_awake()); /* which says whether the second flight was awake */
 }

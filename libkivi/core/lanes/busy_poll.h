@@ -17,16 +17,17 @@
 typedef struct kvi_busy_poll {
     uint64_t awake_ns, asleep_ns; /* what a flight of one wait takes: moving averages; 0: not tried */
     uint32_t flights;             /* since the slower way was tried */
-    bool awake;                   /* how the flight in progress waits */
-    bool learns;                  /* whether it says something of that way */
+    uint32_t missed; /* of 256 waits awake so many ended asleep all the same: a moving average */
+    bool awake;      /* how the flight in progress waits */
+    bool learns;     /* whether it says something of that way */
 } kvi_busy_poll;
 
 /* Decides how a flight waits; `calm`: there are processors enough to hold one for it. */
 void kvi_busy_poll_begin(kvi_busy_poll *own, bool calm);
 /* How long the flight took, with one wait in it. */
 void kvi_busy_poll_learn(kvi_busy_poll *own, uint64_t took_ns);
-/* Looks at a descriptor for `ns`, letting other threads run but never asleep: true: something came. */
-bool kvi_busy_poll_wait(struct pollfd *descriptor, uint64_t ns);
+/* Looks at a descriptor for `ns`, letting other threads run but never asleep: true: something came. Counts those for nothing. */
+bool kvi_busy_poll_wait(kvi_busy_poll *own, struct pollfd *descriptor, uint64_t ns);
 /* How many processors this thread may run on. */
 uint32_t kvi_processors(void);
 

@@ -322,7 +322,8 @@ static bool busy_poll(kvi_lane *lane, kvi_context *ctx, uint32_t *revents)
         return false;
     struct pollfd descriptor = {.fd = what->fd, .events = (short)what->events};
     uint64_t rest = kvi_lane_rest(lane, kvi_slice_left(ctx));
-    if (!kvi_busy_poll_wait(&descriptor, rest < KVI_BUSY_POLL_NS ? rest : KVI_BUSY_POLL_NS))
+    if (!kvi_busy_poll_wait(&lane->busy_poll, &descriptor,
+                            rest < KVI_BUSY_POLL_NS ? rest : KVI_BUSY_POLL_NS))
         return false;
     *revents = (uint32_t)descriptor.revents;
     return true;
