@@ -276,6 +276,215 @@ Test(redis_answers, hostile)
         expect_hostile(cases[i]);
 }
 
+/* ---- Answers of the right kind that the command cannot have ---- */
+
+static bool holds_reads(kivi_store *store)
+{
+    bool exists;
+    int64_t ttl;
+
+    expect_failure(kivi_store_exists(store, NULL, kivi_str("k"), &exists, &error), &error,
+                   KIVI_CORRUPT, "answer");
+    return kivi_store_ttl(store, NULL, kivi_str("k"), &ttl, &error) == KIVI_OK;
+}
+
+/* EXISTS is 0 or 1, or the server is none; 5 as time left is one. */
+Test(redis_answers, impossible_exists)
+{
+    static const char *const cases[] = {":5\r\n", ":2\r\n", ":9223372036854775807\r\n"};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        redis_server *server = server_start(answer_given);
+        kivi_store *store = open_redis(server, "");
+
+        given_answer = cases[i];
+        cr_assert(holds_reads(store), "%s", cases[i]);
+        kivi_store_unref(store);
+        server_stop(server);
+    }
+}
+
+/* What is not even a number must not pass for "it is not there". */
+Test(redis_answers, exists_without_a_number)
+{
+    static const char *const cases[] = {"+OK\r\n", "$1\r\n1\r\n", "*0\r\n", "_\r\n", ":-1\r\n"};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        redis_server *server = server_start(answer_given);
+        kivi_store *store = open_redis(server, "");
+        bool exists;
+
+        given_answer = cases[i];
+        expect_failure(kivi_store_exists(store, NULL, kivi_str("k"), &exists, &error), &error,
+                       KIVI_CORRUPT, "answer");
+        kivi_store_unref(store);
+        server_stop(server);
+    }
+}
+
+/* One write with a condition, whose answer is the given one. */
+static void expect_impossible(int32_t kind, int32_t condition, uint32_t flags, const char *bytes)
+{
+    redis_server *server = server_start(answer_given);
+    kivi_store *store = open_redis(server, "");
+    kivi_op op = KIVI_OP_INIT;
+
+    given_answer = bytes;
+    op.kind = kind;
+    op.key = kivi_str("k");
+    op.value = kivi_str("v");
+    op.expected = kivi_str("w");
+    op.condition = condition;
+    expect_failure(kivi_store_apply(store, NULL, &op, 1, flags, NULL, &error), &error,
+                   KIVI_UNCERTAIN, "not one that this command can have");
+    kivi_store_unref(store);
+    server_stop(server);
+}
+
+/* The scripts' numbers, where the operation's kind or condition allows no such outcome. */
+Test(redis_answers, impossible_codes)
+{
+    expect_impossible(KIVI_OP_TOUCH, KIVI_IF_ALWAYS, 0, ":5\r\n"); /* persist: it has no condition */
+    expect_impossible(KIVI_OP_TOUCH, KIVI_IF_ALWAYS, 0, ":1\r\n");
+    expect_impossible(KIVI_OP_TOUCH, KIVI_IF_ALWAYS, 0, ":6\r\n"); /* there and not there */
+    expect_impossible(KIVI_OP_TOUCH, KIVI_IF_ALWAYS, 0, ":0\r\n"); /* done, and not there */
+    expect_impossible(KIVI_OP_TOUCH, KIVI_IF_ABSENT, 0, ":4\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_EQUAL, 0, ":2\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_EQUAL, 0, ":0\r\n");
+    expect_impossible(KIVI_OP_DELETE, KIVI_IF_EQUAL, 0, ":6\r\n");
+}
+
+Test(redis_answers, impossible_codes_of_a_batch)
+{
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ALWAYS, KIVI_APPLY_ATOMIC, "$1\r\n2\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ABSENT, KIVI_APPLY_ATOMIC, "$1\r\n5\r\n"); /* said as :1 */
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ALWAYS, KIVI_APPLY_ATOMIC, ":1\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ABSENT, KIVI_APPLY_ATOMIC, ":-1\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ABSENT, KIVI_APPLY_ATOMIC, ":2\r\n");
+    expect_impossible(KIVI_OP_SET, KIVI_IF_ABSENT, KIVI_APPLY_ATOMIC, ":-9223372036854775808\r\n");
+}
+
+/* A batch whose second outcome is impossible tells of neither. */
+Test(redis_answers, half_possible_batch)
+{
+    redis_server *server = server_start(answer_given);
+    kivi_store *store = open_redis(server, "");
+    kivi_op ops[2] = {KIVI_OP_INIT, KIVI_OP_INIT};
+    kivi_result *result = NULL;
+
+    given_answer = "$2\r\n02\r\n";
+    for (int i = 0; i < 2; i++) {
+        ops[i].kind = KIVI_OP_SET;
+        ops[i].key = i ? kivi_str("a") : kivi_str("b");
+        ops[i].value = kivi_str("v");
+    }
+    expect_failure(kivi_store_apply(store, NULL, ops, 2, KIVI_APPLY_ATOMIC, &result, &error),
+                   &error, KIVI_UNCERTAIN, "not one that this command can have");
+    for (size_t i = 0; i < 2; i++)
+        cr_assert_eq(kivi_result_status(result, i), KIVI_UNCERTAIN, "item %zu", i);
+    kivi_result_free(result);
+    kivi_store_unref(store);
+    server_stop(server);
+}
+
+/* ---- Scans that never end ---- */
+
+static kivi_status scan_all(kivi_store *store, const char *prefix, size_t *pairs)
+{
+    kivi_range range = KIVI_RANGE_INIT;
+    kivi_pair pair = KIVI_PAIR_INIT;
+    kivi_scan *scan = NULL;
+    kivi_status status;
+
+    range.flags = KIVI_SCAN_KEYS;
+    range.prefix = kivi_str(prefix);
+    cr_assert_eq(kivi_store_scan(store, &range, &scan, &error), KIVI_OK);
+    for (*pairs = 0; (status = kivi_scan_next(scan, NULL, &pair, &error)) == KIVI_OK; ++*pairs)
+        ;
+    kivi_scan_free(scan);
+    return status;
+}
+
+/* Always another cursor, with a key at the SCANs of `found_at`, the end at `end_at`; 0: never. */
+static unsigned found_at, end_at;
+
+static bool answer_onward(redis_peer *peer, const redis_request *request)
+{
+    unsigned number = atomic_load(&peer->server->requests);
+    char text[96], cursor[24];
+
+    (void)request;
+    snprintf(cursor, sizeof(cursor), "%u", number == end_at ? 0 : number);
+    snprintf(text, sizeof(text), "*2\r\n$%zu\r\n%s\r\n%s", strlen(cursor), cursor,
+             number == found_at ? "*1\r\n$2\r\np1\r\n" : "*0\r\n");
+    return say(peer, text);
+}
+
+Test(redis_answers, scan_without_end, .timeout = 300)
+{
+    redis_server *server = server_start(answer_onward);
+    kivi_store *store = open_redis(server, "");
+    size_t pairs;
+
+    found_at = end_at = 0;
+    expect_failure(scan_all(store, "p", &pairs), &error, KIVI_CORRUPT, "never ends");
+    cr_assert_eq(pairs, 0);
+    kivi_store_unref(store);
+    server_stop(server);
+}
+
+/* A prefix that few of very many keys have is found, however long the search. */
+Test(redis_answers, scan_of_a_rare_prefix, .timeout = 300)
+{
+    redis_server *server = server_start(answer_onward);
+    kivi_store *store = open_redis(server, "");
+    size_t pairs;
+
+    found_at = 40000;
+    end_at = 80000;
+    cr_assert_eq(scan_all(store, "p", &pairs), KIVI_END, "%s", error ? kivi_error_message(error) : "");
+    cr_assert_eq(pairs, 1);
+    kivi_store_unref(store);
+    server_stop(server);
+}
+
+static bool answer_standing_still(redis_peer *peer, const redis_request *request)
+{
+    return say(peer, is_command(request, "SCAN") ? "*2\r\n$2\r\n17\r\n*0\r\n" : "+OK\r\n");
+}
+
+Test(redis_answers, scan_that_stands_still)
+{
+    redis_server *server = server_start(answer_standing_still);
+    kivi_store *store = open_redis(server, "");
+    uint64_t count;
+    size_t pairs;
+
+    expect_failure(scan_all(store, "", &pairs), &error, KIVI_CORRUPT, "answer");
+    cr_assert_eq(server->requests, 2);
+    expect_failure(kivi_store_count(store, NULL, kivi_str("p"), &count, &error), &error,
+                   KIVI_CORRUPT, "answer");
+    kivi_store_unref(store);
+    server_stop(server);
+}
+
+static bool answer_other_prefix(redis_peer *peer, const redis_request *request)
+{
+    (void)request;
+    return say(peer, "*2\r\n$1\r\n5\r\n*2\r\n$2\r\np1\r\n$2\r\nq1\r\n");
+}
+
+Test(redis_answers, scan_of_another_prefix)
+{
+    redis_server *server = server_start(answer_other_prefix);
+    kivi_store *store = open_redis(server, "");
+    size_t pairs;
+
+    expect_failure(scan_all(store, "p", &pairs), &error, KIVI_CORRUPT, "answer");
+    kivi_store_unref(store);
+    server_stop(server);
+}
+
 /* More than was asked for would be taken for the answer of the next command. */
 static bool answer_twice(redis_peer *peer, const redis_request *request)
 {

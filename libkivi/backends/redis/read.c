@@ -207,6 +207,15 @@ static bool ttl_reply(kivi_read_item *item, bool whole, const kvi_resp_token *to
     return true;
 }
 
+/* EXISTS of one key: 1 or 0. */
+static bool found_reply(kivi_read_item *item, const kvi_resp_token *token)
+{
+    if (token->kind != KVI_RESP_INTEGER || (token->integer != 0 && token->integer != 1))
+        return false;
+    item->status = token->integer ? KIVI_OK : KIVI_NOT_FOUND;
+    return true;
+}
+
 /* The reply of a command that is for one item. */
 static bool item_reply(redis_session *session, redis_command *command, const kvi_resp_token *token)
 {
@@ -230,8 +239,7 @@ static bool item_reply(redis_session *session, redis_command *command, const kvi
             found(vector, item, token->bytes);
         return token->kind == KVI_RESP_NIL || token->kind == KVI_RESP_STRING;
     case REPLY_FOUND:
-        item->status = token->integer ? KIVI_OK : KIVI_NOT_FOUND;
-        return token->kind == KVI_RESP_INTEGER;
+        return found_reply(item, token);
     default:
         return ttl_reply(item, command->reply == REPLY_TTL, token);
     }

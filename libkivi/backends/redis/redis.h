@@ -112,7 +112,8 @@ typedef struct redis_page_key {
 /* Where a page begins: a SCAN, and how many of its keys were delivered before. */
 typedef struct redis_position {
     uint64_t cursor, count, skip;
-    uint64_t print; /* of the keys skipped, in their order */
+    uint64_t print;  /* of the keys skipped, in their order */
+    uint32_t barren; /* SCANs in a row, before this one, that found nothing */
 } redis_position;
 
 typedef struct redis_page {
@@ -231,6 +232,9 @@ bool kvi_redis_repeat(redis_session *session);
 redis_refusal kvi_redis_judge(kivi_slice text);
 /* The failure as an error; also where the session is to be closed for it. */
 kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal *refusal);
+#define KVI_REDIS_BREACH                                                                  \
+    "the server's answer is not one that this command can have: no Redis, or bytes were " \
+    "lost on the way"
 /* A reply that the command cannot have: *error is set. The stream is not to be trusted any more. */
 kivi_status kvi_redis_breach(redis_session *session, kivi_error **error);
 kivi_status kvi_redis_no_memory(kivi_error **error);

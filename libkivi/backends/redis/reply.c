@@ -118,10 +118,7 @@ kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal 
 kivi_status kvi_redis_breach(redis_session *session, kivi_error **error)
 {
     (void)session;
-    *error = kvi_redis_host->error(
-        KIVI_CORRUPT, 0, KIVI_RETRY_NO,
-        "the server's answer is not one that this command can have: no Redis, or "
-        "bytes were lost on the way");
+    *error = kvi_redis_host->error(KIVI_CORRUPT, 0, KIVI_RETRY_NO, "%s", KVI_REDIS_BREACH);
     return KIVI_CORRUPT;
 }
 

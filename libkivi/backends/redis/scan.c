@@ -10,13 +10,18 @@
  * keys than it was asked for, and a page may have to end anywhere in them: its cursor then names that same
  * SCAN, how many of its keys are done with, and a print of those. Where the SCAN, asked again, does not begin
  * with these very keys, all its keys are delivered once more: a key may repeat, none is lost.
+ *
+ * A scan must end whatever the server says: a SCAN that answers the cursor it was given never would, and the
+ * SCANs that found nothing are counted from page to page, by the cursor.
  */
 
 #define COUNT_MOST 1024      /* keys that one SCAN looks at */
 #define COUNT_SEARCHING 8192 /* the same while nothing with the prefix is found */
 #define ROUNDS_MOST 32       /* SCANs that found nothing, before an empty page is answered */
 #define MGET_MOST 256
-#define CURSOR_MOST 96
+#define BARREN_MOST \
+    65536 /* SCANs in a row that found nothing: they have looked at 500 million keys */
+#define CURSOR_MOST 128
 
 /* ---- Cursors ---- */
 
@@ -38,8 +43,9 @@ static kivi_status read_cursor(kivi_slice cursor, redis_position *position, kivi
         return bad_cursor(error);
     memcpy(text, cursor.data, cursor.size);
     text[cursor.size] = '\0';
-    if (sscanf(text, "1 %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNx64 "%n", &position->cursor,
-               &position->count, &position->skip, &position->print, &end) != 4 ||
+    if (sscanf(text, "1 %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNx64 "%n %" SCNu32 "%n",
+               &position->cursor, &position->count, &position->skip, &position->print, &end,
+               &position->barren, &end) < 4 ||
         (size_t)end != cursor.size || position->count > COUNT_SEARCHING)
         return bad_cursor(error);
     return KIVI_OK;
@@ -51,6 +57,8 @@ static kivi_status give_cursor(kivi_scan_sink *sink, const redis_position *posit
     int size = snprintf(text, sizeof(text), "1 %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIx64,
                         position->cursor, position->count, position->skip, position->print);
 
+    if (position->barren)
+        size += snprintf(text + size, sizeof(text) - (size_t)size, " %" PRIu32, position->barren);
     return sink->cursor(sink, kivi_bytes(text, (size_t)size));
 }
 
@@ -140,6 +148,13 @@ static bool grow(void **data, size_t *room, size_t wanted, size_t size)
     return true;
 }
 
+static bool is_asked_for(const redis_session *session, kivi_slice key)
+{
+    kivi_slice prefix = session->job.range->prefix;
+
+    return key.size >= prefix.size && (!prefix.size || !memcmp(key.data, prefix.data, prefix.size));
+}
+
 static kivi_status add_key(redis_session *session, kivi_slice key, kivi_error **error)
 {
     redis_page *page = &session->page;
@@ -167,7 +182,7 @@ static bool read_next(redis_page *page, kivi_slice text)
         if (digits[i] < '0' || digits[i] > '9' || __builtin_mul_overflow(page->next, 10, &page->next) ||
             __builtin_add_overflow(page->next, (uint64_t)(digits[i] - '0'), &page->next))
             return false;
-    return text.size > 0;
+    return text.size > 0 && (!page->next || page->next != page->position.cursor);
 }
 
 /* [cursor, [key, ...]] */
@@ -183,7 +198,8 @@ static kivi_status scan_reply(redis_session *session, const kvi_resp_token *toke
     } else if (token->depth == 1) {
         fits = session->element++ == 0 ? token->kind == KVI_RESP_STRING && read_next(page, token->bytes)
                                        : token->kind == KVI_RESP_ARRAY;
-    } else if (token->depth == 2 && token->kind == KVI_RESP_STRING) {
+    } else if (token->depth == 2 && token->kind == KVI_RESP_STRING &&
+               is_asked_for(session, token->bytes)) {
         return add_key(session, token->bytes, error);
     }
     return fits ? KIVI_OK : kvi_redis_breach(session, error);
@@ -348,7 +364,7 @@ static bool queue_rest(redis_session *session)
 static kivi_status end_page(redis_session *session, kivi_error **error)
 {
     redis_page *page = &session->page;
-    redis_position position = {.cursor = page->next};
+    redis_position position = {.cursor = page->next, .barren = page->position.barren};
     kivi_status status;
 
     if (page->delivered < page->key_count) {
@@ -362,6 +378,14 @@ static kivi_status end_page(redis_session *session, kivi_error **error)
     return status ? sink_failed(status, error) : KIVI_OK;
 }
 
+static kivi_status endless(kivi_error **error)
+{
+    *error = kvi_redis_host->error(
+        KIVI_CORRUPT, 0, KIVI_RETRY_NO,
+        "the server's SCAN found nothing %d times in a row and never ends", BARREN_MOST);
+    return KIVI_CORRUPT;
+}
+
 /* The SCAN found nothing to deliver: the next one, which may look further. */
 static kivi_status scan_on(redis_session *session, kivi_error **error)
 {
@@ -369,10 +393,13 @@ static kivi_status scan_on(redis_session *session, kivi_error **error)
     uint64_t count = 2 * page->position.count;
 
     page->delivered = page->key_count;
+    if (page->next && ++page->position.barren > BARREN_MOST)
+        return endless(error);
     if (page->next == 0 || ++page->rounds == ROUNDS_MOST)
         return end_page(session, error);
     page->position = (redis_position){.cursor = page->next,
-                                      .count = count > COUNT_SEARCHING ? COUNT_SEARCHING : count};
+                                      .count = count > COUNT_SEARCHING ? COUNT_SEARCHING : count,
+                                      .barren = page->position.barren};
     return queue_scan(session) ? KIVI_PENDING : kvi_redis_no_memory(error);
 }
 
@@ -391,6 +418,7 @@ static kivi_status choose(redis_session *session, kivi_error **error)
         page->first = 0;
     if (page->first == page->key_count)
         return scan_on(session, error);
+    page->position.barren = 0;
     page->last = page->key_count;
     if (page->last - page->first > range->limit)
         page->last = page->first + (size_t)range->limit;

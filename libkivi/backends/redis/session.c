@@ -99,21 +99,27 @@ static void tell_sent(redis_session *session)
 
 /* ---- Failing ---- */
 
-static void cut_off_read(kivi_read_item *item)
+/* Why the answer to a change is not known. */
+static const char *cut_reason(kivi_status status)
+{
+    return status == KIVI_CORRUPT ? KVI_REDIS_BREACH : "the connection ended before the answer came";
+}
+
+static void cut_off_read(kivi_read_item *item, kivi_status status)
 {
     if (item->status != KIVI_PENDING || item->then == KIVI_THEN_NOTHING || item->sent == KIVI_SENT_NOTHING)
         return;
-    item->error = kvi_redis_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_IF_IDEMPOTENT,
-                                        "the connection ended before the answer came");
+    item->error = kvi_redis_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_IF_IDEMPOTENT, "%s",
+                                        cut_reason(status));
     item->status = KIVI_UNAVAILABLE;
 }
 
-static void cut_off_write(kivi_write_item *item)
+static void cut_off_write(kivi_write_item *item, kivi_status status)
 {
     if (item->status != KIVI_PENDING || item->sent == KIVI_SENT_NOTHING)
         return;
-    item->error = kvi_redis_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_IF_IDEMPOTENT,
-                                        "the connection ended before the answer came");
+    item->error = kvi_redis_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_IF_IDEMPOTENT, "%s",
+                                        cut_reason(status));
     item->status = KIVI_UNAVAILABLE;
 }
 
@@ -131,10 +137,10 @@ static kivi_status fail(redis_session *session, kivi_status status)
 
     if (job->verb == VERB_READ)
         for (size_t i = 0; i < job->reads->count; i++)
-            cut_off_read(read_item(job->reads, i));
+            cut_off_read(read_item(job->reads, i), status);
     else if (job->verb == VERB_WRITE)
         for (size_t i = 0; i < job->writes->count; i++)
-            cut_off_write(write_item(job->writes, i));
+            cut_off_write(write_item(job->writes, i), status);
     kvi_net_close(&session->net);
     session->phase = PHASE_CLOSED;
     session->job.verb = VERB_NONE;

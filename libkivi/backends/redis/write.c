@@ -276,15 +276,40 @@ static bool number_reply(kivi_write_item *item, redis_reply reply, int64_t numbe
     return true;
 }
 
-/* A number of the scripts: see script.c. */
-static bool take_code(kivi_write_item *item, int64_t code)
+/* Whether the scripts can say this of an operation: what no condition, or no kind, allows is no answer. */
+static bool is_possible(const kivi_write_item *item, bool there, kivi_status status)
+{
+    bool touch = item->kind == KIVI_OP_TOUCH;
+
+    switch (status) {
+    case KIVI_CONDITION:
+        return item->condition != KIVI_IF_ALWAYS && (compares(item) || !holds(item, there));
+    case KIVI_NOT_FOUND:
+        return touch && !there && !compares(item) && holds(item, there);
+    default:
+        return compares(item) || touch ? there && holds(item, there) : holds(item, there);
+    }
+}
+
+/* A number of the scripts: see script.c. False: none that they can say of this operation. */
+static bool read_code(const kivi_write_item *item, int64_t code, kivi_status *status)
 {
     static const kivi_status answers[] = {KIVI_OK, KIVI_CONDITION, KIVI_NOT_FOUND};
 
     if (code < 0 || code > 7 || code % 4 > 2)
         return false;
+    *status = answers[code % 4];
+    return is_possible(item, code >= 4, *status);
+}
+
+static bool take_code(kivi_write_item *item, int64_t code)
+{
+    kivi_status status;
+
+    if (!read_code(item, code, &status))
+        return false;
     item->existed = code >= 4;
-    item->status = answers[code % 4];
+    item->status = status;
     return true;
 }
 
@@ -329,9 +354,13 @@ static bool item_reply(redis_session *session, const redis_command *command, con
 
 static bool batch_failed(kivi_write_vector *vector, int64_t number)
 {
-    size_t failed = (size_t)(number < 0 ? -number : number) - 1;
+    uint64_t place = number < 0 ? UINT64_C(0) - (uint64_t)number : (uint64_t)number;
+    size_t failed = (size_t)place - 1;
 
-    if (number == 0 || failed >= vector->count)
+    if (place == 0 || place > vector->count)
+        return false;
+    if (number < 0 ? !compares(write_item(vector, failed))
+                   : write_item(vector, failed)->condition == KIVI_IF_ALWAYS)
         return false;
     for (size_t i = 0; i < vector->count; i++) {
         kivi_write_item *item = write_item(vector, i);
@@ -345,15 +374,19 @@ static bool batch_failed(kivi_write_vector *vector, int64_t number)
     return true;
 }
 
+/* All digits are judged before one is believed. A condition that failed is not among them: see batch_failed(). */
 static bool batch_done(kivi_write_vector *vector, kivi_slice codes)
 {
     const uint8_t *digits = codes.data;
+    kivi_status status;
 
     if (codes.size != vector->count)
         return false;
     for (size_t i = 0; i < codes.size; i++)
-        if (!take_code(write_item(vector, i), digits[i] - '0'))
+        if (!read_code(write_item(vector, i), digits[i] - '0', &status) || status == KIVI_CONDITION)
             return false;
+    for (size_t i = 0; i < codes.size; i++)
+        take_code(write_item(vector, i), digits[i] - '0');
     return true;
 }
 

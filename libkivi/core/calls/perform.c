@@ -1,5 +1,5 @@
 /* Calls that are described by a request: what a queue's worker makes, and what bindings make at once. */
-#include "../queue/queue.h"
+#include "perform.h"
 
 const char *kvi_verb_name(int32_t verb)
 {

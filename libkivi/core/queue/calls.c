@@ -96,7 +96,7 @@ static void fail(kvi_queued *call, kivi_status status)
 static void start_job(kvi_queued *call)
 {
     kvi_worker *worker = call->worker;
-    if (!kvi_worker_run_jobs(worker)) {
+    if (!kvi_queue_thread_run(&worker->jobs)) {
         fail(call, KIVI_NO_MEMORY);
         return;
     }
@@ -133,7 +133,7 @@ static void start_task(kvi_queued *call)
         kvi_task_unref(lanes, call->task);
     call->task = NULL;
     /* First the thread that drives it: it may be given a lane as soon as it waits for one. */
-    if (kvi_queue_is_stepped(store) || kvi_worker_run_flights(call->worker))
+    if (kvi_queue_is_stepped(store) || kvi_queue_thread_run(&call->worker->flights))
         call->task = kvi_task_new(lanes, &work);
     if (!call->task) {
         fail(call, KIVI_NO_MEMORY);
@@ -159,10 +159,19 @@ static void start_task(kvi_queued *call)
     }
 }
 
+static bool run_stepper(kivi_queue *queue)
+{
+    if (queue->stepper.running)
+        return true;
+    queue->woken = true;
+    queue->look_ns = 0;
+    return kvi_queue_thread_run(&queue->stepper);
+}
+
 void kvi_queued_start(kvi_queued *call)
 {
     kvi_shard *shard = kvi_shard_of(call->ctx.store);
-    if (!kvi_queue_run_stepper(call->queue)) {
+    if (!run_stepper(call->queue)) {
         fail(call, KIVI_NO_MEMORY);
         return;
     }

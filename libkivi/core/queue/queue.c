@@ -40,8 +40,8 @@ kivi_status kivi_queue_new(kivi_queue **made, kivi_error **error)
         return kvi_fail(error, KIVI_IO, "no descriptor for a queue: %s", strerror(code));
     }
     pthread_mutex_init(&queue->mutex, NULL);
-    kvi_queue_thread_setup(&queue->stepper);
-    kvi_queue_thread_setup(&queue->teller.thread);
+    kvi_queue_thread_setup(&queue->stepper, kvi_stepper_main, queue);
+    kvi_queue_thread_setup(&queue->teller.thread, kvi_teller_main, queue);
     *made = queue;
     return KIVI_OK;
 }

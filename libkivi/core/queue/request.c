@@ -1,4 +1,5 @@
 /* What a queued call asks: copied, checked, turned into an item, or made as any caller would make it. */
+#include "../calls/perform.h"
 #include "../store/begin.h"
 #include "../store/keys.h"
 #include "queue.h"

@@ -240,7 +240,7 @@ static bool retire(kivi_queue *queue)
     return !queue->in_flight;
 }
 
-static void *stepper_main(void *given)
+void *kvi_stepper_main(void *given)
 {
     stepper own = {.queue = given, .busy_ns = kvi_monotonic_ns()};
     kivi_queue *queue = own.queue;
@@ -260,13 +260,4 @@ static void *stepper_main(void *given)
     }
     free(own.polls);
     return NULL;
-}
-
-bool kvi_queue_run_stepper(kivi_queue *queue)
-{
-    if (queue->stepper.running)
-        return true;
-    queue->woken = true;
-    queue->look_ns = 0;
-    return kvi_queue_thread_run(&queue->stepper, stepper_main, queue);
 }

@@ -32,7 +32,7 @@ static void free_news(kvi_news *news)
     free(news);
 }
 
-static void *teller_main(void *given)
+void *kvi_teller_main(void *given)
 {
     kivi_queue *queue = given;
     kvi_teller *teller = &queue->teller;
@@ -62,8 +62,7 @@ static void leave_news(kivi_queue *queue, kivi_store *store, const kivi_event *e
         return;
     *news = (kvi_news){NULL, kivi_store_ref(store), *event};
     pthread_mutex_lock(&queue->mutex);
-    bool taken = teller->count < MOST_UNTOLD &&
-                 kvi_queue_thread_run(&teller->thread, teller_main, queue);
+    bool taken = teller->count < MOST_UNTOLD && kvi_queue_thread_run(&teller->thread);
     if (taken) {
         *(teller->last ? &teller->last->next : &teller->first) = news;
         teller->last = news;

@@ -3,32 +3,34 @@
 
 #include <signal.h>
 
-void kvi_queue_thread_setup(kvi_queue_thread *thread)
+void kvi_queue_thread_setup(kvi_queue_thread *thread, void *(*entry)(void *given), void *given)
 {
     pthread_condattr_t attributes;
+    thread->entry = entry;
+    thread->given = given;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&thread->wake, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
-static bool start(pthread_t *thread, void *(*entry)(void *), void *given)
+static bool start(kvi_queue_thread *thread)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(thread, NULL, entry, given) == 0;
+    bool started = pthread_create(&thread->id, NULL, thread->entry, thread->given) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
 
-bool kvi_queue_thread_run(kvi_queue_thread *thread, void *(*entry)(void *), void *given)
+bool kvi_queue_thread_run(kvi_queue_thread *thread)
 {
     if (thread->running)
         return true;
     if (thread->started)
         pthread_join(thread->id, NULL); /* it has ended, or is about to */
-    thread->started = thread->running = start(&thread->id, entry, given);
+    thread->started = thread->running = start(thread);
     return thread->running;
 }
 

@@ -98,16 +98,6 @@ static void *jobs_main(void *given)
     return NULL;
 }
 
-bool kvi_worker_run_flights(kvi_worker *worker)
-{
-    return kvi_queue_thread_run(&worker->flights, flights_main, worker);
-}
-
-bool kvi_worker_run_jobs(kvi_worker *worker)
-{
-    return kvi_queue_thread_run(&worker->jobs, jobs_main, worker);
-}
-
 /* ---- which store has which ---- */
 
 static kvi_worker *worker_new(kivi_queue *queue, kivi_store *store)
@@ -115,8 +105,8 @@ static kvi_worker *worker_new(kivi_queue *queue, kivi_store *store)
     kvi_worker *worker = calloc(1, sizeof(*worker));
     if (!worker)
         return NULL;
-    kvi_queue_thread_setup(&worker->flights);
-    kvi_queue_thread_setup(&worker->jobs);
+    kvi_queue_thread_setup(&worker->flights, flights_main, worker);
+    kvi_queue_thread_setup(&worker->jobs, jobs_main, worker);
     worker->queue = queue;
     worker->store = kivi_store_ref(store);
     if (kvi_begin(&worker->ctx, store, NULL, "queue", NULL)) {

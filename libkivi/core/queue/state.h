@@ -1,0 +1,122 @@
+/* The state of a queue: its calls, its threads, and what these share. */
+#ifndef KVI_QUEUE_STATE_H
+#define KVI_QUEUE_STATE_H
+
+#include <kivi/queue.h>
+
+#include "../lanes/state.h"
+#include "../store/keys.h"
+
+#define KVI_IDLE_NS (UINT64_C(1000) * KVI_MS) /* a thread with nothing to do ends after so long */
+
+typedef struct kvi_worker kvi_worker;
+
+/* Where a call is; under queue.mutex. */
+typedef enum kvi_stage {
+    KVI_AS_TASK = 1, /* in the lanes */
+    KVI_AS_JOB = 2,  /* waits for the worker */
+    KVI_RUNNING = 3, /* the worker makes it */
+    KVI_PAUSED = 4,  /* waits before it is sent again */
+    KVI_ENDED = 5    /* completed, or dropped by close */
+} kvi_stage;
+
+typedef struct kvi_queued {
+    kivi_queue *queue;
+    kvi_worker *worker;
+    struct kvi_queued *previous, *next; /* calls in flight */
+    struct kvi_queued *chain_next;      /* tickets of one chain */
+    struct kvi_queued *hurried_previous, *hurried_next;
+    struct kvi_queued *job_previous, *job_next; /* the worker's jobs */
+    struct kvi_queued *done_next;               /* completions to take */
+    uint64_t ticket;
+    kvi_stage stage;
+    kvi_task *task;
+    uint64_t due_ns;     /* PAUSED, or `leaving`: when that ends */
+    kivi_status leaving; /* AS_TASK: why its caller goes; it hears whether anything was sent */
+    bool hurried;        /* the stepper looks at it at once */
+    _Atomic bool cancelled;
+    bool told; /* ctx says that the call began: it ends with kvi_end() when it is taken */
+    kvi_context ctx;
+    kvi_key key;          /* stored form, of single items */
+    kivi_request request; /* its slices lie in `memory` */
+    kivi_range range;
+    kivi_buffer memory;
+    kivi_slice *keys, *values;
+    kivi_op *ops;
+    kivi_buffer value, version; /* of jobs */
+    kivi_completion completion;
+} kvi_queued;
+
+/* A thread of a queue. It ends when it had nothing to do for KVI_IDLE_NS, and is begun again. */
+typedef struct kvi_queue_thread {
+    void *(*entry)(void *given);
+    void *given;
+    pthread_t id;
+    bool started; /* there is a thread to join */
+    bool running;
+    pthread_cond_t wake; /* not the stepper's, which polls */
+} kvi_queue_thread;
+
+/* One for each store in use. */
+struct kvi_worker {
+    kivi_queue *queue;
+    kivi_store *store;
+    kvi_worker *next;
+    /* A job waits for a lane as any caller does: a thread of its own flies those that tasks are given. */
+    kvi_queue_thread flights, jobs;
+    bool wanted; /* tasks wait in the lanes of a blocking store */
+    kvi_queued *job_head, *job_tail;
+    kvi_lane *led;         /* lanes that were given to tasks of ours (blocking store) */
+    kvi_lane *flying;      /* what `flights` drives */
+    uint64_t in_flight;    /* calls of this store */
+    kvi_patience patience; /* of the stepper, with calls that wait for a lane */
+    kvi_context ctx;       /* for flights, without an end of its own */
+};
+
+/* What hooks are to be told of flights, and the thread that tells them. */
+typedef struct kvi_news kvi_news;
+typedef struct kvi_teller {
+    kvi_queue_thread thread;
+    kvi_news *first, *last;
+    size_t count;
+} kvi_teller;
+
+/* Calls in flight by their tickets. */
+typedef struct kvi_tickets {
+    kvi_queued **chains;
+    size_t room, count; /* room: a power of two, or 0 */
+} kvi_tickets;
+
+struct kivi_queue {
+    pthread_mutex_t mutex; /* guards all below; taken before lanes.mutex, never held while anything blocks */
+    uint32_t generation;       /* of forks, at creation */
+    int descriptor;            /* eventfd: completions are there */
+    bool is_readable;          /* it was written to */
+    void (*ready)(void *user); /* told instead; NULL: nobody */
+    void *ready_user;
+    int wake; /* eventfd: the stepper has something to do */
+    bool closed;
+    uint64_t tickets, count; /* accepted and not taken */
+    kvi_queued *in_flight;
+    kvi_tickets by_ticket;
+    kvi_queued *done_head, *done_tail;
+    kvi_worker *workers;
+    kvi_queue_thread stepper;
+    bool woken;
+    bool held; /* the loop says when it has submitted all that it wants */
+    bool submitting,
+        rings; /* a submit wakes the stepper when it has let go of the mutex, which that wants at once */
+    bool settling, tells; /* the stepper completes what has come, and tells the loop when it is through */
+    bool wanted;          /* tasks wait in the lanes of a stepped store */
+    kvi_queued *hurried; /* cancelled, or to be begun again at once */
+    uint64_t look_ns;    /* when to look at all calls again */
+    kvi_lane *led;       /* lanes given to tasks of ours, not taken up yet (stepped stores) */
+    kvi_teller teller;
+};
+
+static inline bool kvi_queue_is_stepped(const kivi_store *store)
+{
+    return !(store->flags & KIVI_BACKEND_BLOCKING);
+}
+
+#endif
