@@ -175,6 +175,39 @@ Test(queue, bad_calls_are_refused_at_once)
     kivi_store_unref(store);
 }
 
+/* Keys read and written by one call on a key, which may or may not be there. */
+static kivi_stats count_verb(kivi_queue *queue, kivi_store *store, int32_t verb)
+{
+    kivi_stats before = {.struct_size = sizeof(before)}, after = before;
+    cr_assert_eq(
+        ask_status(NULL, store, REQUEST(.verb = KIVI_VERB_SET, KEY("a"), .value = kivi_str("1"))),
+        KIVI_OK);
+    cr_assert_eq(kivi_store_stats(store, &before, NULL), KIVI_OK);
+    cr_assert_eq(ask_status(queue, store,
+                            REQUEST(.verb = verb, KEY("a"), .expected = kivi_str("1"),
+                                    .value = kivi_str("2"), .by = 1, .ttl_ms = 1000)),
+                 verb == KIVI_VERB_ADD ? KIVI_CONDITION : KIVI_OK);
+    cr_assert_eq(kivi_store_stats(store, &after, NULL), KIVI_OK);
+    after.reads -= before.reads;
+    after.writes -= before.writes;
+    after.calls -= before.calls;
+    return after;
+}
+
+Test(queue, counts_keys_as_a_call_made_at_once_does, .timeout = 60)
+{
+    kivi_store *store = open_store("memory:?shape=stepped&codec=raw");
+    kivi_queue *queue = new_queue();
+    for (int32_t verb = KIVI_VERB_GET; verb <= KIVI_VERB_PERSIST; verb++) {
+        kivi_stats queued = count_verb(queue, store, verb), once = count_verb(NULL, store, verb);
+        cr_expect_eq(queued.reads, once.reads, "verb %d: %d keys read", verb, (int)queued.reads);
+        cr_expect_eq(queued.writes, once.writes, "verb %d: %d keys written", verb, (int)queued.writes);
+        cr_expect_eq(queued.calls, once.calls, "verb %d: %d calls", verb, (int)queued.calls);
+    }
+    kivi_queue_close(queue);
+    kivi_store_unref(store);
+}
+
 /* ---- many in flight ---- */
 
 Test(queue, a_thousand_in_flight_share_vectors, .timeout = 60)

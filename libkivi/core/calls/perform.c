@@ -1,35 +1,7 @@
 /* Calls that are described by a request: what a queue's worker makes, and what bindings make at once. */
 #include "perform.h"
 
-const char *kvi_verb_name(int32_t verb)
-{
-    static const char *const names[] = {"",
-                                        "get",
-                                        "get_versioned",
-                                        "exists",
-                                        "ttl",
-                                        "set",
-                                        "add",
-                                        "replace",
-                                        "delete",
-                                        "compare_and_set",
-                                        "compare_and_delete",
-                                        "increment",
-                                        "take",
-                                        "get_and_expire",
-                                        "expire",
-                                        "persist",
-                                        "get_many",
-                                        "set_many",
-                                        "delete_many",
-                                        "apply",
-                                        "page",
-                                        "count",
-                                        "clear",
-                                        "health",
-                                        "describe"};
-    return verb > 0 && verb <= KIVI_VERB_DESCRIBE ? names[verb] : "perform";
-}
+#include "verbs.h"
 
 static kivi_status read_key(kivi_store *store, const kivi_call *how, const kivi_request *ask,
                             kivi_buffer *value, kivi_buffer *version, kivi_completion *end)
@@ -117,21 +89,17 @@ static kivi_status make_many(kivi_store *store, const kivi_call *how, const kivi
     return status;
 }
 
-static bool reads_key(int32_t verb)
-{
-    return verb <= KIVI_VERB_TTL || verb == KIVI_VERB_TAKE || verb == KIVI_VERB_GET_AND_EXPIRE;
-}
-
 void kvi_perform(kivi_store *store, const kivi_call *how, const kivi_request *ask,
                  kivi_buffer *value, kivi_buffer *version, kivi_completion *end)
 {
+    kvi_verb_shape shape = kvi_verb_find(ask->verb)->shape;
     value->size = version->size = 0;
-    if (ask->verb >= KIVI_VERB_GET_MANY)
-        end->status = make_many(store, how, ask, value, end);
-    else if (reads_key(ask->verb))
+    if (shape == KVI_SHAPE_READ)
         end->status = read_key(store, how, ask, value, version, end);
-    else
+    else if (shape == KVI_SHAPE_WRITE)
         end->status = write_key(store, how, ask, end);
+    else
+        end->status = make_many(store, how, ask, value, end);
     end->value = kivi_buffer_slice(value);
     end->version = kivi_buffer_slice(version);
 }
@@ -142,7 +110,7 @@ kivi_status kivi_store_perform(kivi_store *store, const kivi_call *call, const k
     kivi_completion end = KIVI_COMPLETION_INIT;
     kivi_request ask;
     end.status = kvi_struct_read(&ask, sizeof(ask), request, "kivi_request", &end.error);
-    if (!end.status && (ask.verb < KIVI_VERB_GET || ask.verb > KIVI_VERB_DESCRIBE)) {
+    if (!end.status && !kvi_verb_find(ask.verb)) {
         end.error = kvi_error_new(KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO, "perform: unknown verb %d",
                                   (int)ask.verb);
         end.status = KIVI_UNSUPPORTED;

@@ -7,7 +7,5 @@
 /* Makes the call that `ask` describes, whose verb is a known one; its answer goes into `end`. */
 void kvi_perform(kivi_store *store, const kivi_call *how, const kivi_request *ask,
                  kivi_buffer *value, kivi_buffer *version, kivi_completion *end);
-/* The word of the vocabulary: "get". */
-const char *kvi_verb_name(int32_t verb);
 
 #endif

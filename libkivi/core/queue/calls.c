@@ -180,7 +180,7 @@ void kvi_queued_start(kvi_queued *call)
         return;
     }
     if (!call->ctx.single_read)
-        atomic_fetch_add_explicit(call->request.verb <= KIVI_VERB_TTL ? &shard->reads : &shard->writes,
+        atomic_fetch_add_explicit(call->verb->shape == KVI_SHAPE_READ ? &shard->reads : &shard->writes,
                                   1, memory_order_relaxed);
     start_task(call);
 }
@@ -202,9 +202,7 @@ static void pause_call(kvi_queued *call)
 
 static bool compares_tokens(const kvi_queued *call)
 {
-    int32_t verb = call->request.verb;
-    return (verb == KIVI_VERB_COMPARE_AND_SET || verb == KIVI_VERB_COMPARE_AND_DELETE) &&
-           strcmp(call->ctx.store->codec->name, "raw") != 0;
+    return call->verb->flags & KVI_COMPARES && strcmp(call->ctx.store->codec->name, "raw") != 0;
 }
 
 static void task_done(kvi_task *task)

@@ -156,7 +156,7 @@ static kivi_status prepare(kvi_queued *call, const kivi_request *request)
         return kvi_context_fail(
             ctx, KIVI_INVALID, "submit: `interrupted` would be asked on another thread; use `interrupt`");
     kivi_status status = kvi_queued_prepare(call, request);
-    ctx->single_read = call->request.verb == KIVI_VERB_GET;
+    ctx->single_read = call->verb && call->verb->flags & KVI_CHANGES_NOTHING;
     kvi_deadline(ctx); /* counts from here */
     return status;
 }

@@ -90,14 +90,13 @@ static kivi_status copy_request(kvi_queued *call, const kivi_request *given)
 }
 
 /* Lists of the caller's structs are read by the rule of struct_size in the call itself; here only their own size. */
-static kivi_status check_lists(kvi_context *ctx, const kivi_request *request)
+static kivi_status check_lists(kvi_context *ctx, const kvi_verb_info *verb, const kivi_request *request)
 {
-    bool many = request->verb >= KIVI_VERB_GET_MANY && request->verb <= KIVI_VERB_APPLY;
+    bool many = verb->shape == KVI_SHAPE_BATCH;
     if (many && request->count == 0)
-        return kvi_context_fail(ctx, KIVI_INVALID, "%s: the batch is empty",
-                                kvi_verb_name(request->verb));
+        return kvi_context_fail(ctx, KIVI_INVALID, "%s: the batch is empty", verb->name);
     if (many && (request->verb == KIVI_VERB_APPLY ? !request->ops : !request->keys))
-        return kvi_context_fail(ctx, KIVI_INVALID, "%s: no keys given", kvi_verb_name(request->verb));
+        return kvi_context_fail(ctx, KIVI_INVALID, "%s: no keys given", verb->name);
     if (request->verb == KIVI_VERB_SET_MANY && !request->values)
         return kvi_context_fail(ctx, KIVI_INVALID, "set_many: no values given");
     for (size_t i = 0; request->verb == KIVI_VERB_APPLY && i < request->count; i++)
@@ -112,21 +111,23 @@ static kivi_status check_lists(kvi_context *ctx, const kivi_request *request)
 static kivi_status check_single(kvi_queued *call)
 {
     kivi_request *request = &call->request;
-    int32_t verb = request->verb;
-    bool keeps = verb == KIVI_VERB_SET || verb == KIVI_VERB_ADD || verb == KIVI_VERB_REPLACE ||
-                 verb == KIVI_VERB_COMPARE_AND_SET;
-    bool has_ttl = keeps || verb == KIVI_VERB_INCREMENT || verb == KIVI_VERB_GET_AND_EXPIRE ||
-                   verb == KIVI_VERB_EXPIRE;
+    uint32_t flags = call->verb->flags;
     kivi_status status = kvi_key_make(&call->ctx, request->key, &call->key);
-    if (status || !has_ttl)
+    if (!status && flags & KVI_HAS_VALUE)
+        status = kvi_value_check(&call->ctx, request->value);
+    if (status || !(flags & KVI_HAS_TTL))
         return status;
-    if (verb == KIVI_VERB_INCREMENT && request->ttl_ms == KIVI_TTL_KEEP)
+    if (request->verb == KIVI_VERB_INCREMENT && request->ttl_ms == KIVI_TTL_KEEP)
         request->ttl_ms = KIVI_TTL_NONE;
-    if (verb == KIVI_VERB_EXPIRE && request->ttl_ms == KIVI_TTL_NONE)
+    if (request->verb == KIVI_VERB_EXPIRE && request->ttl_ms == KIVI_TTL_NONE)
         return kvi_context_fail(&call->ctx, KIVI_INVALID,
                                 "expire: a ttl of 0 ms; persist takes an expiry away");
-    status = kvi_value_check(&call->ctx, request->value);
-    return status ? status : kvi_ttl_check(&call->ctx, request->ttl_ms, keeps);
+    return kvi_ttl_check(&call->ctx, request->ttl_ms, flags & KVI_MAY_KEEP_TTL);
+}
+
+static bool is_one_key(const kvi_verb_info *verb)
+{
+    return verb->shape == KVI_SHAPE_READ || verb->shape == KVI_SHAPE_WRITE;
 }
 
 kivi_status kvi_queued_prepare(kvi_queued *call, const kivi_request *request)
@@ -136,15 +137,16 @@ kivi_status kvi_queued_prepare(kvi_queued *call, const kivi_request *request)
                                          "kivi_request", &ctx->error);
     if (status)
         return status;
-    ctx->verb = kvi_verb_name(call->request.verb);
-    if (call->request.verb < KIVI_VERB_GET || call->request.verb > KIVI_VERB_DESCRIBE)
+    call->verb = kvi_verb_find(call->request.verb);
+    if (!call->verb)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "submit: unknown verb %d",
                                 (int)call->request.verb);
+    ctx->verb = call->verb->name;
     kivi_request given = call->request;
-    status = check_lists(ctx, &given);
+    status = check_lists(ctx, call->verb, &given);
     if (!status && copy_request(call, &given))
         status = kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to submit a call");
-    if (!status && call->request.verb <= KIVI_VERB_PERSIST)
+    if (!status && is_one_key(call->verb))
         status = check_single(call);
     return status;
 }
@@ -154,95 +156,51 @@ kivi_status kvi_queued_prepare(kvi_queued *call, const kivi_request *request)
 bool kvi_queued_is_single(const kvi_queued *call)
 {
     const kivi_store *store = call->ctx.store;
-    int32_t verb = call->request.verb;
-    bool is_read = verb <= KIVI_VERB_TTL;
-    if (verb > KIVI_VERB_PERSIST)
+    const kvi_verb_info *verb = call->verb;
+    if (!is_one_key(verb))
         return false;
-    if (is_read && kvi_reads_are_shared(store))
+    if (verb->flags & KVI_CHANGES_NOTHING && kvi_reads_are_shared(store))
         return false; /* the worker reads them one after another, without lanes */
-    if (verb == KIVI_VERB_INCREMENT)
-        return store->flags & KIVI_BACKEND_INCREMENTS;
-    if (verb == KIVI_VERB_TAKE || verb == KIVI_VERB_GET_AND_EXPIRE)
-        return store->flags & KIVI_BACKEND_TAKES;
-    return true;
+    return (store->flags & verb->needs) == verb->needs;
 }
 
-static uint32_t wants(int32_t verb)
+static kivi_read_item read_item(const kvi_queued *call)
 {
-    if (verb == KIVI_VERB_EXISTS)
-        return 0;
-    if (verb == KIVI_VERB_TTL)
-        return KIVI_WANT_EXPIRY;
-    return verb == KIVI_VERB_GET_VERSIONED ? KIVI_WANT_VALUE | KIVI_WANT_VERSION : KIVI_WANT_VALUE;
-}
-
-static kivi_read_item read_item(const kivi_request *request)
-{
-    kivi_read_item item = {.want = wants(request->verb), .status = KIVI_PENDING};
-    if (request->verb == KIVI_VERB_TAKE)
-        item.then = KIVI_THEN_DELETE;
-    if (request->verb == KIVI_VERB_GET_AND_EXPIRE) {
-        item.then = KIVI_THEN_TOUCH;
-        item.ttl_ms = request->ttl_ms;
-    }
+    kivi_read_item item = {.key = call->key.stored,
+                           .want = call->verb->want,
+                           .then = call->verb->then,
+                           .status = KIVI_PENDING};
+    if (call->verb->flags & KVI_HAS_TTL)
+        item.ttl_ms = call->request.ttl_ms;
     return item;
 }
 
-static kivi_write_item write_item(const kivi_request *request)
+static kivi_write_item write_item(const kvi_queued *call)
 {
-    kivi_write_item item = {
-        .kind = KIVI_OP_SET, .value = request->value, .ttl_ms = request->ttl_ms, .status = KIVI_PENDING};
-    switch (request->verb) {
-    case KIVI_VERB_ADD:
-        item.condition = KIVI_IF_ABSENT;
-        break;
-    case KIVI_VERB_REPLACE:
-        item.condition = KIVI_IF_PRESENT;
-        break;
-    case KIVI_VERB_COMPARE_AND_SET:
-        item.condition = KIVI_IF_EQUAL;
+    const kivi_request *request = &call->request;
+    const kvi_verb_info *verb = call->verb;
+    kivi_write_item item = {.key = call->key.stored,
+                            .kind = verb->op_kind,
+                            .condition = verb->condition,
+                            .by = verb->op_kind == KIVI_OP_INCREMENT ? request->by : 0,
+                            .status = KIVI_PENDING};
+    if (verb->flags & KVI_HAS_VALUE)
+        item.value = request->value;
+    if (verb->flags & KVI_COMPARES)
         item.expected = request->expected;
-        break;
-    case KIVI_VERB_COMPARE_AND_DELETE:
-        item = (kivi_write_item){.kind = KIVI_OP_DELETE,
-                                 .condition = KIVI_IF_EQUAL,
-                                 .expected = request->expected,
-                                 .status = KIVI_PENDING};
-        break;
-    case KIVI_VERB_DELETE:
-        item = (kivi_write_item){.kind = KIVI_OP_DELETE,
-                                 .status = KIVI_PENDING,
-                                 .flags = request->flags & KIVI_OP_WANT_EXISTED};
-        break;
-    case KIVI_VERB_INCREMENT:
-        item.kind = KIVI_OP_INCREMENT;
-        item.value = kivi_bytes(NULL, 0);
-        item.by = request->by;
-        break;
-    case KIVI_VERB_EXPIRE:
-    case KIVI_VERB_PERSIST:
-        item.kind = KIVI_OP_TOUCH;
-        item.value = kivi_bytes(NULL, 0);
-        item.ttl_ms = request->verb == KIVI_VERB_PERSIST ? KIVI_TTL_NONE : request->ttl_ms;
-        break;
-    default:
-        break;
-    }
+    if (verb->flags & KVI_HAS_TTL)
+        item.ttl_ms = request->ttl_ms;
+    if (verb->flags & KVI_SAYS_EXISTED)
+        item.flags = request->flags & KIVI_OP_WANT_EXISTED;
     return item;
-}
-
-static bool reads(int32_t verb)
-{
-    return verb <= KIVI_VERB_TTL || verb == KIVI_VERB_TAKE || verb == KIVI_VERB_GET_AND_EXPIRE;
 }
 
 void kvi_queued_work(kvi_queued *call, kvi_work *work, kivi_read_vector *read_vector,
                      kivi_write_vector *write_vector, kivi_read_item *read, kivi_write_item *write)
 {
-    bool is_read = reads(call->request.verb);
-    *read = read_item(&call->request);
-    *write = write_item(&call->request);
-    read->key = write->key = call->key.stored;
+    bool is_read = call->verb->shape == KVI_SHAPE_READ;
+    *read = read_item(call);
+    *write = write_item(call);
     *read_vector = (kivi_read_vector)KVI_READ_VECTOR(read, 1, NULL, NULL);
     *write_vector = (kivi_write_vector)KVI_WRITE_VECTOR(write, 1, 0);
     *work = (kvi_work){.kind = is_read ? KVI_READ : KVI_WRITE, .reads = read_vector, .writes = write_vector};

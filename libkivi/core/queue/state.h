@@ -4,6 +4,7 @@
 
 #include <kivi/queue.h>
 
+#include "../calls/verbs.h"
 #include "../lanes/state.h"
 #include "../store/keys.h"
 
@@ -37,7 +38,8 @@ typedef struct kvi_queued {
     _Atomic bool cancelled;
     bool told; /* ctx says that the call began: it ends with kvi_end() when it is taken */
     kvi_context ctx;
-    kvi_key key;          /* stored form, of single items */
+    kvi_key key; /* stored form, of single items */
+    const kvi_verb_info *verb;
     kivi_request request; /* its slices lie in `memory` */
     kivi_range range;
     kivi_buffer memory;
