@@ -6,8 +6,6 @@
 
 #define ATOMIC_MOST 1000000
 
-const kivi_host *kvi_memory_host;
-
 /* ---- Open and close ---- */
 
 static uint32_t flags_of(const memory_settings *settings)

@@ -8,6 +8,8 @@
 
 /* All that this backend may call of the core; set before anything else runs. */
 extern const kivi_host *kvi_memory_host;
+/* The error of an item or verb that failed with a status of the store's own. */
+kivi_error *kvi_memory_error(kivi_status status);
 
 typedef struct memory_instance {
     memory_space *space;
@@ -59,8 +61,6 @@ void kvi_memory_confirm(kivi_write_item *item, const memory_answer *answer);
 kivi_status kvi_memory_write(memory_instance *instance, kivi_write_vector *vector, kivi_error **error);
 /* The last ms of a TTL that begins now: it ends on a multiple of the store's resolution. 0: never. */
 int64_t kvi_memory_expiry(const memory_instance *instance, int64_t ttl_ms, memory_clock *clock);
-/* The error of an item or verb that failed with a status of the store's own. */
-kivi_error *kvi_memory_error(kivi_status status);
 
 /* ---- scan.c ---- */
 
@@ -92,6 +92,8 @@ typedef struct memory_session {
 
 kivi_status kvi_session_open(memory_instance *instance, memory_session **session, kivi_error **error);
 void kvi_session_close(memory_session *session);
+/* Forgets the verb in flight, if there is one: what was applied stays so. */
+void kvi_session_forget(memory_session *session);
 void kvi_session_abandon(memory_session *session, bool in_verb);
 /* Makes a blocking verb that waits return; any thread. */
 void kvi_session_interrupt(memory_session *session);
@@ -108,7 +110,5 @@ kivi_status kvi_blocking_serve(memory_instance *instance, memory_session *sessio
 /* Begins a verb that answers in steps. */
 kivi_status kvi_stepped_begin(memory_session *session, const memory_job *job, kivi_error **error);
 kivi_status kvi_stepped_go_on(memory_session *session, kivi_poll *poll, kivi_error **error);
-/* Forgets the verb in flight, if there is one: what was applied stays so. */
-void kvi_stepped_forget(memory_session *session);
 
 #endif

@@ -3,27 +3,6 @@
 
 #define FEW 8
 
-memory_answer *kvi_answers_new(size_t count, memory_answer *few, size_t few_count)
-{
-    memory_answer *answers = few;
-
-    if (count > few_count)
-        answers = malloc(count * sizeof(*answers));
-    if (!answers)
-        return NULL;
-    for (size_t i = 0; i < count; i++)
-        answers[i] = (memory_answer){KIVI_PENDING, false, KIVI_TTL_NONE, NULL};
-    return answers;
-}
-
-void kvi_answers_free(memory_answer *answers, size_t count, const memory_answer *few)
-{
-    for (size_t i = 0; answers && i < count; i++)
-        record_unref(answers[i].record);
-    if (answers != few)
-        free(answers);
-}
-
 /* Reading with something to be done in the same step; under the exclusive lock. */
 static kivi_status then_do(memory_instance *instance, const kivi_read_item *item,
                            memory_record *record, memory_clock *clock, memory_record **gone)

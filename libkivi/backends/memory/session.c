@@ -39,9 +39,23 @@ kivi_status kvi_session_open(memory_instance *instance, memory_session **session
     return KIVI_OK;
 }
 
+void kvi_session_forget(memory_session *session)
+{
+    if (!session->active)
+        return;
+    kvi_answers_free(session->answers, kvi_job_count(&session->job), NULL);
+    free(session->courses);
+    free(session->picked);
+    kvi_plan_clear(&session->plan);
+    session->answers = NULL;
+    session->courses = NULL;
+    session->picked = NULL;
+    session->active = false;
+}
+
 void kvi_session_close(memory_session *session)
 {
-    kvi_stepped_forget(session);
+    kvi_session_forget(session);
     if (session->fd >= 0)
         close(session->fd);
     free(session);

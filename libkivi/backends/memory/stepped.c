@@ -69,7 +69,7 @@ static void draw_courses(memory_session *session, size_t count)
 
 static kivi_status no_memory(memory_session *session, kivi_error **error)
 {
-    kvi_stepped_forget(session);
+    kvi_session_forget(session);
     *error = kvi_memory_error(KIVI_NO_MEMORY);
     return KIVI_NO_MEMORY;
 }
@@ -82,7 +82,7 @@ kivi_status kvi_stepped_begin(memory_session *session, const memory_job *job, ki
 
     if (status != KIVI_OK)
         return status;
-    kvi_stepped_forget(session);
+    kvi_session_forget(session);
     session->job = *job;
     status = kvi_plan_make(instance, job, &session->plan, error);
     if (status != KIVI_OK)
@@ -99,24 +99,10 @@ kivi_status kvi_stepped_begin(memory_session *session, const memory_job *job, ki
     draw_courses(session, count);
     status = arm(session, error);
     if (status != KIVI_OK) {
-        kvi_stepped_forget(session);
+        kvi_session_forget(session);
         return status;
     }
     return KIVI_PENDING;
-}
-
-void kvi_stepped_forget(memory_session *session)
-{
-    if (!session->active)
-        return;
-    kvi_answers_free(session->answers, kvi_job_count(&session->job), NULL);
-    free(session->courses);
-    free(session->picked);
-    kvi_plan_clear(&session->plan);
-    session->answers = NULL;
-    session->courses = NULL;
-    session->picked = NULL;
-    session->active = false;
 }
 
 /* ---- One step ---- */
@@ -207,7 +193,7 @@ static kivi_status advance(memory_session *session, kivi_error **error)
 static kivi_status finish(memory_session *session, kivi_status status)
 {
     kvi_session_note(session, status);
-    kvi_stepped_forget(session);
+    kvi_session_forget(session);
     return status;
 }
 

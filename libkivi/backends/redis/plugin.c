@@ -10,8 +10,6 @@
 #define ITEMS_MOST 4096   /* of a vector: a script or pipeline holds the server up that long */
 #define BYTES_MOST (UINT64_C(16) << 20)
 
-const kivi_host *kvi_redis_host;
-
 /* ---- Open and close ---- */
 
 /*

@@ -15,7 +15,7 @@ struct kvi_net_tls {
     bool verify;
 };
 
-/* ---- connect.c ---- */
+/* ---- failure.c ---- */
 
 /* "host:port", or the socket's path, for messages. */
 const char *kvi_net_place(const kvi_net_target *target, char *text, size_t capacity);
