@@ -15,7 +15,7 @@ enum {
     CLI_INTERRUPTED = 130 /* ended by Ctrl-C */
 };
 
-/* ---- options and verbs (verbs.c) ---- */
+/* ---- options (options.c) ---- */
 
 typedef enum cli_option_id {
     OPT_STORE,
@@ -66,6 +66,8 @@ typedef struct cli_option {
 
 extern const cli_option cli_options[OPT_COUNT];
 
+/* ---- verbs (verbs.c) ---- */
+
 struct cli_context;
 
 typedef struct cli_verb {
@@ -88,9 +90,11 @@ typedef struct cli_topic {
 
 extern const cli_topic cli_topics[]; /* ended by a NULL name */
 
-const cli_verb *cli_verb_find(const char *name);
+/* ---- names.c ---- */
+
+const cli_verb *cli_verb_find(const cli_verb *verbs, const char *name);
 /* The name in the table nearest to a mistyped one, or NULL. */
-const char *cli_verb_nearest(const char *name);
+const char *cli_verb_nearest(const cli_verb *verbs, const char *name);
 const char *cli_option_nearest(const cli_verb *verb, const char *name, size_t size);
 
 /* ---- arguments (args.c) ---- */
@@ -112,6 +116,9 @@ static inline bool cli_has(const cli_args *args, cli_option_id id)
 {
     return (args->given & CLI_OPTION(id)) != 0;
 }
+
+/* ---- numbers.c ---- */
+
 /* Seconds with decimals, as milliseconds from 1 to KIVI_TTL_MAX. */
 bool cli_parse_seconds(const char *text, int64_t *ms);
 bool cli_parse_int(const char *text, int64_t *value);
@@ -121,27 +128,37 @@ bool cli_parse_count(const char *text, uint64_t *value);
 /* ---- the context ---- */
 
 typedef struct cli_context {
+    const cli_verb *verbs; /* all, for help */
     cli_args args;
     kivi_call call;    /* for every call of the store: carries the interrupt of Ctrl-C */
     kivi_store *store; /* of verbs that open one */
     cli_values values; /* the same */
 } cli_context;
 
-/* ---- main.c ---- */
+/* ---- open.c ---- */
 
 /* Opens a store as the options say; the failure has been told. */
 int cli_open(cli_context *cli, const char *url, kivi_store **store);
+
+/* ---- interrupt.c ---- */
+
+/* From now on Ctrl-C interrupts the calls of this context, until signals are released. */
+void cli_catch_signals(cli_context *cli);
+void cli_release_signals(void);
 /* Whether Ctrl-C was pressed. */
 bool cli_interrupted(void);
 /* Brackets work that the interrupt cannot reach: Ctrl-C then ends the process there. */
 void cli_uninterruptible(bool on);
 
-/* ---- report.c ---- */
+/* ---- fail.c ---- */
 
 /* Tells an error in one line and answers `code`. */
 int cli_fail(int code, const char *format, ...) KIVI_PRINTF(2, 3);
 /* The exit code that a status stands for. */
 int cli_exit_of(kivi_status status);
+
+/* ---- report.c ---- */
+
 /* Tells a failed call and frees its error; `about` (may be NULL) goes before the message. */
 int cli_fail_call(kivi_status status, kivi_error *error, const char *about);
 /* The same for the key it is about. */
@@ -156,16 +173,19 @@ int cli_missing(kivi_slice key);
 const char *cli_key_shown(kivi_slice key, kivi_buffer *memory);
 /* What a failed conversion of a value was about, told; `about` may be NULL. */
 int cli_fail_value(const cli_values *values, const char *about);
+
+/* ---- memory.c ---- */
+
 /* Memory, or the end of the program. */
 void *cli_alloc(void *old, size_t size);
 /* OK, or the end of the program for want of memory. */
 void cli_need(kivi_status status);
+void cli_buffer_clear(kivi_buffer *buffer);
 
 /* ---- text in and out (text.c) ---- */
 
 /* A whole file, or standard input for "-", added to `out`; the failure has been told. */
 int cli_read_file(const char *path, kivi_buffer *out);
-void cli_buffer_clear(kivi_buffer *buffer);
 void cli_put(kivi_slice bytes);
 /* Prints a buffer and a newline, then empties it. */
 void cli_put_line(kivi_buffer *buffer);

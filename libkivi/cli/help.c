@@ -28,7 +28,7 @@ void cli_help_verb(const cli_verb *verb)
             print_option(&cli_options[i]);
 }
 
-static void print_overview(void)
+static void print_overview(const cli_verb *verbs)
 {
     char usage[64];
 
@@ -36,7 +36,7 @@ static void print_overview(void)
         "usage: kivi [-s URL] VERB [ARGUMENT...] [OPTION...]\n\n"
         "Reads and writes key-value stores. The store is named by -s or the variable KIVI_URL.\n\n"
         "Verbs:\n");
-    for (const cli_verb *verb = cli_verbs; verb->name; verb++) {
+    for (const cli_verb *verb = verbs; verb->name; verb++) {
         snprintf(usage, sizeof usage, "%s %s", verb->name, verb->arguments);
         printf("  %-32s %s\n", usage, verb->summary);
     }
@@ -47,9 +47,9 @@ static void print_overview(void)
 }
 
 /* For completion and tests: each verb with the options it takes. */
-static void print_list(void)
+static void print_list(const cli_verb *verbs)
 {
-    for (const cli_verb *verb = cli_verbs; verb->name; verb++) {
+    for (const cli_verb *verb = verbs; verb->name; verb++) {
         printf("%s", verb->name);
         for (int i = 0; i < OPT_COUNT; i++)
             if (verb->options & CLI_OPTION(i))
@@ -64,14 +64,14 @@ int cli_help(cli_context *cli)
     const cli_verb *verb;
 
     if (cli_has(&cli->args, OPT_LIST)) {
-        print_list();
+        print_list(cli->verbs);
         return CLI_DONE;
     }
     if (!name) {
-        print_overview();
+        print_overview(cli->verbs);
         return CLI_DONE;
     }
-    verb = cli_verb_find(name);
+    verb = cli_verb_find(cli->verbs, name);
     if (verb) {
         cli_help_verb(verb);
         return CLI_DONE;

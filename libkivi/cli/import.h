@@ -32,8 +32,10 @@ bool cli_import_document(cli_import *import, const char *pointer);
 /* Whether a text is lines with a value each, rather than one document. */
 bool cli_import_is_lines(cli_import *import);
 
-/* import.c: adds the pair of the tree's value at `node` and the key that begins at `begin` of the
+/* import_add.c: adds the pair of the tree's value at `node` and the key that begins at `begin` of the
  * batch's arena. */
 bool cli_import_add(cli_import *import, size_t begin, size_t node, int64_t ttl);
+/* Writes what was collected. */
+bool cli_import_flush(cli_import *import);
 
 #endif

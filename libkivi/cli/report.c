@@ -1,49 +1,5 @@
-/* Error lines, and the exit codes that statuses stand for. */
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
+/* What failed calls, keys and values are told with. */
 #include "cli.h"
-#include "progress.h"
-
-/* One line whatever is in the message: what a terminal would act on becomes '?'. */
-static void print_line(char *text)
-{
-    for (char *at = text; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            *at = '?';
-    cli_progress_clear();
-    fflush(stdout);
-    fprintf(stderr, "kivi: %s\n", text);
-}
-
-int cli_fail(int code, const char *format, ...)
-{
-    char text[2048];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    print_line(text);
-    return code;
-}
-
-int cli_exit_of(kivi_status status)
-{
-    switch (status) {
-    case KIVI_OK:
-    case KIVI_END:
-        return CLI_DONE;
-    case KIVI_NOT_FOUND:
-    case KIVI_CONDITION:
-        return CLI_UNMET;
-    case KIVI_INVALID:
-        return CLI_USAGE;
-    default:
-        return CLI_FAILED;
-    }
-}
 
 int cli_fail_call(kivi_status status, kivi_error *error, const char *about)
 {
@@ -109,20 +65,4 @@ int cli_fail_value(const cli_values *values, const char *about)
     if (about)
         return cli_fail(values->code, "%s: %s", about, values->problem);
     return cli_fail(values->code, "%s", values->problem);
-}
-
-void cli_need(kivi_status status)
-{
-    if (!status)
-        return;
-    cli_fail(CLI_FAILED, "%s", status == KIVI_NO_MEMORY ? "out of memory" : kivi_status_name(status));
-    exit(CLI_FAILED);
-}
-
-void *cli_alloc(void *old, size_t size)
-{
-    void *memory = realloc(old, size ? size : 1);
-
-    cli_need(memory ? KIVI_OK : KIVI_NO_MEMORY);
-    return memory;
 }

@@ -40,11 +40,6 @@ int cli_read_file(const char *path, kivi_buffer *out)
     return code;
 }
 
-void cli_buffer_clear(kivi_buffer *buffer)
-{
-    cli_need(kivi_buffer_assign(buffer, kivi_bytes(NULL, 0)));
-}
-
 void cli_put(kivi_slice bytes)
 {
     fwrite(bytes.data, 1, bytes.size, stdout);
