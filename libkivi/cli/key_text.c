@@ -43,43 +43,9 @@ bool cli_is_utf8(kivi_slice bytes)
     return true;
 }
 
-/* Code points that a terminal would act on, or that show as nothing: a key must not hide what it is. */
-static bool is_printable(int32_t code)
-{
-    static const int32_t hidden[][2] = {
-        {0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},
-        {0x180e, 0x180e}, {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},
-        {0xfeff, 0xfeff}, {0xfff0, 0xfffb}, {0xfffe, 0xffff}, {0xe0000, 0xe0fff},
-    };
-
-    if (code < 0)
-        return false;
-    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
-        if (code >= hidden[i][0] && code <= hidden[i][1])
-            return false;
-    return true;
-}
-
 void cli_key_text(kivi_slice key, kivi_buffer *out)
 {
-    static const char hex[] = "0123456789abcdef";
-    const uint8_t *data = key.data;
-    size_t size;
-
-    for (size_t i = 0; i < key.size; i += size) {
-        size = 1;
-        if (!is_printable(utf8_next(data + i, key.size - i, &size))) {
-            for (size_t j = 0; j < size; j++) {
-                char escape[4] = {'\\', 'x', hex[data[i + j] >> 4], hex[data[i + j] & 15]};
-
-                cli_need(kivi_buffer_append(out, kivi_bytes(escape, 4)));
-            }
-        } else if (data[i] == '\\') {
-            cli_need(kivi_buffer_append(out, kivi_bytes("\\\\", 2)));
-        } else {
-            cli_need(kivi_buffer_append(out, kivi_bytes(data + i, size)));
-        }
-    }
+    cli_need(kivi_key_show(key, 0, out));
 }
 
 static int hex_digit(char c)

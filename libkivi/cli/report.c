@@ -18,11 +18,9 @@ int cli_fail_call(kivi_status status, kivi_error *error, const char *about)
 
 const char *cli_key_shown(kivi_slice key, kivi_buffer *memory)
 {
-    bool cut = key.size > KEY_SHOWN;
-
     cli_buffer_clear(memory);
-    cli_key_text(kivi_bytes(key.data, cut ? KEY_SHOWN : key.size), memory);
-    cli_need(kivi_buffer_append(memory, cut ? kivi_bytes("...", 4) : kivi_bytes("", 1)));
+    cli_need(kivi_key_show(key, KEY_SHOWN, memory));
+    cli_need(kivi_buffer_append(memory, kivi_bytes("", 1)));
     return (const char *)memory->data;
 }
 

@@ -18,6 +18,8 @@ kivi_error *kvi_error_new(kivi_status status, int64_t native_code, kivi_retryabl
 /* Names the backend of an error that does not have one; `backend` must be static. NULL error: nothing. */
 void kvi_error_name_backend(kivi_error *error, const char *backend);
 kivi_error *kvi_error_copy(const kivi_error *error);
+/* Notes which item of a batch an error is about. NULL: nothing. */
+void kvi_error_set_index(kivi_error *error, size_t index);
 /* Sets *error to NULL if wanted: the first line of every public fallible call. */
 static inline void kvi_error_clear(kivi_error **error)
 {

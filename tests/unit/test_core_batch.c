@@ -128,3 +128,40 @@ Test(core_batch, what_is_refused_sends_nothing)
     cr_assert_eq(atomic_load(&script.verbs), 0);
     kivi_store_unref(store);
 }
+
+/* ---- which item an error is about ---- */
+
+static void check_index(kivi_status status, kivi_status expected, kivi_error *error, size_t index)
+{
+    cr_assert_eq(status, expected);
+    cr_expect_eq(kivi_error_index(error), index);
+    kivi_error_free(error);
+}
+
+Test(core_batch, an_error_says_which_item_it_is_about)
+{
+    kivi_store *store = scripted_store("memory:?max_value=4");
+    kivi_error *error = NULL;
+    kivi_result *result = NULL;
+    kivi_slice keys[] = {kivi_str("a"), kivi_str("b"), kivi_str("")};
+    kivi_slice values[] = {kivi_str("1"), kivi_str("12345"), kivi_str("1")};
+    kivi_op ops[] = {op_of(KIVI_OP_SET, "a", "text"), addition("a", 1), addition("n", 1)};
+    kivi_status status = kivi_store_set_many(store, NULL, keys, values, 3, 0, NULL, &error);
+    check_index(status, KIVI_TOO_LARGE, error, 1);
+    values[1] = kivi_str("2");
+    status = kivi_store_set_many(store, NULL, keys, values, 3, 0, NULL, &error);
+    check_index(status, KIVI_INVALID, error, 2);
+    status = kivi_store_get_many(store, NULL, keys, 3, &result, &error);
+    check_index(status, KIVI_INVALID, error, 2);
+    status = kivi_store_delete_many(store, NULL, keys, 3, NULL, NULL, &error);
+    check_index(status, KIVI_INVALID, error, 2);
+    status = kivi_store_apply(store, NULL, ops, 3, 0, &result, &error);
+    check_index(status, KIVI_WRONG_TYPE, error, 1);
+    kivi_result_free(result);
+    ops[2].kind = (kivi_op_kind)99;
+    status = kivi_store_apply(store, NULL, ops, 3, 0, NULL, &error);
+    check_index(status, KIVI_INVALID, error, 2);
+    status = kivi_store_set(store, NULL, kivi_str(""), kivi_str("1"), 0, &error);
+    check_index(status, KIVI_INVALID, error, SIZE_MAX);
+    kivi_store_unref(store);
+}

@@ -276,3 +276,40 @@ Test(core_pages, strangers_are_left_out_and_counted)
     cr_assert_eq(atomic_load(&script.opened), atomic_load(&script.shut),
                  "an open that fails leaves nothing behind");
 }
+
+/* ---- behind a page ---- */
+
+static size_t page_of(kivi_store *store, const char *prefix, kivi_slice cursor, kivi_page **page)
+{
+    kivi_range range = KIVI_RANGE_INIT;
+    range.prefix = kivi_str(prefix);
+    range.cursor = cursor;
+    range.limit = 2;
+    cr_assert_eq(kivi_store_page(store, NULL, &range, page, NULL), KIVI_OK);
+    return kivi_page_count(*page);
+}
+
+Test(core_pages, the_end_of_a_page_goes_on_behind_it_also_behind_the_last)
+{
+    kivi_store *store = scripted_store("memory:?namespace=n");
+    kivi_page *first, *last, *none;
+    kivi_range range = KIVI_RANGE_INIT;
+    put(store, "a1");
+    put(store, "a2");
+    put(store, "a3");
+    cr_assert_eq(page_of(store, "a", kivi_bytes(NULL, 0), &first), 2);
+    cr_assert_eq(kivi_page_end(first).data, kivi_page_cursor(first).data);
+    cr_assert_eq(page_of(store, "a", kivi_page_end(first), &last), 1);
+    cr_assert_eq(kivi_page_cursor(last).size, 0);
+    cr_assert_gt(kivi_page_end(last).size, 0);
+    put(store, "a4"); /* behind the end as well: what is over stays so */
+    cr_assert_eq(page_of(store, "a", kivi_page_end(last), &none), 0);
+    cr_assert_eq(kivi_page_cursor(none).size, 0);
+    kivi_page_free(none);
+    range.prefix = kivi_str("b");
+    range.cursor = kivi_page_end(last);
+    cr_assert_eq(kivi_store_page(store, NULL, &range, &none, NULL), KIVI_INVALID, "of another prefix");
+    kivi_page_free(first);
+    kivi_page_free(last);
+    kivi_store_unref(store);
+}

@@ -163,3 +163,24 @@ Test(status, version_is_that_of_the_headers)
     snprintf(text, sizeof(text), "%d.%d.%d", KIVI_VERSION_MAJOR, KIVI_VERSION_MINOR, KIVI_VERSION_PATCH);
     cr_expect_str_eq(kivi_version(), text);
 }
+
+static void check_shown(kivi_slice key, size_t longest, const char *expected)
+{
+    kivi_buffer text = KIVI_BUFFER_INIT;
+    cr_assert_eq(kivi_buffer_append(&text, kivi_str("<")), KIVI_OK);
+    cr_assert_eq(kivi_key_show(key, longest, &text), KIVI_OK);
+    cr_assert_eq(kivi_buffer_append(&text, kivi_bytes("", 1)), KIVI_OK);
+    cr_expect_str_eq((const char *)text.data + 1, expected);
+    kivi_buffer_free(&text);
+}
+
+Test(error, a_key_is_shown_as_text_that_hides_nothing)
+{
+    check_shown(kivi_str(""), 0, "");
+    check_shown(kivi_str("user:1 \xc3\xa9"), 0, "user:1 \xc3\xa9");
+    check_shown(kivi_bytes("a\0b\n\x1b\\", 6), 0, "a\\x00b\\x0a\\x1b\\\\");
+    check_shown(kivi_str("\xff\xc3\xe2\x80\xae"), 0, "\\xff\\xc3\\xe2\\x80\\xae");
+    check_shown(kivi_str("abcd"), 4, "abcd");
+    check_shown(kivi_str("abcde"), 4, "abcd...");
+    check_shown(kivi_str("abc\xc3\xa9"), 4, "abc...");
+}

@@ -11,15 +11,16 @@ struct kivi_error {
     int64_t native_code;
     const char *backend; /* static */
     const char *message;
+    size_t index; /* of the batch's item; SIZE_MAX: none */
 };
 
 /* What kvi_fail() says of trying again, and what is said when there is no memory to say more. */
-#define BARE(name, retry)                                                           \
-    {                                                                               \
-        KIVI_##name, KIVI_RETRY_##retry, 0, "", #name ", and no memory to say more" \
+#define BARE(name, retry)                                                                     \
+    {                                                                                         \
+        KIVI_##name, KIVI_RETRY_##retry, 0, "", #name ", and no memory to say more", SIZE_MAX \
     }
 static const kivi_error bare_errors[] = {
-    {KIVI_NO_MEMORY, KIVI_RETRY_NO, 0, "", "memory could not be had"},
+    {KIVI_NO_MEMORY, KIVI_RETRY_NO, 0, "", "memory could not be had", SIZE_MAX},
     BARE(INVALID, NO),
     BARE(UNSUPPORTED, NO),
     BARE(TOO_LARGE, NO),
@@ -79,7 +80,8 @@ static kivi_error *allocate(kivi_status status, size_t size, char **message)
     kivi_error *error = malloc(sizeof(*error) + size + 1);
     if (!error)
         return NULL;
-    *error = (kivi_error){.status = status, .backend = "", .message = (char *)(error + 1)};
+    *error = (kivi_error){
+        .status = status, .backend = "", .message = (char *)(error + 1), .index = SIZE_MAX};
     *message = (char *)(error + 1);
     return error;
 }
@@ -138,6 +140,12 @@ void kvi_error_name_backend(kivi_error *error, const char *backend)
         error->backend = backend;
 }
 
+void kvi_error_set_index(kivi_error *error, size_t index)
+{
+    if (error && !is_constant(error))
+        error->index = index;
+}
+
 kivi_error *kvi_error_copy(const kivi_error *error)
 {
     if (!error || is_constant(error))
@@ -151,6 +159,7 @@ kivi_error *kvi_error_copy(const kivi_error *error)
     copy->retryable = error->retryable;
     copy->native_code = error->native_code;
     copy->backend = error->backend;
+    copy->index = error->index;
     return copy;
 }
 
@@ -172,6 +181,11 @@ const char *kivi_error_backend(const kivi_error *error)
 int64_t kivi_error_native_code(const kivi_error *error)
 {
     return error ? error->native_code : 0;
+}
+
+size_t kivi_error_index(const kivi_error *error)
+{
+    return error ? error->index : SIZE_MAX;
 }
 
 kivi_retryable kivi_error_retryable(const kivi_error *error)

@@ -71,8 +71,10 @@ static kivi_status collect_keys(writing *all, const kivi_slice *keys)
         size_t offset = all->keys.size;
         kivi_status status = plain ? kvi_key_make(ctx, keys[i], &made)
                                    : kvi_key_append(ctx, keys[i], &all->keys);
-        if (status)
+        if (status) {
+            kvi_error_set_index(ctx->error, i);
             return status;
+        }
         /* the memory moves while it grows: place and size now, the pointer afterwards */
         all->items[i].key = plain ? keys[i] : kivi_bytes((const void *)offset, all->keys.size - offset);
     }
@@ -251,6 +253,7 @@ static kivi_status atomic_verdict(writing *all)
         const kivi_error *error = kivi_result_error(all->result, i);
         kivi_error_free(all->ctx->error);
         all->ctx->error = error ? kvi_error_copy(error) : NULL;
+        kvi_error_set_index(all->ctx->error, i);
         return status;
     }
     return kvi_result_verdict(all->ctx, all->result);
@@ -305,8 +308,10 @@ kivi_status kivi_store_set_many(kivi_store *store, const kivi_call *call, const 
         status = kvi_context_fail(&ctx, KIVI_INVALID, "set_many: the batch is empty");
     if (!status)
         status = kvi_ttl_check(&ctx, ttl_ms, true);
-    for (size_t i = 0; i < count && !status; i++)
+    for (size_t i = 0; i < count && !status; i++) {
         status = kvi_value_check(&ctx, values[i]);
+        kvi_error_set_index(ctx.error, i);
+    }
     if (!status)
         status = prepare(&all);
     for (size_t i = 0; i < count && !status; i++)
@@ -356,8 +361,10 @@ static kivi_status read_ops(writing *all, const kivi_op *ops, kivi_slice *keys)
                                       "operation %zu: struct_size is not the first one's", i);
         if (!status)
             status = check_op(ctx, &op, all->atomic, i);
-        if (status)
+        if (status) {
+            kvi_error_set_index(ctx->error, i);
             return status;
+        }
         all->items[i] = item_of_op(&op);
         keys[i] = op.key;
     }

@@ -27,38 +27,20 @@ typedef struct copying {
     kivi_buffer converted, arena;
 } copying;
 
-/* A key as it may stand in a message: printable ASCII as it is, other bytes as \xNN, long ones cut. */
-static void show_key(kivi_slice key, char text[4 * KEY_SHOWN + 4])
-{
-    static const char hex[] = "0123456789abcdef";
-    const uint8_t *bytes = key.data;
-    size_t shown = key.size < KEY_SHOWN ? key.size : KEY_SHOWN;
-    char *to = text;
-
-    for (size_t i = 0; i < shown; i++) {
-        if (bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '\\') {
-            *to++ = (char)bytes[i];
-        } else {
-            *to++ = '\\';
-            *to++ = 'x';
-            *to++ = hex[bytes[i] >> 4];
-            *to++ = hex[bytes[i] & 15];
-        }
-    }
-    memcpy(to, shown < key.size ? "..." : "", shown < key.size ? 4 : 1);
-}
-
 /* The same error with the key that it is about before its message; takes `cause` over. */
 static kivi_status fail_key(kivi_error **error, kivi_slice key, kivi_status status, kivi_error *cause)
 {
-    char text[4 * KEY_SHOWN + 4];
+    kivi_buffer text = KIVI_BUFFER_INIT;
 
     if (error) {
-        show_key(key, text);
+        if (kivi_key_show(key, KEY_SHOWN, &text))
+            text.size = 0;
         *error = kvi_error_new(status, cause ? kivi_error_native_code(cause) : 0,
-                               cause ? kivi_error_retryable(cause) : KIVI_RETRY_NO, "key \"%s\": %s",
-                               text, cause ? kivi_error_message(cause) : kivi_status_name(status));
+                               cause ? kivi_error_retryable(cause) : KIVI_RETRY_NO,
+                               "key \"%.*s\": %s", (int)text.size, (const char *)text.data,
+                               cause ? kivi_error_message(cause) : kivi_status_name(status));
     }
+    kivi_buffer_free(&text);
     kivi_error_free(cause);
     return status;
 }

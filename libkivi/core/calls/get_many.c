@@ -40,8 +40,10 @@ static kivi_status collect_keys(reading *all, const kivi_slice *keys)
         kvi_key made = {.heap = KIVI_BUFFER_INIT};
         kivi_status status = plain ? kvi_key_make(ctx, keys[i], &made)
                                    : kvi_key_append(ctx, keys[i], &all->keys);
-        if (status)
+        if (status) {
+            kvi_error_set_index(ctx->error, i);
             return status;
+        }
         one->size = all->keys.size - one->offset;
     }
     for (size_t i = 0; i < all->count && !plain; i++)

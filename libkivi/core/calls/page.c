@@ -17,7 +17,9 @@ typedef struct page_pair {
 
 struct kivi_page {
     kivi_store *store;
-    kivi_buffer bytes, cursor;
+    kivi_buffer bytes;
+    kivi_buffer cursor; /* behind its pairs */
+    bool is_last;       /* nothing follows, and the cursor says so */
     page_pair *pairs;
     size_t count, capacity;
 };
@@ -25,8 +27,8 @@ struct kivi_page {
 /* ---- cursors ---- */
 
 /*
- * "kivi" 0x01, eight bytes of check, then the backend's own bytes. The check covers namespace and prefix,
- * so that a cursor is refused elsewhere than where it came from.
+ * "kivi" 0x01, eight bytes of check, then the backend's own bytes; none: the scan is over. The check covers
+ * namespace and prefix, so that a cursor is refused elsewhere than where it came from.
  */
 static kivi_status cursor_check(kvi_walk *walk, kivi_slice inner, uint8_t check[8])
 {
@@ -49,10 +51,6 @@ static kivi_status write_cursor(kvi_walk *walk, kivi_buffer *out)
 {
     uint8_t check[8];
     kivi_slice inner = kivi_buffer_slice(&walk->cursor);
-    if (inner.size == 0) {
-        out->size = 0;
-        return KIVI_OK;
-    }
     kivi_status status = cursor_check(walk, inner, check);
     if (!status)
         status = kivi_buffer_reserve(out, CURSOR_HEAD + inner.size);
@@ -67,13 +65,13 @@ static kivi_status write_cursor(kvi_walk *walk, kivi_buffer *out)
     return status ? kvi_context_fail(walk->ctx, status, "no memory for a cursor") : KIVI_OK;
 }
 
-static kivi_status read_cursor(kvi_walk *walk, kivi_slice cursor)
+static kivi_status read_cursor(kvi_walk *walk, kivi_slice cursor, bool *is_over)
 {
     uint8_t check[8];
     const uint8_t *bytes = cursor.data;
     if (cursor.size == 0)
         return KIVI_OK;
-    if (cursor.size <= CURSOR_HEAD || memcmp(bytes, CURSOR_MARK, 5) != 0)
+    if (cursor.size < CURSOR_HEAD || memcmp(bytes, CURSOR_MARK, 5) != 0)
         return kvi_context_fail(walk->ctx, KIVI_INVALID, "not a cursor of this library");
     kivi_slice inner = kivi_bytes(bytes + CURSOR_HEAD, cursor.size - CURSOR_HEAD);
     if (cursor_check(walk, inner, check) || kivi_buffer_assign(&walk->cursor, inner))
@@ -81,6 +79,7 @@ static kivi_status read_cursor(kvi_walk *walk, kivi_slice cursor)
     if (memcmp(check, bytes + 5, sizeof(check)) != 0)
         return kvi_context_fail(walk->ctx, KIVI_INVALID,
                                 "the cursor is damaged, or of another prefix or namespace");
+    *is_over = inner.size == 0;
     return KIVI_OK;
 }
 
@@ -137,13 +136,18 @@ static kivi_status fill_page(kvi_context *ctx, const kivi_range *range, kivi_pag
                      .pair = collect_pair,
                      .reset = forget_pairs,
                      .owner = page};
+    bool is_over = false;
     kivi_status status = kvi_walk_begin(&walk, range->after);
     if (!status)
-        status = read_cursor(&walk, range->cursor);
-    if (!status)
+        status = read_cursor(&walk, range->cursor, &is_over);
+    if (is_over)
+        forget_pairs(&walk);
+    else if (!status)
         status = kvi_walk_page(&walk, range->limit ? range->limit : DEFAULT_LIMIT);
     if (!status)
         status = write_cursor(&walk, &page->cursor);
+    if (!status)
+        page->is_last = walk.cursor.size == 0;
     kvi_walk_free(&walk);
     if (status)
         page->count = 0;
@@ -225,6 +229,11 @@ kivi_status kivi_page_pair(const kivi_page *page, size_t index, kivi_pair *pair)
 }
 
 kivi_slice kivi_page_cursor(const kivi_page *page)
+{
+    return page->is_last ? kivi_bytes(NULL, 0) : kivi_buffer_slice(&page->cursor);
+}
+
+kivi_slice kivi_page_end(const kivi_page *page)
 {
     return kivi_buffer_slice(&page->cursor);
 }
@@ -314,7 +323,7 @@ static kivi_status next_page(kivi_scan *scan, const kivi_call *call, kivi_error 
 static bool is_over(const kivi_scan *scan)
 {
     return scan->left == 0 ||
-           (scan->begun && scan->position == scan->page->count && scan->page->cursor.size == 0);
+           (scan->begun && scan->position == scan->page->count && scan->page->is_last);
 }
 
 kivi_status kivi_scan_next(kivi_scan *scan, const kivi_call *call, kivi_pair *pair, kivi_error **error)

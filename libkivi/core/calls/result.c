@@ -68,6 +68,7 @@ kivi_status kvi_result_verdict(kvi_context *ctx, const kivi_result *result)
             continue;
         kivi_error_free(ctx->error);
         ctx->error = item->error ? kvi_error_copy(item->error) : NULL;
+        kvi_error_set_index(ctx->error, i);
         return item->status;
     }
     return KIVI_OK;

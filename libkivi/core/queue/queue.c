@@ -260,6 +260,7 @@ size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t c
         next = call->done_next;
         tell_end(call);
         call->completion.memory = call;
+        call->completion.request = &call->request;
         memcpy(place, &step, sizeof(step));
         kvi_struct_write(place, &call->completion, sizeof(kivi_completion), "kivi_completion", NULL);
     }
@@ -280,6 +281,7 @@ void kivi_completion_release(kivi_completion *completion)
     completion->error = NULL;
     completion->result = NULL;
     completion->page = NULL;
+    completion->request = NULL;
 }
 
 size_t kivi_queue_count(const kivi_queue *queue)

@@ -2,7 +2,7 @@
 #ifndef KIVI_ERROR_H
 #define KIVI_ERROR_H
 
-#include <kivi/base.h>
+#include <kivi/buffer.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,8 +35,19 @@ KIVI_API const char *kivi_error_backend(const kivi_error *error);
 KIVI_API int64_t kivi_error_native_code(const kivi_error *error);
 /** Whether trying again can help. Since 0.1. */
 KIVI_API kivi_retryable kivi_error_retryable(const kivi_error *error);
+/**
+ * Of a call with many keys: which of them it is about, by its position; SIZE_MAX: none, or the call had one key. Also
+ * where the batch was refused before anything was sent. Since 0.1.
+ */
+KIVI_API size_t kivi_error_index(const kivi_error *error);
 /** Frees an error; NULL is nothing. Since 0.1. */
 KIVI_API void kivi_error_free(kivi_error *error);
+
+/**
+ * Appends a key as it may stand in a message: printable UTF-8 as it is, a backslash doubled, all other bytes as \xNN. Of a key
+ * of more than `longest` bytes the first ones and "..."; 0: all of it. Since 0.1.
+ */
+KIVI_API kivi_status kivi_key_show(kivi_slice key, size_t longest, kivi_buffer *out);
 
 #ifdef __cplusplus
 }

@@ -94,14 +94,16 @@ typedef struct kivi_completion {
     kivi_slice value; /**< what a read found; DESCRIBE: a msgpack map */
     kivi_slice version;
     kivi_error *error;
-    kivi_result *result; /**< batches */
-    kivi_page *page;     /**< PAGE */
-    void *memory;        /**< the queue's */
+    kivi_result *result;         /**< batches */
+    kivi_page *page;             /**< PAGE */
+    void *memory;                /**< the queue's */
+    const kivi_request *request; /**< of a queue: what was asked, as the queue kept it; else NULL */
 } kivi_completion;
 
-#define KIVI_COMPLETION_INIT                                                                           \
-    {                                                                                                  \
-        sizeof(kivi_completion), 0, NULL, 0, 0, false, 0, {NULL, 0}, {NULL, 0}, NULL, NULL, NULL, NULL \
+#define KIVI_COMPLETION_INIT                                                                      \
+    {                                                                                             \
+        sizeof(kivi_completion), 0, NULL, 0, 0, false, 0, {NULL, 0}, {NULL, 0}, NULL, NULL, NULL, \
+            NULL, NULL                                                                            \
     }
 
 /**

@@ -57,6 +57,8 @@ KIVI_API size_t kivi_page_count(const kivi_page *page);
 KIVI_API kivi_status kivi_page_pair(const kivi_page *page, size_t index, kivi_pair *pair);
 /** Where the next page begins: opaque bytes that may be kept and used by another process. Empty: the end. Since 0.1. */
 KIVI_API kivi_slice kivi_page_cursor(const kivi_page *page);
+/** The same, but never empty: behind the last page it is a cursor that gives nothing more. For who goes on later. Since 0.1. */
+KIVI_API kivi_slice kivi_page_end(const kivi_page *page);
 /** Frees it; NULL is nothing. Since 0.1. */
 KIVI_API void kivi_page_free(kivi_page *page);
 
