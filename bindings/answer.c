@@ -50,6 +50,15 @@ kivi_reader *kvb_answer_reader(kvb_answer *answer)
 
 /* ---- making calls ---- */
 
+/* What the caller gave is gone when the method of kivi.i returns. */
+static void forget_slices(kvb_answer *answer)
+{
+    static const kivi_request nothing = KIVI_REQUEST_INIT;
+    answer->request.key = answer->request.value = answer->request.expected = nothing.key;
+    answer->request.keys = answer->request.values = NULL;
+    answer->request.ops = NULL;
+}
+
 void kvb_answer_submit(kvb_answer *answer)
 {
     kivi_call call = KIVI_CALL_INIT;
@@ -66,6 +75,8 @@ void kvb_answer_submit(kvb_answer *answer)
     answer->pending = true;
     if (!kvb_host_pending(answer))
         kvb_answer_cancel(answer);
+    if (!answer->held)
+        forget_slices(answer);
 }
 
 static bool is_submitted(const kvb_answer *answer)
@@ -252,4 +263,37 @@ bool kvb_answer_failed(const kvb_answer *answer)
     if (answer->done.status == KIVI_CONDITION)
         return shape != KVB_TRUTH && shape != KVB_RESULTS;
     return shape != KVB_TRUTH && shape != KVB_VALUE && shape != KVB_VERSIONED;
+}
+
+/* ---- which key a failure is about ---- */
+
+static bool has_one_key(const kvb_answer *answer)
+{
+    int32_t verb = answer->request.verb;
+    return verb <= KIVI_VERB_PERSIST || verb == KVB_VERB_UPDATE || verb == KVB_VERB_GET_OR_SET;
+}
+
+kivi_slice kvb_answer_item_key(const kvb_answer *answer, size_t index)
+{
+    const kivi_request *ask = &answer->request;
+    if (index < ask->count && ask->keys)
+        return ask->keys[index];
+    if (index < ask->count && ask->ops)
+        return ask->ops[index].key;
+    return kivi_bytes(NULL, 0);
+}
+
+kivi_slice kvb_answer_key(const kvb_answer *answer)
+{
+    if (has_one_key(answer))
+        return answer->request.key;
+    return kvb_answer_item_key(answer, kivi_error_index(answer->done.error));
+}
+
+bool kvb_is_about_key(const kvb_answer *answer, kivi_status status)
+{
+    if (status == KIVI_WRONG_TYPE || status == KIVI_OVERFLOW || status == KIVI_CORRUPT ||
+        status == KIVI_UNREPRESENTABLE)
+        return true;
+    return !has_one_key(answer) && (status == KIVI_TOO_LARGE || status == KIVI_INVALID);
 }

@@ -64,6 +64,13 @@ static void settle(const kvb_batch *batch, kivi_slice *slice)
         slice->data = batch->bytes.data + ((uintptr_t)slice->data - 1);
 }
 
+kivi_slice kvb_batch_last_key(const kvb_batch *batch)
+{
+    kivi_slice key = batch->count ? batch->ops[batch->count - 1].key : kivi_bytes(NULL, 0);
+    settle(batch, &key);
+    return key;
+}
+
 bool kvb_batch_end(kvb_batch *batch)
 {
     batch->keys = calloc(batch->count * 2 + 1, sizeof(*batch->keys));

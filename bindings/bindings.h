@@ -67,8 +67,8 @@ enum { KVB_VERB_UPDATE = 1000, KVB_VERB_GET_OR_SET = 1001, KVB_VERB_COPY = 1002 
 
 /* What one call in progress needs, and its answer. Pooled by its store. */
 struct kvb_answer {
-    kvb_store *store; /* held */
-    kivi_request request; /* its slices are the caller's, and only valid until the call was made or submitted */
+    kvb_store *store;     /* held */
+    kivi_request request; /* its slices are the caller's; of a submitted call it has none, until it is taken: then the queue's */
     int64_t timeout_ms;
     kivi_completion done;
     kivi_buffer value, version; /* what a read that waited found */
@@ -125,6 +125,12 @@ kvb_shape kvb_answer_shape(const kvb_answer *answer);
  * this verb (missing, condition not met) is none. */
 bool kvb_answer_failed(const kvb_answer *answer);
 bool kvb_answer_truth(const kvb_answer *answer);
+/* The key that a failed call is about: its one key, or the first of many that failed; empty: it is about none. */
+kivi_slice kvb_answer_key(const kvb_answer *answer);
+/* The key of one item of a batch. */
+kivi_slice kvb_answer_item_key(const kvb_answer *answer, size_t index);
+/* Whether a failure is about the key, or what it holds, and its message names it. */
+bool kvb_is_about_key(const kvb_answer *answer, kivi_status status);
 /* A reader of the store's codec for this answer; NULL: no memory. */
 kivi_reader *kvb_answer_reader(kvb_answer *answer);
 void kvb_answer_give(kvb_answer *answer); /* back to its store; NULL is nothing */
@@ -148,6 +154,8 @@ kivi_op *kvb_batch_add(kvb_batch *batch, kivi_slice key);
 /* The last item's value, or expected value or version: bytes as stored. */
 bool kvb_batch_value(kvb_batch *batch, kivi_slice value);
 bool kvb_batch_expected(kvb_batch *batch, kivi_slice expected);
+/* The last item's key, until the next is added; empty: there is none. Before kvb_batch_end(). */
+kivi_slice kvb_batch_last_key(const kvb_batch *batch);
 /* No more items: ops, keys and values can be used. */
 bool kvb_batch_end(kvb_batch *batch);
 void kvb_batch_free(kvb_batch *batch); /* NULL is nothing */
@@ -207,6 +215,9 @@ typedef struct kvb_path {
     const char *key;              /* of a map's pair: its text, not ended by NUL */
     size_t key_size;
 } kvb_path;
+enum { KVB_KEY_PREFIX = 280 };
+/* What stands before the message of an error about a key: `key "name": `. */
+const char *kvb_key_prefix(kivi_slice key, char text[KVB_KEY_PREFIX]);
 /* The path as text, "value.users[3].id", cut with "..." to fit. */
 const char *kvb_path_text(const kvb_path *path, char *text, size_t capacity);
 

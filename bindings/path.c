@@ -1,4 +1,4 @@
-/* Where in a value a conversion went wrong, as text. */
+/* Where a conversion went wrong, as text: the key, and the place in its value. */
 #include "bindings.h"
 
 #include <stdio.h>
@@ -24,12 +24,30 @@ static size_t add(char *text, size_t capacity, size_t size, const char *format, 
 
 static size_t add_link(const kvb_path *path, char *text, size_t capacity, size_t size)
 {
-    int shown = (int)(path->key_size < LONGEST_KEY ? path->key_size : LONGEST_KEY);
+    int most = (int)(path->key_size < LONGEST_KEY ? path->key_size : LONGEST_KEY);
+    kivi_buffer shown = KIVI_BUFFER_INIT;
     if (!path->key)
         return size + (size_t)snprintf(text + size, capacity - size, "[%zu]", path->index);
     if (is_plain(path))
-        return add(text, capacity, size, ".%.*s", shown, path->key);
-    return add(text, capacity, size, "[\"%.*s\"]", shown, path->key);
+        return add(text, capacity, size, ".%.*s", most, path->key);
+    if (kivi_key_show(kivi_bytes(path->key, (size_t)most), 0, &shown) || 4 + shown.size >= capacity - size)
+        shown.size = 0;
+    size = add(text, capacity, size, "[\"%.*s\"]", (int)shown.size, (const char *)shown.data);
+    kivi_buffer_free(&shown);
+    return size;
+}
+
+#define LONGEST_STORED_KEY \
+    64 /* bytes of a store's key that are shown, at most four characters each */
+
+const char *kvb_key_prefix(kivi_slice key, char text[KVB_KEY_PREFIX])
+{
+    kivi_buffer shown = KIVI_BUFFER_INIT;
+    if (kivi_key_show(key, LONGEST_STORED_KEY, &shown))
+        shown.size = 0;
+    snprintf(text, KVB_KEY_PREFIX, "key \"%.*s\": ", (int)shown.size, (const char *)shown.data);
+    kivi_buffer_free(&shown);
+    return text;
 }
 
 const char *kvb_path_text(const kvb_path *path, char *text, size_t capacity)

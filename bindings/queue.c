@@ -50,6 +50,11 @@ size_t kvb_queue_take(kvb_queue *queue, kvb_answer **answers, size_t capacity)
         kvb_answer *answer = done[i].user;
         answer->done = done[i];
         answer->pending = false;
+        if (done[i].request) {
+            answer->request.key = done[i].request->key;
+            answer->request.keys = done[i].request->keys;
+            answer->request.ops = done[i].request->ops;
+        }
         answers[i] = answer;
     }
     return count;

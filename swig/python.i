@@ -61,6 +61,7 @@ static PyMethodDef own_functions[] = {
     {"open", kvp_open, METH_VARARGS, NULL},
     {"schemes", kvp_schemes, METH_NOARGS, NULL},
     {"options", kvp_options, METH_O, NULL},
+    {"name_key", kvp_name_key_method, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL}};
 %}
 

@@ -19,9 +19,13 @@ static PyObject *missing_key(kvb_answer *answer)
     return missing;
 }
 
-static PyObject *read_value(kvb_answer *answer, kivi_slice bytes)
+PyObject *kvp_answer_read(kvb_answer *answer, kivi_slice bytes)
 {
-    return kvp_decode(kvp_config_of(answer->store), kvb_answer_reader(answer), bytes);
+    const kvp_config *config = kvp_config_of(answer->store);
+    PyObject *object = kvp_decode(config, kvb_answer_reader(answer), bytes);
+    if (!object)
+        kvp_name_key(config, answer->request.key);
+    return object;
 }
 
 /* What was taken and cannot be read is nowhere any more but in the exception. */
@@ -43,7 +47,7 @@ static PyObject *value_out(kvb_answer *answer)
     if (answer->done.status == KIVI_NOT_FOUND)
         return missing_key(answer);
     if (!answer->in_place) {
-        object = read_value(answer, answer->done.value);
+        object = kvp_answer_read(answer, answer->done.value);
         if (!object && answer->request.verb == KIVI_VERB_TAKE)
             keep_taken(answer);
         return object;
@@ -61,7 +65,7 @@ static PyObject *versioned_out(kvb_answer *answer)
         Py_INCREF(Py_None);
         version = Py_None;
     } else {
-        value = read_value(answer, answer->done.value);
+        value = kvp_answer_read(answer, answer->done.value);
         version = value ? PyBytes_FromStringAndSize(answer->done.version.data,
                                                     (Py_ssize_t)answer->done.version.size)
                         : NULL;
@@ -76,31 +80,26 @@ static PyObject *seconds_out(kvb_answer *answer)
     return PyFloat_FromDouble((double)answer->done.integer / 1000.0);
 }
 
-static PyObject *found_out(kvb_answer *answer)
+PyObject *kvp_item_exception(const kvb_answer *answer, kivi_status status, const kivi_error *error,
+                             size_t index)
 {
-    PyObject *keys = answer->missing, *found = PyDict_New(), *value;
-    const kivi_result *result = answer->done.result;
-    size_t count = kivi_result_count(result);
-    int failed = !found;
-    for (size_t i = 0; !failed && i < count; i++) {
-        if (kivi_result_status(result, i) != KIVI_OK)
-            continue;
-        value = read_value(answer, kivi_result_value(result, i));
-        failed = !value || PyDict_SetItem(found, PyTuple_GET_ITEM(keys, (Py_ssize_t)i), value);
-        Py_XDECREF(value);
-    }
-    if (!failed)
-        return found;
-    Py_XDECREF(found);
-    return NULL;
+    kivi_slice bytes = kvb_answer_item_key(answer, index);
+    PyObject *exception = kvp_exception(status, error), *key;
+    if (!exception || !bytes.data)
+        return exception;
+    key = kvp_key_out(kvp_config_of(answer->store), bytes);
+    kvp_exception_name_key(exception, key, bytes, kvb_is_about_key(answer, status));
+    Py_XDECREF(key);
+    return exception;
 }
 
 /* kivi.Result(status, existed, integer, error) */
-static PyObject *result_out(const kivi_result *result, size_t index)
+static PyObject *result_out(const kvb_answer *answer, size_t index)
 {
+    const kivi_result *result = answer->done.result;
     kivi_status status = kivi_result_status(result, index);
     const kivi_error *error = kivi_result_error(result, index);
-    PyObject *exception = error ? kvp_exception(status, error) : NULL;
+    PyObject *exception = error ? kvp_item_exception(answer, status, error, index) : NULL;
     if (error && !exception)
         return NULL;
     if (!exception) {
@@ -112,13 +111,13 @@ static PyObject *result_out(const kivi_result *result, size_t index)
                                  (long long)kivi_result_integer(result, index), exception);
 }
 
-static PyObject *results_out(const kivi_result *result)
+static PyObject *results_out(const kvb_answer *answer)
 {
-    size_t count = kivi_result_count(result);
+    size_t count = kivi_result_count(answer->done.result);
     PyObject *list = PyList_New(0), *item;
     int failed = !list;
     for (size_t i = 0; !failed && i < count; i++) {
-        item = result_out(result, i);
+        item = result_out(answer, i);
         failed = !item || PyList_Append(list, item);
         Py_XDECREF(item);
     }
@@ -173,9 +172,9 @@ static PyObject *success_out(kvb_answer *answer)
     case KVB_SECONDS:
         return seconds_out(answer);
     case KVB_FOUND:
-        return found_out(answer);
+        return kvp_found_out(answer);
     case KVB_RESULTS:
-        return results_out(answer->done.result);
+        return results_out(answer);
     case KVB_PAGE:
         return kvp_page_out(answer);
     case KVB_MAP:
@@ -196,21 +195,29 @@ static bool attach(PyObject *exception, const char *name, PyObject *value)
     return ok;
 }
 
-/* The errors of a batch's items, by position. */
-static PyObject *failures_out(const kivi_result *result)
+static bool add_failure(const kvb_answer *answer, PyObject *failures, size_t index,
+                        kivi_status status, const kivi_error *error)
 {
-    PyObject *failures = PyDict_New(), *key, *exception;
+    PyObject *at = PyLong_FromSize_t(index);
+    PyObject *exception = at ? kvp_item_exception(answer, status, error, index) : NULL;
+    bool ok = exception && PyDict_SetItem(failures, at, exception) == 0;
+    Py_XDECREF(at);
+    Py_XDECREF(exception);
+    return ok;
+}
+
+/* The errors of a batch's items, by position; of one that was refused whole, that of the item it was refused for. */
+static PyObject *failures_out(const kvb_answer *answer)
+{
+    const kivi_completion *done = &answer->done;
+    PyObject *failures = PyDict_New();
     bool ok = failures != NULL;
-    for (size_t i = 0; ok && i < kivi_result_count(result); i++) {
-        const kivi_error *error = kivi_result_error(result, i);
-        if (!error)
-            continue;
-        key = PyLong_FromSize_t(i);
-        exception = key ? kvp_exception(kivi_result_status(result, i), error) : NULL;
-        ok = exception && PyDict_SetItem(failures, key, exception) == 0;
-        Py_XDECREF(key);
-        Py_XDECREF(exception);
-    }
+    for (size_t i = 0; ok && i < kivi_result_count(done->result); i++)
+        if (kivi_result_error(done->result, i))
+            ok = add_failure(answer, failures, i, kivi_result_status(done->result, i),
+                             kivi_result_error(done->result, i));
+    if (ok && !done->result)
+        ok = add_failure(answer, failures, kivi_error_index(done->error), done->status, done->error);
     if (ok)
         return failures;
     Py_XDECREF(failures);
@@ -219,28 +226,41 @@ static PyObject *failures_out(const kivi_result *result)
 
 static bool attach_outcome(PyObject *exception, kvb_answer *answer)
 {
-    if (answer->done.result && answer->request.verb == KIVI_VERB_APPLY)
-        return attach(exception, "results", results_out(answer->done.result));
-    if (answer->done.result)
-        return attach(exception, "failures", failures_out(answer->done.result));
+    const kivi_completion *done = &answer->done;
+    if (done->result && answer->request.verb == KIVI_VERB_APPLY &&
+        !attach(exception, "results", results_out(answer)))
+        return false;
+    if (done->result || kivi_error_index(done->error) != SIZE_MAX)
+        return attach(exception, "failures", failures_out(answer));
     if (answer->request.verb == KVB_VERB_COPY)
         return attach(exception, "copied", copied_out(answer));
     return true;
+}
+
+static void name_key(PyObject *exception, const kvb_answer *answer)
+{
+    kivi_slice bytes = kvb_answer_key(answer);
+    PyObject *key;
+    if (!bytes.size)
+        return;
+    key = kvp_key_out(kvp_config_of(answer->store), bytes);
+    kvp_exception_name_key(exception, key, bytes, kvb_is_about_key(answer, answer->done.status));
+    Py_XDECREF(key);
 }
 
 PyObject *kvp_answer_exception(kvb_answer *answer)
 {
     PyObject *exception;
     if (answer->done.status == KIVI_NOT_FOUND) { /* of a call that needs the key */
-        PyObject *key = answer->store->queue
-                            ? kvp_awaited_key(answer)
-                            : kvp_key_out(kvp_config_of(answer->store), answer->request.key);
+        PyObject *key = kvp_key_out(kvp_config_of(answer->store), answer->request.key);
         PyObject *class = PyDict_GetItemString(kvp.errors, "NotFound");
         exception = key && class ? PyObject_CallFunctionObjArgs(class, key, NULL) : NULL;
         Py_XDECREF(key);
         return exception;
     }
     exception = kvp_exception(answer->done.status, answer->done.error);
+    if (exception)
+        name_key(exception, answer);
     if (exception && !attach_outcome(exception, answer))
         Py_CLEAR(exception);
     return exception;
@@ -248,22 +268,19 @@ PyObject *kvp_answer_exception(kvb_answer *answer)
 
 static PyObject *failure_out(kvb_answer *answer)
 {
-    PyObject *exception;
     if (PyErr_Occurred()) /* of a conversion */
         return NULL;
     if (!answer->store)
         return PyErr_NoMemory();
-    exception = kvp_answer_exception(answer);
-    if (exception)
-        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-    Py_XDECREF(exception);
-    return NULL;
+    return kvp_raise_exception(kvp_answer_exception(answer));
 }
 
 PyObject *kvp_answer_value(kvb_answer *answer)
 {
     if (PyErr_Occurred()) /* a signal's, or a callback's */
         return NULL;
+    if (answer->request.verb == KIVI_VERB_GET_MANY && answer->done.result)
+        return kvp_found_out(answer); /* also where some of the keys failed */
     if (kvb_answer_failed(answer) || (answer->in_place && !answer->object))
         return failure_out(answer);
     return success_out(answer);

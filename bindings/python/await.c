@@ -54,20 +54,11 @@ static kvp_call *make(kvp_queue *queue, kvp_stage stage)
     return self;
 }
 
-/* What the answer refers to of Python: its default, the keys of get_many, or (for its error) the key of ttl. */
+/* What the answer refers to of Python: its default, or the keys of get_many. */
 static void hold_arguments(kvb_answer *answer)
 {
-    if (answer->request.verb == KIVI_VERB_TTL)
-        answer->missing = kvp_key_out(kvp_config_of(answer->store), answer->request.key);
-    else if (answer->missing && answer->missing != &kvp_raise_missing)
+    if (answer->missing && answer->missing != &kvp_raise_missing)
         Py_INCREF((PyObject *)answer->missing);
-}
-
-PyObject *kvp_awaited_key(const kvb_answer *answer)
-{
-    PyObject *key = answer->missing ? answer->missing : Py_None;
-    Py_INCREF(key);
-    return key;
 }
 
 kvp_call *kvp_call_new(kvp_queue *queue, kvb_answer *answer)

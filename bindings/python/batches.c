@@ -41,12 +41,24 @@ static bool put(kvb_store *store, kvb_batch *batch, PyObject *value, const kvp_l
 
 typedef bool (*add_fn)(kvb_store *store, kvb_batch *batch, PyObject *item);
 
+/* Tells which item a batch is refused for. */
+static void name_item(const kvb_store *store, const kvb_batch *batch, size_t index)
+{
+    kivi_slice key = {NULL, 0};
+    if (store && batch->count > index)
+        key = kvb_batch_last_key(batch);
+    kvp_name_item(key.size ? kvp_config_of(store) : NULL, key, index);
+}
+
 static kvb_batch *fill(kvb_store *store, PyObject *items, add_fn add_item)
 {
     kvb_batch *batch = items ? kvb_batch_new() : NULL;
     bool ok = batch != NULL;
-    for (Py_ssize_t i = 0; ok && i < PyTuple_GET_SIZE(items); i++)
+    for (Py_ssize_t i = 0; ok && i < PyTuple_GET_SIZE(items); i++) {
         ok = add_item(store, batch, PyTuple_GET_ITEM(items, i));
+        if (!ok)
+            name_item(store, batch, (size_t)i);
+    }
     if (ok && !kvb_batch_end(batch))
         ok = no_memory();
     if (items && !batch)

@@ -27,7 +27,7 @@ static kivi_status see(kivi_slice value, void *user)
     if (value.size > IN_PLACE_MAX)
         return kivi_buffer_assign(&answer->value, value);
     answer->in_place = true;
-    answer->object = kvp_decode(kvp_config_of(answer->store), kvb_answer_reader(answer), value);
+    answer->object = kvp_answer_read(answer, value);
     return KIVI_OK;
 }
 
@@ -82,7 +82,7 @@ void kvb_host_wait(kvb_answer *answer)
 static PyObject *current_object(kvb_answer *answer, const kivi_slice *current)
 {
     if (current)
-        return kvp_decode(kvp_config_of(answer->store), kvb_answer_reader(answer), *current);
+        return kvp_answer_read(answer, *current);
     Py_INCREF(Py_None);
     return Py_None;
 }

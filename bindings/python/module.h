@@ -99,7 +99,7 @@ bool kvp_is_datetime(PyObject *object);
 bool kvp_datetime_in(PyObject *object, const kvp_link *link, int64_t *seconds, uint32_t *nanoseconds);
 PyObject *kvp_timestamp_out(int64_t seconds, uint32_t nanoseconds);
 
-/* ---- calls (host.c, answers.c, errors.c, page.c) ---- */
+/* ---- calls (host.c, answers.c, found.c, errors.c, page.c) ---- */
 
 /* For kvb_answer.missing: raise NotFound. */
 extern char kvp_raise_missing;
@@ -107,15 +107,37 @@ extern char kvp_raise_missing;
 PyObject *kvp_answer_out(kvb_answer *answer);
 /* Converts what is done, keeping the answer. */
 PyObject *kvp_answer_value(kvb_answer *answer);
+/* Reads a value of the answer's key; what is raised names it. */
+PyObject *kvp_answer_read(kvb_answer *answer, kivi_slice bytes);
 /* The exception of a failed answer, not raised. */
 PyObject *kvp_answer_exception(kvb_answer *answer);
 /* A new exception of a status; `error` may be NULL. */
 PyObject *kvp_exception(kivi_status status, const kivi_error *error);
+/* Gives the exception that is raised the key that it is about: as `key`, and in the message of ours. */
+void kvp_name_key(const kvp_config *config, kivi_slice key);
+/* The same for one that is not raised; `key` are its `bytes` in Python; `in_message`: its message names the key. */
+void kvp_exception_name_key(PyObject *exception, PyObject *key, kivi_slice bytes, bool in_message);
+/* Gives an error of ours that is raised the item of a batch that it is about, and its key (empty: none). */
+void kvp_name_item(const kvp_config *config, kivi_slice key, size_t index);
+/* name_key(exception, key): for what is written in Python. */
+PyObject *kvp_name_key_method(PyObject *module, PyObject *args);
+
+/* The exception that is raised, if an unreadable value is no reason to end what reads many: taken, into `*failures` (a
+ * dict, made where it is NULL) under its position. False: another one, which stands. */
+bool kvp_failure_note(PyObject **failures, size_t index);
+/* An exception like the first of failures, with them as `failures`; takes them over. NULL: something else was raised. */
+PyObject *kvp_failures_exception(PyObject *failures);
+/* The exception of one item of a batch, with its key. */
+PyObject *kvp_item_exception(const kvb_answer *answer, kivi_status status, const kivi_error *error,
+                             size_t index);
+/* Raises an exception, takes it over; answers NULL. */
+PyObject *kvp_raise_exception(PyObject *exception);
 /* Raises it and frees the error; answers NULL. */
 PyObject *kvp_raise(kivi_status status, kivi_error *error);
 /* Raises the class of a status with a message of our own; answers NULL. */
 PyObject *kvp_raise_text(kivi_status status, const char *format, ...);
 
+PyObject *kvp_found_out(kvb_answer *answer); /* get_many */
 PyObject *kvp_page_out(kvb_answer *answer);
 bool kvp_page_ready(PyObject *module);
 
@@ -131,8 +153,6 @@ bool kvp_queue_ready(PyObject *module);
 kvb_queue *kvp_queue_get(PyObject *object);
 /* Whether the loop of a store with a queue runs in this thread; raises RuntimeError if not. */
 bool kvp_loop_is_here(const kvb_store *store);
-/* The key of a submitted call that needs it to be there. */
-PyObject *kvp_awaited_key(const kvb_answer *answer);
 /* A kivi.aio.Call of an answer of such a store, which takes the answer over. */
 PyObject *kvp_call_out(kvb_answer *answer);
 

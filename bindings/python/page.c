@@ -62,6 +62,7 @@ static PyObject *pair_out(kvb_page *from, const kivi_pair *pair)
         return key;
     value = from->keys_only ? NULL : value_out(from, pair->value);
     if (!from->keys_only && !value) {
+        kvp_name_key(kvp_config_of(from->store), pair->key);
         Py_DECREF(key);
         return NULL;
     }
@@ -82,6 +83,76 @@ static PyObject *page_item(PyObject *self, Py_ssize_t index)
     PyErr_SetString(PyExc_IndexError, "the page has no such pair");
     return NULL;
 }
+
+/* ---- reading one after another ---- */
+
+/* What cannot be read does not hide what comes after it: it is raised behind the last pair. */
+typedef struct page_iterator {
+    PyObject_HEAD page *of;
+    Py_ssize_t index;
+    PyObject *failures; /* by position; NULL: none */
+} page_iterator;
+
+static PyTypeObject *iterator_type;
+
+static PyObject *page_iterate(PyObject *self)
+{
+    page_iterator *iterator = PyObject_New(page_iterator, iterator_type);
+    if (!iterator)
+        return NULL;
+    Py_INCREF(self);
+    iterator->of = (page *)self;
+    iterator->index = 0;
+    iterator->failures = NULL;
+    return (PyObject *)iterator;
+}
+
+static void iterator_free(PyObject *self)
+{
+    page_iterator *iterator = (page_iterator *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    Py_XDECREF(iterator->failures);
+    Py_DECREF(iterator->of);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+/* Raises the failures, with the cursor that goes on behind the page. */
+static PyObject *fail(page_iterator *iterator)
+{
+    kivi_slice end = kivi_page_end(iterator->of->page->page);
+    PyObject *exception = kvp_failures_exception(iterator->failures), *cursor;
+    iterator->failures = NULL;
+    if (!exception)
+        return NULL;
+    cursor = PyBytes_FromStringAndSize(end.data, (Py_ssize_t)end.size);
+    if (!cursor || PyObject_SetAttrString(exception, "cursor", cursor))
+        PyErr_Clear();
+    Py_XDECREF(cursor);
+    return kvp_raise_exception(exception);
+}
+
+static PyObject *iterator_next(PyObject *self)
+{
+    page_iterator *iterator = (page_iterator *)self;
+    PyObject *of = (PyObject *)iterator->of, *item;
+    while (iterator->index < page_length(of)) {
+        size_t at = (size_t)iterator->index++;
+        item = page_item(of, (Py_ssize_t)at);
+        if (item || !kvp_failure_note(&iterator->failures, at))
+            return item;
+    }
+    return iterator->failures ? fail(iterator) : NULL;
+}
+
+static PyType_Slot iterator_slots[] = {{Py_tp_dealloc, iterator_free},
+                                       {Py_tp_iter, PyObject_SelfIter},
+                                       {Py_tp_iternext, iterator_next},
+                                       {0, NULL}};
+static PyType_Spec iterator_spec = {"kivi._kivi.PageIterator", sizeof(page_iterator), 0,
+                                    Py_TPFLAGS_DEFAULT, iterator_slots};
+
+/* ---- the page ---- */
 
 static PyObject *page_cursor(PyObject *self, void *closure)
 {
@@ -108,8 +179,11 @@ static PyType_Slot page_slots[] = {
     {Py_tp_getset, page_members},
     {Py_sq_length, page_length},
     {Py_sq_item, page_item},
-    {Py_tp_doc, (void *)"The pairs of one page of a scan. A sequence, converted when it is read; "
-                        "`cursor` goes on."},
+    {Py_tp_iter, page_iterate},
+    {Py_tp_doc,
+     (void *)"The pairs of one page of a scan. A sequence, converted when it is read; "
+             "`cursor` goes on. Who walks over it gets all pairs that can be read; then the "
+             "others are raised, as `failures` by position."},
     {0, NULL}};
 
 static PyType_Spec page_spec = {"kivi.Page", sizeof(page), 0, Py_TPFLAGS_DEFAULT, page_slots};
@@ -117,8 +191,10 @@ static PyType_Spec page_spec = {"kivi.Page", sizeof(page), 0, Py_TPFLAGS_DEFAULT
 bool kvp_page_ready(PyObject *module)
 {
     page_type = (PyTypeObject *)PyType_FromSpec(&page_spec);
-    if (!page_type)
+    iterator_type = (PyTypeObject *)PyType_FromSpec(&iterator_spec);
+    if (!page_type || !iterator_type)
         return false;
+    iterator_type->tp_new = NULL;
     page_type->tp_new = NULL; /* none but those of a store */
     Py_INCREF(page_type);
     return PyModule_AddObject(module, "Page", (PyObject *)page_type) == 0;

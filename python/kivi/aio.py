@@ -251,10 +251,13 @@ class Store(_kivi.Calls):
 
     # -- scans
 
-    async def _pages(self, prefix, after, limit, **how):
-        cursor = None
+    async def _pages(self, prefix, after, cursor, limit, **how):
         while limit != 0:
-            page = await self.page(prefix, after=after, cursor=cursor, limit=limit or 0, **how)
+            try:
+                page = await self.page(prefix, after=after, cursor=cursor, limit=limit or 0, **how)
+            except _errors.Error as error:
+                error.cursor = cursor
+                raise
             for item in page:
                 yield item
             cursor = page.cursor
@@ -264,26 +267,26 @@ class Store(_kivi.Calls):
             if limit is not None:
                 limit = max(limit - len(page), 0)
 
-    def scan(self, prefix="", *, after=None, limit=None, ttl=False, timeout=None):
+    def scan(self, prefix="", *, after=None, cursor=None, limit=None, ttl=False, timeout=None):
         """An asynchronous iterator of (key, value) whose keys begin with `prefix`; with ttl, of (key, value, seconds or None).
 
         As kivi.Store.scan(), a page at a time: between pages the other tasks run. It has aclose().
         """
         check_limit(limit)
-        return self._pages(prefix, after, limit, ttl=ttl, timeout=timeout)
+        return self._pages(prefix, after, cursor, limit, ttl=ttl, timeout=timeout)
 
-    def keys(self, prefix="", *, after=None, limit=None, ttl=False, timeout=None):
+    def keys(self, prefix="", *, after=None, cursor=None, limit=None, ttl=False, timeout=None):
         """An asynchronous iterator of the keys that begin with `prefix`; with ttl, of (key, seconds or None)."""
         check_limit(limit)
-        return self._pages(prefix, after, limit, keys=True, ttl=ttl, timeout=timeout)
+        return self._pages(prefix, after, cursor, limit, keys=True, ttl=ttl, timeout=timeout)
 
-    def items(self, prefix="", *, timeout=None):
+    def items(self, prefix="", *, cursor=None, timeout=None):
         """An asynchronous iterator of the pairs whose keys begin with `prefix`; as scan()."""
-        return self.scan(prefix, timeout=timeout)
+        return self.scan(prefix, cursor=cursor, timeout=timeout)
 
-    async def values(self, prefix="", *, timeout=None):
-        """An asynchronous iterator of the values whose keys begin with `prefix`."""
-        async for _, value in self.scan(prefix, timeout=timeout):
+    async def values(self, prefix="", *, cursor=None, timeout=None):
+        """An asynchronous iterator of the values whose keys begin with `prefix`; as scan()."""
+        async for _, value in self.scan(prefix, cursor=cursor, timeout=timeout):
             yield value
 
     def __aiter__(self):
@@ -292,10 +295,10 @@ class Store(_kivi.Calls):
     # -- typed reading
 
     async def _get_typed(self, key, default, type, timeout):
-        from kivi.typed import convert
+        from kivi.typed import convert_of
 
         value = await self.get(key, _MISSING, timeout=timeout)
-        return default if value is _MISSING else convert(value, type)
+        return default if value is _MISSING else convert_of(key, value, type)
 
     # -- as an object
 

@@ -154,15 +154,16 @@ class Store(_kivi.Calls):
         prefix: _Key = "",
         *,
         after: _Key | None = None,
+        cursor: bytes | None = None,
         limit: int | None = None,
         ttl: bool = False,
         timeout: _Seconds | None = None,
     ) -> AsyncGenerator[Any, None]: ...
     def items(
-        self, prefix: _Key = "", *, timeout: _Seconds | None = None
+        self, prefix: _Key = "", *, cursor: bytes | None = None, timeout: _Seconds | None = None
     ) -> AsyncGenerator[tuple[Any, Any], None]: ...
     def values(
-        self, prefix: _Key = "", *, timeout: _Seconds | None = None
+        self, prefix: _Key = "", *, cursor: bytes | None = None, timeout: _Seconds | None = None
     ) -> AsyncGenerator[Any, None]: ...
     @overload
     def scan(
@@ -170,6 +171,7 @@ class Store(_kivi.Calls):
         prefix: _Key = "",
         *,
         after: _Key | None = None,
+        cursor: bytes | None = None,
         limit: int | None = None,
         ttl: Literal[False] = False,
         timeout: _Seconds | None = None,
@@ -180,6 +182,7 @@ class Store(_kivi.Calls):
         prefix: _Key = "",
         *,
         after: _Key | None = None,
+        cursor: bytes | None = None,
         limit: int | None = None,
         ttl: Literal[True],
         timeout: _Seconds | None = None,

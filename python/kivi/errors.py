@@ -9,9 +9,12 @@ class Error(Exception):
 
     status: the word of libkivi, "TIMEOUT". backend: the store's kind, "redis"; "" where none was reached.
     native_code: the number that the client library or the operating system gave, or 0.
+    key: the key that it is about, as the store gives keys; None where it is about none, or about many.
     retryable: "no", "yes" (nothing was applied), "if_idempotent" (it may have been), "later" (only time helps).
-    failures: of a call with many keys, the errors of those that failed, by position; else None.
-    results: of an apply(), the outcome of each operation, kivi.Result; else None.
+    failures: of a call with many keys, and of a page, the errors of those that failed, by position; else None.
+    results: of an apply(), the outcome of each operation, kivi.Result; of a get_many(), the dict of those that were
+    found and could be read; else None.
+    cursor: of a scan, where another scan(cursor=...) of that prefix goes on, behind what this one gave; else None.
     copied: of a copy(), how far it came, a kivi.Copied; else None.
     stored: of a take() whose value cannot be read, its bytes, which are nowhere else any more; else None.
     """
@@ -20,6 +23,8 @@ class Error(Exception):
     backend = ""
     native_code = 0
     retryable = "no"
+    key = None
+    cursor = None
     failures = None
     results = None
     copied = None
@@ -37,6 +42,10 @@ class NotFound(Error, KeyError):
 
     def __str__(self):
         return f"no key {self.args[0]!r}" if self.args else "no such key"
+
+    @property
+    def key(self):
+        return self.args[0] if self.args else None
 
     @property
     def message(self):

@@ -1,3 +1,5 @@
+from typing import Any
+
 from kivi.values import Copied, Result
 
 class Error(Exception):
@@ -5,8 +7,10 @@ class Error(Exception):
     backend: str
     native_code: int
     retryable: str
-    failures: dict[int, Error] | None
-    results: list[Result] | None
+    key: str | bytes | None
+    cursor: bytes | None
+    failures: dict[int, Exception] | None
+    results: list[Result] | dict[str | bytes, Any] | None
     copied: Copied | None
     stored: bytes | None
     @property

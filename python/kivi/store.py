@@ -7,11 +7,14 @@ from kivi import errors as _errors
 _MISSING = object()
 
 
-def pages(store, prefix, after, limit, **how):
+def pages(store, prefix, after, cursor, limit, **how):
     """The pages of a scan, one call each."""
-    cursor = None
     while limit != 0:
-        page = store.page(prefix, after=after, cursor=cursor, limit=limit or 0, **how)
+        try:
+            page = store.page(prefix, after=after, cursor=cursor, limit=limit or 0, **how)
+        except _errors.Error as error:
+            error.cursor = cursor
+            raise
         yield page
         cursor = page.cursor
         if cursor is None:
@@ -21,8 +24,8 @@ def pages(store, prefix, after, limit, **how):
             limit = max(limit - len(page), 0)
 
 
-def _scan(store, prefix, after, limit, how):
-    for page in pages(store, prefix, after, limit, **how):
+def _scan(store, prefix, after, cursor, limit, how):
+    for page in pages(store, prefix, after, cursor, limit, **how):
         yield from page
 
 
@@ -87,37 +90,39 @@ class Store(_kivi.Mapping):
     def __reversed__(self):
         raise TypeError("the keys of a store cannot be reversed")
 
-    def keys(self, prefix="", *, after=None, limit=None, ttl=False, timeout=None):
+    def keys(self, prefix="", *, after=None, cursor=None, limit=None, ttl=False, timeout=None):
         """An iterator of the keys that begin with `prefix`; with ttl, of (key, seconds left or None)."""
         check_limit(limit)
-        return _scan(self, prefix, after, limit, {"keys": True, "ttl": ttl, "timeout": timeout})
+        return _scan(self, prefix, after, cursor, limit, {"keys": True, "ttl": ttl, "timeout": timeout})
 
-    def items(self, prefix="", *, timeout=None):
+    def items(self, prefix="", *, cursor=None, timeout=None):
         """An iterator of the pairs whose keys begin with `prefix`; as scan()."""
-        return self.scan(prefix, timeout=timeout)
+        return self.scan(prefix, cursor=cursor, timeout=timeout)
 
-    def values(self, prefix="", *, timeout=None):
-        """An iterator of the values whose keys begin with `prefix`."""
-        return (pair[1] for pair in self.scan(prefix, timeout=timeout))
+    def values(self, prefix="", *, cursor=None, timeout=None):
+        """An iterator of the values whose keys begin with `prefix`; as scan()."""
+        return (pair[1] for pair in self.scan(prefix, cursor=cursor, timeout=timeout))
 
     # -- scans
 
-    def scan(self, prefix="", *, after=None, limit=None, ttl=False, timeout=None):
+    def scan(self, prefix="", *, after=None, cursor=None, limit=None, ttl=False, timeout=None):
         """An iterator of (key, value) whose keys begin with `prefix`; with ttl, of (key, value, seconds or None).
 
         after: only keys beyond this one, where capabilities()['order'] is bytes. limit: at most so many.
-        timeout: for each page of it. The iterator has close().
+        cursor: goes on where a page, or a scan that raised, ended. timeout: for each page of it. The iterator has close().
+        A value that cannot be read hides no other: the rest of its page comes first, then it is raised, with `key`
+        (the first such), `failures` (all of the page) and `cursor`, which goes on behind the page.
         """
         check_limit(limit)
-        return _scan(self, prefix, after, limit, {"ttl": ttl, "timeout": timeout})
+        return _scan(self, prefix, after, cursor, limit, {"ttl": ttl, "timeout": timeout})
 
     # -- typed reading
 
     def _get_typed(self, key, default, type, timeout):
-        from kivi.typed import convert
+        from kivi.typed import convert_of
 
         value = self.get(key, _MISSING, timeout=timeout)
-        return default if value is _MISSING else convert(value, type)
+        return default if value is _MISSING else convert_of(key, value, type)
 
     # -- as an object
 

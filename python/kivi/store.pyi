@@ -156,15 +156,16 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         prefix: _Key = "",
         *,
         after: _Key | None = None,
+        cursor: bytes | None = None,
         limit: int | None = None,
         ttl: bool = False,
         timeout: _Seconds | None = None,
     ) -> Generator[Any, None, None]: ...
     def items(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, prefix: _Key = "", *, timeout: _Seconds | None = None
+        self, prefix: _Key = "", *, cursor: bytes | None = None, timeout: _Seconds | None = None
     ) -> Generator[tuple[Any, Any], None, None]: ...
     def values(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, prefix: _Key = "", *, timeout: _Seconds | None = None
+        self, prefix: _Key = "", *, cursor: bytes | None = None, timeout: _Seconds | None = None
     ) -> Generator[Any, None, None]: ...
     @overload
     def scan(
@@ -172,6 +173,7 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         prefix: _Key = "",
         *,
         after: _Key | None = None,
+        cursor: bytes | None = None,
         limit: int | None = None,
         ttl: Literal[False] = False,
         timeout: _Seconds | None = None,
@@ -182,6 +184,7 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         prefix: _Key = "",
         *,
         after: _Key | None = None,
+        cursor: bytes | None = None,
         limit: int | None = None,
         ttl: Literal[True],
         timeout: _Seconds | None = None,

@@ -1,4 +1,5 @@
 """Reading a value as a type, by msgspec or else cattrs: both are optional."""
+from kivi import _kivi
 from kivi.errors import Unrepresentable
 
 _structure = None
@@ -49,3 +50,12 @@ def convert(value, type):
         else:
             raise ImportError("type= needs msgspec or cattrs: pip install libkivi[typed]")
     return _structure(value, type)
+
+
+def convert_of(key, value, type):
+    """The same of a key's value: an error names the key."""
+    try:
+        return convert(value, type)
+    except Unrepresentable as error:
+        _kivi.name_key(error, key)
+        raise

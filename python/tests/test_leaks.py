@@ -59,7 +59,13 @@ KINDS = {
     "refused key": lambda s: refused(s.get, 5),
     "describe": lambda s: (s.capabilities(), s.stats(), s.health()),
     "open": lambda s: kivi.open("memory:", default=fail, timeout=1.5).close(),
+    "refused item": lambda s: refused(s.set_many, {"k": VALUE, "x": object()}),
     "ext": lambda s: (s.set("e", [kivi.Ext(1, b"x"), kivi.Timestamp(1, 1)]), s["e"]),
+}
+UNREADABLE = {
+    "unreadable": lambda s: refused(s.get, "bad"),
+    "unreadable of many": lambda s: refused(s.get_many, ["k", "bad", "m"]),
+    "unreadable page": lambda s: refused(list, s.scan()),
 }
 SPARE = 4 << 20 if os.environ.get("KIVI_SANITIZED") else 512 << 10  # bytes that caches may take
 SHARE = {"open": 50, "describe": 10, "scan": 10}  # dearer calls are fewer
@@ -67,7 +73,7 @@ SHARE = {"open": 50, "describe": 10, "scan": 10}  # dearer calls are fewer
 
 def grow(store, kind, calls):
     """Bytes that the process and the counts of objects grow by."""
-    call, rounds = KINDS[kind], max(calls // SHARE.get(kind, 1), 50)
+    call, rounds = (KINDS | UNREADABLE)[kind], max(calls // SHARE.get(kind, 1), 50)
     for _ in range(rounds // 5 + 100):
         call(store)
     gc.collect()
@@ -103,6 +109,13 @@ def test_redis(kind):
     with kivi.open(redis_url()) as store:
         check(store, kind, min(CALLS // 10, 10_000))
         store.clear()
+
+
+def test_unreadable(lmdb_url):
+    with kivi.open(lmdb_url) as store, kivi.open(lmdb_url, codec="raw") as raw:
+        raw["bad"] = b"\xc1"
+        for kind in UNREADABLE:
+            check(store, kind, min(CALLS // 2, 10_000))
 
 
 def test_descriptors(tmp_path):
