@@ -175,3 +175,55 @@ CASE(get_or_set, outrun)
     EXPECT_BYTES(kivi_buffer_slice(&s->value), text(s, "the other's"));
     EXPECT_HOLDS(o.key, text(s, "the other's"));
 }
+
+/* ---- the function's time ---- */
+
+enum { WITHIN_MS = 400, COMPUTES_MS = 600 };
+
+static kivi_status update_for_long(const kivi_slice *current, kivi_buffer *next,
+                                   kivi_update_action *action, void *user)
+{
+    (void)action;
+    pause_ms(COMPUTES_MS);
+    return current ? KIVI_INTERNAL : kivi_buffer_append(next, *(const kivi_slice *)user);
+}
+
+static kivi_status compute_for_long(kivi_buffer *value, void *user)
+{
+    pause_ms(COMPUTES_MS);
+    return kivi_buffer_append(value, *(const kivi_slice *)user);
+}
+
+/* On a thread of its own twice each: some of its calls, as the first, are timed from their beginning. */
+static void outlast(worker *w)
+{
+    subject *s = w->s;
+    kivi_slice *keys = w->shared, value = kivi_str("\xA1v");
+    kivi_buffer found = KIVI_BUFFER_INIT;
+    kivi_error *error;
+    kivi_call call = KIVI_CALL_INIT;
+    call.timeout_ms = WITHIN_MS;
+    for (size_t i = 0; i < 4; i++) {
+        bool updates = (i + w->index) % 2;
+        kivi_slice k = keys[w->index * 4 + i];
+        kivi_status status = updates ? kivi_store_update(s->store, &call, k, KIVI_TTL_NONE,
+                                                         update_for_long, &value, &error)
+                                     : kivi_store_get_or_set(s->store, &call, k, KIVI_TTL_NONE,
+                                                             compute_for_long, &value, &found, &error);
+        if (!answered(w, updates ? "update" : "get_or_set", status, KIVI_OK, &error))
+            break;
+    }
+    kivi_buffer_free(&found);
+}
+
+CASE(computed, time_does_not_count)
+{
+    if (lacks_conditions(s))
+        return;
+    kivi_slice keys[8];
+    for (size_t i = 0; i < 8; i++)
+        keys[i] = key(s, (char[]){'k', (char)('0' + i), 0});
+    together(s, 2, outlast, keys, NULL);
+    for (size_t i = 0; i < 8; i++)
+        EXPECT_HOLDS(keys[i], kivi_str("\xA1v"));
+}

@@ -107,6 +107,44 @@ Test(core_calls, what_a_deadline_does_not_reach_is_not_sent)
     check_cut_batch("scripted:", 1, ops, 3);
 }
 
+/* ---- the caller's own time ---- */
+
+static kivi_status done_when_asked(scripted_verb *verb)
+{
+    return atomic_load(&script.stage) ? scripted_all_done(verb) : KIVI_PENDING;
+}
+
+/* As a signal handler of a language does that runs in it. */
+static int ask_slowly(void *user)
+{
+    (void)user;
+    if (atomic_load(&script.stage))
+        return 0;
+    usleep(400 * 1000);
+    atomic_store(&script.stage, 1);
+    return 0;
+}
+
+/* What comes while the caller is busy is its answer: that time is over is no reason, nor that nothing was heard. */
+static void check_slow_caller(const char *url)
+{
+    kivi_call call = KIVI_CALL_INIT;
+    call.interrupted = ask_slowly;
+    script.play = done_when_asked;
+    atomic_store(&script.stage, 0);
+    kivi_store *store = scripted_store(url);
+    cr_assert_eq(kivi_store_set(store, &call, kivi_str("a"), kivi_str("v"), 0, NULL), KIVI_OK);
+    cr_assert_eq(atomic_load(&script.sessions), 1);
+    kivi_store_unref(store);
+}
+
+Test(core_calls, time_in_the_callers_function_does_not_count)
+{
+    check_slow_caller("scripted:?timeout=200ms");
+    atomic_store(&script.sessions, 0);
+    check_slow_caller("scripted:?io_timeout=200ms");
+}
+
 /* ---- struct_size ---- */
 
 Test(core_calls, structs_by_their_size)

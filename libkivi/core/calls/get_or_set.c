@@ -29,7 +29,7 @@ static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t tt
     if (status != KIVI_NOT_FOUND)
         return status;
     value->size = 0;
-    uint64_t left_ns = kvi_leave_to_caller();
+    uint64_t left_ns = kvi_leave_to_caller(ctx);
     status = compute(value, user);
     if (status)
         return status;

@@ -287,7 +287,7 @@ static kivi_status update(composed *all, int64_t ttl_ms, kivi_update_fn compute,
         bool missing = status == KIVI_NOT_FOUND;
         kivi_slice current = kivi_buffer_slice(&all->value);
         next->size = 0;
-        uint64_t left_ns = kvi_leave_to_caller();
+        uint64_t left_ns = kvi_leave_to_caller(&all->ctx);
         status = compute(missing ? NULL : &current, next, &action, user);
         if (status)
             return status;

@@ -19,13 +19,36 @@ uint64_t kvi_context_deadline(kivi_wait *wait)
     return ctx->deadline_ns;
 }
 
+uint64_t kvi_leave_to_caller(kvi_context *ctx)
+{
+    kvi_deadline(ctx); /* one that is found out later would be too near by the caller's time */
+    return kvi_monotonic_ns();
+}
+
+void kvi_give_time_back(kvi_context *ctx, uint64_t left_ns)
+{
+    if (ctx->deadline_ns != UINT64_MAX)
+        ctx->deadline_ns += kvi_monotonic_ns() - left_ns;
+}
+
+/* Signal handlers may run in it, for as long as they like: what came meanwhile still counts. */
+static bool caller_interrupts(kvi_context *ctx)
+{
+    if (!ctx->call->interrupted)
+        return false;
+    uint64_t left_ns = kvi_leave_to_caller(ctx);
+    int interrupts = ctx->call->interrupted(ctx->call->user);
+    kvi_give_time_back(ctx, left_ns);
+    return interrupts != 0;
+}
+
 static kivi_status find_end(kvi_context *ctx)
 {
     if (atomic_load_explicit(&ctx->store->gate, memory_order_relaxed) & KVI_GATE_CLOSED)
         return KIVI_CLOSED;
     if (ctx->call->interrupt && kvi_interrupt_is_raised(ctx->call->interrupt))
         return KIVI_INTERRUPTED;
-    if (ctx->call->interrupted && ctx->call->interrupted(ctx->call->user))
+    if (caller_interrupts(ctx))
         return KIVI_INTERRUPTED;
     /* A function of the caller's forked, and this is the child: what is in progress is the parent's. */
     if (atomic_load_explicit(&ctx->store->generation, memory_order_relaxed) != ctx->generation)

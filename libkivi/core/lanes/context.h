@@ -7,6 +7,9 @@
 /* kivi_wait of every context. */
 uint64_t kvi_context_deadline(kivi_wait *wait);
 kivi_status kvi_context_check(kivi_wait *wait);
+/* Around a function of the caller's: its time does not count against the deadline. */
+uint64_t kvi_leave_to_caller(kvi_context *ctx);
+void kvi_give_time_back(kvi_context *ctx, uint64_t left_ns);
 /* Tells the store's hook, if it has one, what stands in the event; no lock and no lane is held. */
 void kvi_tell(const kivi_store *store, kivi_event *event);
 /* Sets ctx->error (freeing one that is there) and answers status. */

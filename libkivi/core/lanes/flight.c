@@ -287,10 +287,10 @@ static kivi_status await(kvi_lane *lane, kvi_context *ctx, uint32_t *revents)
     struct timespec pause = {0, (long)rest};
     int ready = ppoll(&descriptor, what->fd >= 0 ? 1 : 0, &pause, NULL);
     *revents = ready > 0 ? (uint32_t)descriptor.revents : 0;
+    uint64_t now = kvi_monotonic_ns(); /* before the caller is asked, who may take long */
     kivi_status why = kvi_check(ctx);
     if (why)
         return why;
-    uint64_t now = kvi_monotonic_ns();
     if (ready > 0)
         lane->flight->progress_ns = now;
     else if (now - lane->flight->progress_ns > store->io_timeout_ns)

@@ -145,15 +145,9 @@ kivi_status kvi_end(kvi_context *ctx, kivi_status status)
     return status;
 }
 
-uint64_t kvi_leave_to_caller(void)
-{
-    return kvi_monotonic_ns();
-}
-
 kivi_status kvi_back_from_caller(kvi_context *ctx, uint64_t left_ns)
 {
-    if (ctx->limited && ctx->deadline_ns != UINT64_MAX)
-        ctx->deadline_ns += kvi_monotonic_ns() - left_ns;
+    kvi_give_time_back(ctx, left_ns);
     /* Nothing is in progress: a child goes on with what is its own. */
     uint32_t gate = atomic_load_explicit(&ctx->store->gate, memory_order_acquire);
     kivi_status status = pass_gate(ctx, gate);

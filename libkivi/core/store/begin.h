@@ -22,11 +22,7 @@ static inline kivi_status kvi_begin_read(kvi_context *ctx, kivi_store *store, co
 kivi_status kvi_end(kvi_context *ctx, kivi_status status);
 /* Tells the store's hook of the call's repeats, each once. */
 void kvi_tell_retries(kvi_context *ctx);
-/*
- * Around a function of the caller's in the middle of a call: its time does not count against the deadline.
- * KIVI_OK, or why the call may not go on (closed meanwhile).
- */
-uint64_t kvi_leave_to_caller(void);
+/* After a function of the caller's that computed (kvi_leave_to_caller): OK, or why the call may not go on (closed meanwhile). */
 kivi_status kvi_back_from_caller(kvi_context *ctx, uint64_t left_ns);
 
 #endif

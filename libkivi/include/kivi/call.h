@@ -39,7 +39,8 @@ typedef struct kivi_call {
     int64_t timeout_ms; /**< from the start of the call; 0: the store's `timeout`; KIVI_NO_TIMEOUT */
     kivi_interrupt *interrupt; /**< ends the call when raised; may be NULL */
     /** Asked on EINTR and at least every 50 ms of waiting, with no lock held, on the waiting thread:
-     *  non-zero ends the call with KIVI_INTERRUPTED. A binding checks its signals here. May be NULL. */
+     *  non-zero ends the call with KIVI_INTERRUPTED. A binding checks its signals here. The time that it takes
+     *  does not count against the deadline. May be NULL. */
     int (*interrupted)(void *user);
     void *user;        /**< given to `interrupted` */
     const void *trace; /**< handed unread to the event hook; may be NULL */
