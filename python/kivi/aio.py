@@ -145,6 +145,7 @@ class Store(_kivi.Calls):
         rounds = 0
         while True:
             current, version = await budget.spend(self.get_versioned, key)
+            budget.check()  # now, and not when the function has done its work
             made = await _computed(function, current)
             if made is LEAVE or (made is DELETE and version is None):
                 return current
@@ -152,7 +153,6 @@ class Store(_kivi.Calls):
             if made is not DELETE:
                 op = {"op": "set", "key": key, "value": made, "ttl": ttl}
             op.update({"if": "absent"} if version is None else {"if_version": version})
-            budget.check()
             (outcome,) = await budget.spend(self.apply, [op])
             if outcome:
                 return None if made is DELETE else made
@@ -199,15 +199,16 @@ class Store(_kivi.Calls):
             value = await budget.spend(self.get, key, _MISSING)  # another task was done just now
             if value is not _MISSING:
                 return value
+            budget.check()  # now, and not when the function has done its work
             made = await _computed(function)
             while True:
-                budget.check()
                 added = await budget.spend(self.add, key, made, ttl=ttl)
                 value = await budget.spend(self.get, key, _MISSING)
                 if value is not _MISSING:
                     return value
                 if added:  # gone again
                     return made
+                budget.check()
         finally:
             del self._computing[name]
             future.set_result(None)

@@ -181,6 +181,21 @@ async def test_update_key_with_a_coroutine_function(store):
 
 
 @on_store
+async def test_update_key_computes_nothing_when_time_is_over(store):
+    def add(now):
+        computed.append(now)
+        return 1
+
+    computed = []
+    asyncio.get_running_loop().call_soon(time.sleep, 0.4)  # while the call is on its way
+    with pytest.raises(kivi.Timeout):
+        await store.update_key("k", add, timeout=0.2)
+    assert computed == []
+    assert await store.update_key("k", lambda now: time.sleep(0.4) or 2, timeout=0.2) == 2
+    assert await store.get_or_set("l", lambda: time.sleep(0.4) or 3, timeout=0.2) == 3
+
+
+@on_store
 async def test_update_key_again_after_another_write(store):
     seen = []
 

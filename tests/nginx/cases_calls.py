@@ -89,6 +89,12 @@ def case_a_computation_is_made_once(world):
     equal(world.good("/compute/redis?key=two"), "2", "the second computation")
 
 
+def case_the_time_of_a_function_does_not_count(world):
+    world.start()
+    for store in ("redis", "lmdb"):
+        equal(world.good(f"/update_slowly/{store}"), "mine 2", f"a slow update on {store}")
+
+
 def case_no_update_is_lost(world):
     world.start(workers=2)
     for store in ("redis", "lmdb"):

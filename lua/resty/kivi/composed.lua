@@ -4,27 +4,34 @@ local new_semaphore = require("ngx.semaphore").new
 
 local LARGEST_PAGE = 1000
 local DAY = 86400 -- nginx has no longer timers
+local LEAST = 0.001 -- seconds that a call is given
 
 local composed = {}
 
 -- ---- deadlines: the time that the caller's own functions take does not count ----
 
+-- The time now: nginx's own stands still while a request runs.
+local function time()
+    ngx.update_time()
+    return ngx.now()
+end
+
 local function new_clock(self, options)
     local left = options and options.timeout or self.timeout
-    return {left = left, began = ngx.now()}
+    return {left = left, began = time()}
 end
 
 local function stop(clock)
-    clock.left = clock.left - (ngx.now() - clock.began)
+    clock.left = clock.left - (time() - clock.began)
 end
 
 local function go_on(clock)
-    clock.began = ngx.now()
+    clock.began = time()
 end
 
 -- Options for the next call; nil: the time is over.
 local function remaining(clock, ttl)
-    local left = clock.left - (ngx.now() - clock.began)
+    local left = clock.left - (time() - clock.began)
     return left > 0 and {timeout = left, ttl = ttl} or nil
 end
 
@@ -95,16 +102,16 @@ function composed.update(self, key, compute, options)
         if type(version) == "table" then
             return nil, version
         end
+        if not remaining(clock) then -- now, and not when the function has done its work
+            return timed_out("update")
+        end
         stop(clock)
         local value = compute(current)
         go_on(clock)
         if value == nil or (value == kivi.delete and version == nil) then
             return true
         end
-        how = remaining(clock)
-        if not how then
-            return timed_out("update")
-        end
+        how = {timeout = math.max(clock.left, LEAST)}
         local done, err = write(self, operation(key, value, version, options and options.ttl), how)
         if done ~= false then
             return done, err
@@ -142,23 +149,23 @@ end
 
 -- Computes and adds; nil and nil: another process was first, and its value is gone already.
 local function compute_value(self, key, compute, options, clock)
+    if not remaining(clock) then -- now, and not when the function has done its work
+        return timed_out("get_or_set")
+    end
     stop(clock)
     local value = compute()
     go_on(clock)
     if value == nil then
         return nil, kivi.loop.error("INVALID", "the function of get_or_set answered nil")
     end
-    local how = remaining(clock, options and options.ttl)
-    if not how then
-        return timed_out("get_or_set")
-    end
+    local how = {timeout = math.max(clock.left, LEAST), ttl = options and options.ttl}
     local added, err = self:add(key, value, how)
     if added then
         return value
     elseif err then
         return nil, err
     end
-    return self:get(key, remaining(clock) or {timeout = 0.001})
+    return self:get(key, remaining(clock) or {timeout = LEAST})
 end
 
 local function compute_first(self, keys, key, compute, options, clock)

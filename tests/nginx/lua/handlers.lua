@@ -54,6 +54,21 @@ function handlers.update(store)
     answer(ok and mine, err)
 end
 
+-- The function works, without sleeping, for longer than the call may take; another write makes it work twice.
+function handlers.update_slowly(store)
+    local tries = 0
+    local ok, err = store:update("slow", function()
+        tries = tries + 1
+        if tries == 1 then
+            assert(store:set("slow", "another's"))
+        end
+        local over = os.clock() + 0.7
+        repeat until os.clock() > over
+        return "mine"
+    end, {timeout = 0.5})
+    answer(ok and store:get("slow") .. " " .. tries, err)
+end
+
 -- Sees what is read only after it was written by another request, of the same worker or not.
 function handlers.mixed(store)
     local key = "mixed:" .. math.random(1000)
