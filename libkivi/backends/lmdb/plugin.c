@@ -9,8 +9,6 @@
 #define VALUE_MAX (UINT64_C(0x7ffff000) - 4096)
 #define ATOMIC_MAX (UINT64_C(1) << 20)
 
-const kivi_host *kvi_lmdb_host;
-
 #define OPTION(name, type, text, least, most, help)                                  \
     {                                                                                \
         sizeof(kivi_option_info), 0, name, type, text, NULL, NULL, least, most, help \
