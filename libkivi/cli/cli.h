@@ -187,8 +187,12 @@ void cli_buffer_clear(kivi_buffer *buffer);
 /* A whole file, or standard input for "-", added to `out`; the failure has been told. */
 int cli_read_file(const char *path, kivi_buffer *out);
 void cli_put(kivi_slice bytes);
-/* Prints a buffer and a newline, then empties it. */
+/* Prints a buffer in which all that is not printable ASCII stands in JSON, then empties it. */
+void cli_put_json(kivi_buffer *buffer);
+/* The same with a newline. */
 void cli_put_line(kivi_buffer *buffer);
+/* Prints text of others (names, summaries) as it may be shown. */
+void cli_put_text(const char *text);
 /* The bytes of an argument that is a key; under --escaped its escapes are undone in place. */
 int cli_key_word(const cli_context *cli, char *word, kivi_slice *key);
 /* The same for the argument of an option; empty when it was not given. */

@@ -43,8 +43,7 @@ static int put_pair(export_state *state, const kivi_pair *pair, int64_t now)
     } else {
         if (!member_text(state, pair))
             return cli_fail_pair(values, pair->key);
-        cli_put(kivi_buffer_slice(&state->line));
-        cli_buffer_clear(&state->line);
+        cli_put_json(&state->line);
     }
     state->pairs++;
     return CLI_DONE;

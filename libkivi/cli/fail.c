@@ -2,23 +2,29 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "../core/base/utf8.h"
 #include "cli.h"
 #include "progress.h"
 
-/* One line whatever is in the message: what a terminal would act on becomes '?'. */
-static void print_line(char *text)
+#define MESSAGE_MOST 2048
+
+/* One line whatever is in the message: what a terminal would act on is shown as \xNN. */
+static void print_line(const char *text)
 {
-    for (char *at = text; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            *at = '?';
+    char line[4 * MESSAGE_MOST + KVI_UTF8_SHOWN];
+    size_t end = 0, size;
+
+    for (kivi_slice left = kivi_str(text); left.size;
+         left = kivi_bytes((const char *)left.data + size, left.size - size))
+        end += kvi_utf8_show(left, line + end, &size);
     cli_progress_clear();
     fflush(stdout);
-    fprintf(stderr, "kivi: %s\n", text);
+    fprintf(stderr, "kivi: %.*s\n", (int)end, line);
 }
 
 int cli_fail(int code, const char *format, ...)
 {
-    char text[2048];
+    char text[MESSAGE_MOST];
     va_list arguments;
 
     va_start(arguments, format);

@@ -14,10 +14,10 @@ static void print_members(cli_context *cli, const cli_tree *tree)
     for (size_t key = 1; key < end;) {
         size_t value = cli_tree_after(tree, key);
 
-        cli_need(kivi_buffer_append(&line, cli_tree_text(tree, key)));
+        cli_text_shown(cli_tree_text(tree, key), &line);
         cli_need(kivi_buffer_append(&line, kivi_str(": ")));
         if (cli_tree_is(tree, value, KIVI_TOKEN_STR)) {
-            cli_need(kivi_buffer_append(&line, cli_tree_text(tree, value)));
+            cli_text_shown(cli_tree_text(tree, value), &line);
         } else {
             kivi_writer_start(json, &line);
             cli_json_out(tree, value, json, &scratch);

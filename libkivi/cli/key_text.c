@@ -1,51 +1,86 @@
-/* Keys as text: what is shown as it is, what is escaped, and the way back. */
+/* Keys and JSON as text: what is shown as it is, what is escaped, and the way back. */
+#include <stdio.h>
+
+#include "../core/base/utf8.h"
 #include "cli.h"
-
-/* How long the sequence that a byte begins is; 0: it begins none. */
-static size_t utf8_length(uint8_t first)
-{
-    if (first < 0x80)
-        return 1;
-    if (first < 0xc2 || first > 0xf4)
-        return 0;
-    return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-}
-
-/* The code point that begins at data, its length in *size; -1 where no well-formed sequence begins. */
-static int32_t utf8_next(const uint8_t *data, size_t left, size_t *size)
-{
-    static const int32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = utf8_length(data[0]);
-    int32_t code;
-
-    if (!length || length > left)
-        return -1;
-    code = length == 1 ? data[0] : data[0] & (0x7f >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((data[i] & 0xc0) != 0x80)
-            return -1;
-        code = code << 6 | (data[i] & 0x3f);
-    }
-    if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-        return -1;
-    *size = length;
-    return code;
-}
 
 bool cli_is_utf8(kivi_slice bytes)
 {
-    const uint8_t *data = bytes.data;
-    size_t size = 0;
+    return kvi_utf8_is_valid(bytes);
+}
 
-    for (size_t i = 0; i < bytes.size; i += size)
-        if (utf8_next(data + i, bytes.size - i, &size) < 0)
-            return false;
-    return true;
+static kivi_slice rest_of(kivi_slice bytes, size_t from)
+{
+    return kivi_bytes((const char *)bytes.data + from, bytes.size - from);
 }
 
 void cli_key_text(kivi_slice key, kivi_buffer *out)
 {
     cli_need(kivi_key_show(key, 0, out));
+}
+
+void cli_text_shown(kivi_slice text, kivi_buffer *out)
+{
+    char shown[KVI_UTF8_SHOWN];
+    size_t size;
+
+    for (size_t i = 0; i < text.size; i += size) {
+        size_t room = kvi_utf8_show(rest_of(text, i), shown, &size);
+
+        cli_need(kivi_buffer_append(out, kivi_bytes(shown, room)));
+    }
+}
+
+/* What JSON may hold as it is and a terminal may not, as \uNNNN; above FFFF as two of them. */
+static void append_code(kivi_slice sequence, kivi_buffer *out)
+{
+    const uint8_t *at = sequence.data;
+    uint32_t code = at[0] < 0x80 ? at[0] : at[0] & (0x7fu >> sequence.size);
+    char text[16];
+
+    for (size_t i = 1; i < sequence.size; i++)
+        code = code << 6 | (at[i] & 0x3fu);
+    if (code < 0x10000)
+        snprintf(text, sizeof text, "\\u%04x", (unsigned)code);
+    else
+        snprintf(text, sizeof text, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (code >> 10)),
+                 (unsigned)(0xdc00 + (code & 0x3ff)));
+    cli_need(kivi_buffer_append(out, kivi_str(text)));
+}
+
+/* Where the text holds something beyond ASCII or a DEL for the first time; its size: nowhere. */
+static size_t plain_size(kivi_slice text)
+{
+    const uint8_t *at = text.data;
+    size_t i = 0;
+
+    while (i < text.size && at[i] < 0x7f)
+        i++;
+    return i;
+}
+
+void cli_json_shown(kivi_buffer *text)
+{
+    kivi_slice all = kivi_buffer_slice(text);
+    kivi_buffer shown = KIVI_BUFFER_INIT;
+    size_t kept = 0, size;
+
+    for (size_t i = plain_size(all); i < all.size; i += size) {
+        if (text->data[i] < 0x7f) {
+            size = 1;
+            continue;
+        }
+        if (kvi_utf8_is_printable(rest_of(all, i), &size))
+            continue;
+        cli_need(kivi_buffer_append(&shown, kivi_bytes(text->data + kept, i - kept)));
+        append_code(kivi_bytes(text->data + i, size), &shown);
+        kept = i + size;
+    }
+    if (kept) {
+        cli_need(kivi_buffer_append(&shown, rest_of(all, kept)));
+        kivi_buffer_free(text);
+        *text = shown;
+    }
 }
 
 static int hex_digit(char c)

@@ -166,12 +166,16 @@ static bool confirmed(const cli_context *cli, kivi_slice prefix)
 
     /* Nothing was done yet, and a signal just before read() would not end it. */
     cli_uninterruptible(true);
-    cli_key_text(prefix, &text);
-    if (prefix.size)
-        fprintf(stderr, "Delete every key that begins with \"%.*s\" in %s? [y/N] ", (int)text.size,
-                (const char *)text.data, kivi_store_url(cli->store));
-    else
-        fprintf(stderr, "Delete EVERY key in %s? [y/N] ", kivi_store_url(cli->store));
+    if (prefix.size) {
+        cli_need(kivi_buffer_append(&text, kivi_str("Delete every key that begins with \"")));
+        cli_key_text(prefix, &text);
+        cli_need(kivi_buffer_append(&text, kivi_str("\"")));
+    } else {
+        cli_need(kivi_buffer_append(&text, kivi_str("Delete EVERY key")));
+    }
+    cli_need(kivi_buffer_append(&text, kivi_str(" in ")));
+    cli_text_shown(kivi_str(kivi_store_url(cli->store)), &text);
+    fprintf(stderr, "%.*s? [y/N] ", (int)text.size, (const char *)text.data);
     kivi_buffer_free(&text);
     size = read(STDIN_FILENO, answer, sizeof answer - 1);
     cli_uninterruptible(false);

@@ -48,16 +48,36 @@ static void print_option_json(cli_context *cli, const kivi_option_info *info)
     kivi_buffer_free(&line);
 }
 
+/* A word before a text of a plugin's. */
+static void put_part(const char *before, const char *text)
+{
+    if (!text || !*text)
+        return;
+    fputs(before, stdout);
+    cli_put_text(text);
+}
+
+/* A name in a column of its own. */
+static void put_name(const char *name, int column)
+{
+    kivi_buffer shown = KIVI_BUFFER_INIT;
+
+    cli_text_shown(kivi_str(name), &shown);
+    printf("%-*.*s ", column, (int)shown.size, shown.size ? (const char *)shown.data : "");
+    kivi_buffer_free(&shown);
+}
+
 static void print_option(const kivi_option_info *info)
 {
-    printf("%-16s %s%s%s", info->name, type_name(info->type), info->choices ? " " : "",
-           info->choices ? info->choices : "");
-    if (info->default_text && *info->default_text)
-        printf(", default %s", info->default_text);
-    if (info->recommended_text)
-        printf(", recommended %s", info->recommended_text);
-    printf("%s%s\n    %s\n", info->flags & KIVI_OPTION_REQUIRED ? ", required" : "",
-           info->flags & KIVI_OPTION_SECRET ? ", secret" : "", info->help);
+    put_name(info->name, 16);
+    fputs(type_name(info->type), stdout);
+    put_part(" ", info->choices);
+    put_part(", default ", info->default_text);
+    put_part(", recommended ", info->recommended_text);
+    fputs(info->flags & KIVI_OPTION_REQUIRED ? ", required" : "", stdout);
+    fputs(info->flags & KIVI_OPTION_SECRET ? ", secret" : "", stdout);
+    put_part("\n    ", info->help);
+    putchar('\n');
 }
 
 int cli_options_verb(cli_context *cli)
@@ -99,6 +119,13 @@ static void print_scheme_json(cli_context *cli, const kivi_scheme_info *info)
     kivi_buffer_free(&line);
 }
 
+static void print_scheme(const kivi_scheme_info *info)
+{
+    put_name(info->scheme, 14);
+    put_part(info->available ? "" : "not available: ", info->available ? info->summary : info->reason);
+    putchar('\n');
+}
+
 int cli_stores(cli_context *cli)
 {
     for (size_t i = 0;; i++) {
@@ -112,10 +139,8 @@ int cli_stores(cli_context *cli)
             return cli_fail_call(status, error, NULL);
         if (cli_has(&cli->args, OPT_JSON))
             print_scheme_json(cli, &info);
-        else if (info.available)
-            printf("%-14s %s\n", info.scheme, info.summary);
         else
-            printf("%-14s not available: %s\n", info.scheme, info.reason);
+            print_scheme(&info);
     }
 }
 

@@ -45,11 +45,26 @@ void cli_put(kivi_slice bytes)
     fwrite(bytes.data, 1, bytes.size, stdout);
 }
 
+void cli_put_json(kivi_buffer *buffer)
+{
+    cli_json_shown(buffer);
+    cli_put(kivi_buffer_slice(buffer));
+    cli_buffer_clear(buffer);
+}
+
 void cli_put_line(kivi_buffer *buffer)
 {
     cli_need(kivi_buffer_append(buffer, kivi_str("\n")));
-    cli_put(kivi_buffer_slice(buffer));
-    cli_buffer_clear(buffer);
+    cli_put_json(buffer);
+}
+
+void cli_put_text(const char *text)
+{
+    kivi_buffer shown = KIVI_BUFFER_INIT;
+
+    cli_text_shown(kivi_str(text), &shown);
+    cli_put(kivi_buffer_slice(&shown));
+    kivi_buffer_free(&shown);
 }
 
 bool cli_next_line(kivi_slice *text, kivi_slice *line)

@@ -19,6 +19,8 @@ const cli_topic cli_topics[] = {
      "--text takes a value as text without quotes, --raw as bytes; get --raw prints the bytes\n"
      "of a text or of bytes and nothing else. --stored takes and prints the stored bytes as\n"
      "they are. A VALUE of - is read from standard input.\n"
+     "In all that is printed as JSON, controls and marks that a terminal would act on, or that\n"
+     "show as nothing, are \\uNNNN. Bytes of --raw and --stored go out as they are.\n"
      "In a store with codec=raw a value is bytes: JSON text or $bin; it is printed as text\n"
      "where it is UTF-8. In one with codec=json, --raw must be UTF-8 and becomes text."},
     {"keys", "How keys are written",

@@ -83,7 +83,11 @@ bool cli_is_utf8(kivi_slice bytes);
 /* Appends a key as it is shown: plain printable UTF-8 as it is, other bytes as \xNN,
  * a backslash doubled. */
 void cli_key_text(kivi_slice key, kivi_buffer *out);
-/* Undoes that in place; false for an escape that is none. */
+/* The same of text in which a backslash is nothing special. */
+void cli_text_shown(kivi_slice text, kivi_buffer *out);
+/* Lets a line that holds JSON show what a terminal would act on, or that shows as nothing, as \uNNNN. */
+void cli_json_shown(kivi_buffer *text);
+/* Undoes the escapes of a key in place; false for an escape that is none. */
 bool cli_key_unescape(char *text, size_t *size);
 
 #endif

@@ -99,22 +99,20 @@ static bool is_plain(const place *in)
 
 static void put_key(struct walk *walk, const place *in)
 {
-    char escaped[8];
+    char shown[KVI_UTF8_SHOWN];
+    size_t size;
     if (in->keyed && is_plain(in)) {
         put(walk, ".", 1);
         put(walk, (const char *)in->key, in->key_size);
         return;
     }
     put(walk, in->keyed ? "[\"" : "[", in->keyed ? 2 : 1);
-    for (size_t i = 0; i < in->key_size; i++) {
-        uint8_t c = in->key[i];
-        if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
-            put(walk, escaped, (size_t)snprintf(escaped, sizeof(escaped), "\\x%02x", c));
-        else {
-            size_t size = kvi_utf8_sequence(kivi_bytes(&in->key[i], in->key_size - i));
-            put(walk, (const char *)&in->key[i], size);
-            i += size - 1;
-        }
+    for (size_t i = 0; i < in->key_size; i += size) {
+        size_t room = kvi_utf8_show(kivi_bytes(&in->key[i], in->key_size - i), shown, &size);
+        if (in->key[i] == '"' || in->key[i] == '\\')
+            put(walk, in->key[i] == '"' ? "\\x22" : "\\x5c", 4);
+        else
+            put(walk, shown, room);
     }
     put(walk, in->keyed ? "\"]" : "]", in->keyed ? 2 : 1);
 }

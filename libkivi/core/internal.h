@@ -5,6 +5,8 @@
 #include <kivi/backend.h>
 #include <kivi/kivi.h>
 
+#include "base/utf8.h"
+
 #define KVI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define KVI_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -146,11 +148,8 @@ bool kvi_escape_keeps_order(const kivi_escape *escape);
 /* The most stored bytes one key byte can take: 1 or 3. */
 unsigned kvi_escape_factor(const kivi_escape *escape);
 
-/* ---- text (utf8.c, words.c) ---- */
+/* ---- text (words.c; base/utf8.h) ---- */
 
-bool kvi_utf8_is_valid(kivi_slice text);
-/* Length of the well-formed sequence that `text` begins with: 1 to 4, or 0. */
-size_t kvi_utf8_sequence(kivi_slice text);
 /* Whether `word` (not empty) is one of the words of `words`, which are separated by spaces. */
 bool kvi_words_have(const char *words, const char *word);
 /* The next word of *words into *word, its length answered; 0: no more. Moves *words on. */

@@ -201,6 +201,8 @@ def test_keys_that_are_looked_at_for_repeats_may_nest():
         ({"users": [0, {"id": {1, 2}}]}, "value.users[1].id: a set cannot"),
         ([[[2**70]]], "value[0][0][0]: an int"),
         ({"a b": [Odd()]}, 'value["a b"][0]: a Odd cannot'),
+        ({"\x9b\u202e": Odd()}, r'value["\xc2\x9b\xe2\x80\xae"]: a Odd cannot'),
+        ({"é" * 30: Odd()}, 'value["' + "é" * 20 + '"]: a Odd cannot'),
         ({5: frozenset()}, 'value["5"]: a frozenset'),
         ({(1, 2): 3}, None),
         ({"t": datetime.datetime(2020, 1, 1)}, "value.t: a datetime without a time zone"),

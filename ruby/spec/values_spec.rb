@@ -107,6 +107,7 @@ RSpec.describe "values" do
       refuse({ 1r => 2 }, /Rational/)
       refuse(1..2, /Range/)
       refuse(Struct.new(:a).new(1), /cannot be stored/)
+      refuse({ "\u009b\u202e" => 2**70 }, 'value["\\xc2\\x9b\\xe2\\x80\\xae"]: an Integer beyond 64 bits cannot be stored')
       refuse(["\x81".dup.force_encoding("Windows-1252")], "value[0]: a String in Windows-1252 that has no form in UTF-8 cannot be stored")
     end
 

@@ -2,6 +2,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 from support import equal, true
 
@@ -112,6 +113,38 @@ def case_bash_completes(kivi):
     equal(complete(kivi, "kivi", "options", "mem"), ["memory"])
     equal(complete(kivi, "kivi", "help", "val"), ["values"])
     equal(complete(kivi, "kivi", "export", "--format", ""), ["lines", "object"])
+
+
+def plugin_folder(kivi):
+    """One with manifests whose names are commands to a shell, and one of a scheme like any other."""
+    folder = Path(kivi.path("plugins"))
+    folder.mkdir()
+    for name in ("$(touch${IFS}ran)", "`touch${IFS}ran`", "a;touch ran;", "x\u009b1m", "fine"):
+        (folder / f"{name}.plugin").write_text("name: x\n")
+    return folder
+
+
+def case_completion_runs_no_names(kivi):
+    folder = plugin_folder(kivi)
+    kivi.environment = dict(kivi.environment, KIVI_PLUGIN_PATH=str(folder))
+    schemes = ["fine", "lmdb", "memory", "redis", "redis+unix", "rediss"]
+    words = "COMP_WORDS=(kivi {0}) COMP_CWORD=2; _kivi; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    equal(bash(kivi, f"cd {folder}; " + words.format("-s ''")), [scheme + ":" for scheme in schemes])
+    equal(bash(kivi, f"cd {folder}; " + words.format("options ''")), schemes)
+    equal(bash(kivi, f"cd {folder}; COMP_WORDS=(kivi copy '') COMP_CWORD=2; _kivi; echo ${{#COMPREPLY[@]}}"), ["6"])
+    true(not (folder / "ran").exists(), "a plugin's name was carried out")
+
+
+def case_zsh_completes_schemes_only(kivi):
+    if not shutil.which("zsh"):
+        return
+    kivi.environment = dict(kivi.environment, KIVI_PLUGIN_PATH=str(plugin_folder(kivi)))
+    path = f"{kivi.source}/libkivi/cli/completion/kivi.zsh"
+    script = f"compadd() {{ shift 3; print -l -- $@ }}; source <(sed '$d' {path}); _kivi_url"
+    done = subprocess.run(["zsh", "-fc", script], capture_output=True, text=True, check=False,
+                          env=dict(kivi.environment, PATH=f"{kivi.build}/bin:{kivi.environment['PATH']}"))
+    equal((done.returncode, done.stderr), (0, ""))
+    equal(done.stdout.split(), ["fine", "lmdb", "memory", "redis", "redis+unix", "rediss"])
 
 
 def case_zsh_completion(kivi):

@@ -2,6 +2,7 @@
 import json
 import subprocess
 import time
+from pathlib import Path
 
 from support import Terminal, equal, interrupt, true
 
@@ -137,3 +138,71 @@ def case_output_that_cannot_be_written(kivi):
                               check=False)
     equal(done.returncode, 3)
     true(b"cannot write" in done.stderr and done.stderr.count(b"\n") == 1, f"{done.stderr}")
+
+
+# What a terminal would act on, and what shows as nothing or turns the line: C1, DEL, marks of direction.
+HIDDEN = "a\u009b31m\x7f\u202eb\u2066c\u061cd\u200ee\u200ff\u0085g\U000e0041h"
+
+
+def expect_shown(result):
+    """Printable but for newlines and tabs."""
+    for text in (result.text, result.error):
+        found = [character for character in text.replace("\n", "").replace("\t", "")
+                 if not character.isprintable()]
+        equal(found, [], f"what {result.args} lets through of {text!r}")
+
+
+def case_values_show_nothing_hidden(kivi):
+    url = kivi.store()
+    value = {HIDDEN: [HIDDEN, "é 😀"]}
+    kivi.good(url, "set", "k", json.dumps(value), "k2", json.dumps(HIDDEN))
+    for verb in (["get", "k"], ["get", "k", "--json"], ["export", "--format", "object"], ["get", "k", "k2"], ["scan"],
+                 ["scan", "--json"], ["export"], ["get", "k", "--versioned"]):
+        result = kivi.good(url, *verb)
+        expect_shown(result)
+        true("é 😀" in result.text, f"{verb}: what is text stays as it is: {result.text!r}")
+    equal(kivi.good(url, "get", "k").value, value)
+    equal(kivi.good(url, "get", "k", "--json").value, {"key": "k", "value": value})
+    equal([line["value"] for line in kivi.good(url, "export").values], [value, HIDDEN])
+    equal(kivi.good(url, "export", "--format", "object").value, {"k": value, "k2": HIDDEN})
+    copy = kivi.store()
+    kivi.good(copy, "import", "-", "--quiet", input=kivi.good(url, "export").text)
+    equal(kivi.good(copy, "get", "k").value, value)
+    equal(kivi.good(url, "get", "k2", "--raw").out, HIDDEN.encode())
+
+
+def case_keys_as_json_show_nothing_hidden(kivi):
+    url = kivi.store()
+    kivi.good(url, "set", HIDDEN, "1")
+    for verb in (["keys", "--json"], ["scan", "--json"], ["exists", HIDDEN, "--json"], ["export"], ["ttl", HIDDEN, "--json"]):
+        result = kivi.good(url, *verb)
+        expect_shown(result)
+        equal(result.value["key"], HIDDEN)
+
+
+def case_errors_show_nothing_hidden(kivi):
+    url = kivi.store("?codec=json")
+    for command in (["get", HIDDEN], ["set", "k", json.dumps({HIDDEN: {"$bin": "AA=="}})], [HIDDEN], ["get", f"--{HIDDEN}"],
+                    ["import", HIDDEN], ["options", HIDDEN], ["help", HIDDEN], ["get", "k", "-o", f"{HIDDEN}=1"],
+                    ["get", "k", "-o", f"timeout={HIDDEN}"], ["get", "k", "-s", f"lmdb:/nowhere/{HIDDEN}"]):
+        result = kivi.run(url, *command)
+        true(result.code in (1, 2, 3) and result.error.startswith("kivi: "), f"{command}: {result.error!r}")
+        expect_shown(result)
+    clear = Terminal(kivi, "lmdb:" + kivi.path(HIDDEN.replace("\x7f", "")), "clear", HIDDEN)
+    clear.expect("[y/N]")
+    clear.type("n\n")
+    for character in clear.finish()[1].replace("\n", ""):
+        true(character.isprintable(), f"{character!r} in the question")
+
+
+def case_manifests_show_nothing_hidden(kivi):
+    folder = Path(kivi.path("plugins"))
+    folder.mkdir()
+    (folder / f"{HIDDEN}.plugin").write_text("name: x\n")
+    (folder / "named.plugin").write_text(f"name: {HIDDEN}\nschemes: odd\nfile: nothing.so\n")
+    (folder / "filed.plugin").write_text("name: x\nschemes: gone\nfile: nothing-\u202e.so\n")
+    kivi.environment = dict(kivi.environment, KIVI_PLUGIN_PATH=str(folder))
+    for verb in (["stores"], ["stores", "--json"], ["get", "-s", "odd:x", "k"], ["get", "-s", "gone:x", "k"], ["options", HIDDEN]):
+        result = kivi.run(None, *verb)
+        true(result.text + result.error != "", f"{verb} says something")
+        expect_shown(result)

@@ -76,6 +76,21 @@ Test(error, message_is_one_line_of_utf8)
     kivi_error_free(error);
 }
 
+/* What a terminal would act on, whatever a message quotes: C1 controls, marks of direction, invisible ones. */
+Test(error, message_holds_nothing_hidden)
+{
+    kivi_error *error = kvi_error_new(KIVI_INVALID, 0, KIVI_RETRY_NO,
+                                      "a\xc2\x9b"
+                                      "31m\xe2\x80\xae"
+                                      "b\xe2\x81\xa6"
+                                      "c\xd8\x9c"
+                                      "d\xe2\x80\x8e"
+                                      "e\xf3\xa0\x81\x81"
+                                      "f\xc2\xa0");
+    cr_expect_str_eq(kivi_error_message(error), "a?31m?b?c?d?e?f\xc2\xa0");
+    kivi_error_free(error);
+}
+
 Test(error, long_message_is_whole)
 {
     char text[10001];

@@ -73,3 +73,29 @@ Test(utf8, one_bad_byte_anywhere_is_found)
             cr_assert_not(kvi_utf8_is_valid(kivi_bytes(text, size)), "byte %zu of %zu", at, size);
         }
 }
+
+static void expect_shown(const char *text, size_t taken, const char *wanted)
+{
+    char shown[KVI_UTF8_SHOWN];
+    size_t size, room = kvi_utf8_show(kivi_str(text), shown, &size);
+    cr_expect_eq(size, taken, "%s takes %zu", wanted, size);
+    cr_expect(room == strlen(wanted) && !memcmp(shown, wanted, room), "%.*s, not %s", (int)room,
+              shown, wanted);
+}
+
+Test(utf8, shown)
+{
+    expect_shown("ab", 1, "a");
+    expect_shown("\n", 1, "\\x0a");
+    expect_shown("\x7f", 1, "\\x7f");
+    expect_shown("\xff"
+                 "a",
+                 1, "\\xff");
+    expect_shown("\xc3\xa9", 2, "\xc3\xa9");
+    expect_shown("\xc2\x9b", 2, "\\xc2\\x9b");               /* C1 */
+    expect_shown("\xe2\x80\xae", 3, "\\xe2\\x80\\xae");      /* right to left */
+    expect_shown("\xe2\x81\xa9", 3, "\\xe2\\x81\\xa9");      /* the end of an isolate */
+    expect_shown("\xd8\x9c", 2, "\\xd8\\x9c");               /* Arabic letter mark */
+    expect_shown("\xf0\x9f\x98\x80", 4, "\xf0\x9f\x98\x80"); /* a face */
+    expect_shown("\xf3\xa0\x81\x81", 4, "\\xf3\\xa0\\x81\\x81");
+}

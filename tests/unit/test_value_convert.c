@@ -91,6 +91,8 @@ static const refusal refusals[] = {
         J, UNREPRESENTABLE, "json: cannot hold an ext at value.users[3].id"),
     REFUSED(M, "\x92\x01\x81\xa3" "a b\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00",
         J, UNREPRESENTABLE, "json: cannot hold the float NaN at value[1][\"a b\"]"),
+    REFUSED(M, "\x81\xa6\xc2\x9b\xe2\x80\xae\"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00",
+        J, UNREPRESENTABLE, "json: cannot hold the float NaN at value[\"\\xc2\\x9b\\xe2\\x80\\xae\\x22\"]"),
     REFUSED(M, "\x92\x01\x82\xa1" "a\x01\x05\x02",
         J, UNREPRESENTABLE, "json: cannot hold an integer as the key of a map at value[1]"),
     REFUSED(M, "\x91\xd6\xff\x00\x00\x00\x01",

@@ -1,8 +1,9 @@
 # Completion of the kivi command for bash.
 
+# Schemes alone: they come from the names of plugins' files, and bash carries out what it finds in words.
 _kivi_schemes()
 {
-    kivi stores 2>/dev/null | sed 's/[[:space:]].*//; s/$/:/'
+    kivi stores 2>/dev/null | sed 's/[[:space:]].*//' | grep -E '^[a-z][a-z0-9+.-]*$' | sed 's/$/:/'
 }
 
 # The options of a verb; a test compares them with `kivi help --list`.

@@ -3,8 +3,10 @@
 
 _kivi_url()
 {
+    setopt localoptions extendedglob
+    # Schemes alone: they come from the names of plugins' files.
     local -a schemes
-    schemes=(${${(f)"$(kivi stores 2>/dev/null)"}%%[[:space:]]*})
+    schemes=(${(M)${${(f)"$(kivi stores 2>/dev/null)"}%%[[:space:]]*}:#[a-z][a-z0-9+.-]#})
     compadd -S : -- $schemes
 }
 

@@ -63,16 +63,19 @@ static bool is_constant(const kivi_error *error)
     return at >= first && at < first + sizeof(bare_errors);
 }
 
-/* Messages are one line of UTF-8, whatever they quote. */
+/* Messages are one line of UTF-8 that a terminal can be given, whatever they quote. */
 static void make_one_line(char *text, size_t size)
 {
-    for (size_t i = 0; i < size;) {
-        size_t length = kvi_utf8_sequence(kivi_bytes(text + i, size - i));
-        if (!length || (length == 1 && ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)))
-            text[i++] = '?';
-        else
-            i += length;
+    size_t length, kept = 0;
+    for (size_t i = 0; i < size; i += length) {
+        if (kvi_utf8_is_printable(kivi_bytes(text + i, size - i), &length)) {
+            memmove(text + kept, text + i, length);
+            kept += length;
+        } else {
+            text[kept++] = '?';
+        }
     }
+    text[kept] = '\0';
 }
 
 static kivi_error *allocate(kivi_status status, size_t size, char **message)

@@ -79,10 +79,12 @@ static char *trim(char *text)
 
 static bool is_text(const char *line)
 {
-    for (const char *at = line; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+    kivi_slice left = kivi_str(line);
+    size_t size;
+    for (; left.size; left = kivi_bytes((const char *)left.data + size, left.size - size))
+        if (!kvi_utf8_is_printable(left, &size))
             return false;
-    return kvi_utf8_is_valid(kivi_str(line));
+    return true;
 }
 
 static kivi_status set_problem(kvi_manifest *manifest, const char *problem)

@@ -27,7 +27,8 @@ typedef enum kivi_retryable {
 
 /** The status that the call answered. Since 0.1. */
 KIVI_API kivi_status kivi_error_status(const kivi_error *error);
-/** One line of text without a final full stop, UTF-8; lives as long as the error. Since 0.1. */
+/** One line of text without a final full stop, UTF-8 that may be printed: controls and marks that turn or hide
+ * text are `?`, whatever is quoted. Lives as long as the error. Since 0.1. */
 KIVI_API const char *kivi_error_message(const kivi_error *error);
 /** The backend's name ("lmdb"), or "" where no backend was reached. Since 0.1. */
 KIVI_API const char *kivi_error_backend(const kivi_error *error);
