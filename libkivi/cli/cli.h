@@ -186,6 +186,8 @@ void cli_buffer_clear(kivi_buffer *buffer);
 
 /* A whole file, or standard input for "-", added to `out`; the failure has been told. */
 int cli_read_file(const char *path, kivi_buffer *out);
+/* The same of an open file, called `name` in messages. */
+int cli_read_open(int file, const char *name, kivi_buffer *out);
 void cli_put(kivi_slice bytes);
 /* Prints a buffer in which all that is not printable ASCII stands in JSON, then empties it. */
 void cli_put_json(kivi_buffer *buffer);
@@ -203,6 +205,13 @@ bool cli_cursor_parse(const char *text, kivi_buffer *out);
 int64_t cli_now_ms(void); /* since 1970 */
 /* Takes the first line off a text, without its end and outer blanks; false when nothing is left. */
 bool cli_next_line(kivi_slice *text, kivi_slice *line);
+
+/* ---- place.c ---- */
+
+/* Appends a URL so that it means the same from any folder. */
+void cli_url_absolute(const char *url, kivi_buffer *out);
+/* Whether two URLs name one store, as far as their texts and files tell. */
+bool cli_urls_same(const char *a, const char *b);
 
 /* ---- pair.c ---- */
 

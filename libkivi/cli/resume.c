@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SAVE_EVERY_MS 500
@@ -17,12 +18,24 @@ static void append_line(kivi_buffer *out, const char *name, kivi_slice value)
     cli_need(kivi_buffer_append(out, kivi_str("\n")));
 }
 
-/* The first lines of the file say what is copied: a cursor is good for nothing else. */
+static void append_store(kivi_buffer *out, const char *name, const char *url)
+{
+    kivi_buffer absolute = KIVI_BUFFER_INIT;
+
+    cli_url_absolute(url, &absolute);
+    append_line(out, name, kivi_buffer_slice(&absolute));
+    kivi_buffer_free(&absolute);
+}
+
+/*
+ * The first lines of the file say what is copied: a cursor is good for nothing else. Stores are named so that
+ * the same words said in another folder, which mean others, do not pass.
+ */
 static void make_header(cli_resume *resume, const char *source, const char *target, kivi_slice prefix)
 {
     cli_need(kivi_buffer_append(&resume->header, kivi_str(MAGIC)));
-    append_line(&resume->header, "source: ", kivi_str(source));
-    append_line(&resume->header, "target: ", kivi_str(target));
+    append_store(&resume->header, "source: ", source);
+    append_store(&resume->header, "target: ", target);
     append_line(&resume->header, "prefix: ", prefix);
 }
 
@@ -34,6 +47,24 @@ static int read_cursor_line(cli_resume *resume, char *line)
     return cli_fail(CLI_USAGE, "%s holds no cursor: delete it to begin anew", resume->path);
 }
 
+/* Reads the file where there is one. What is no plain file is not waited for. */
+static int read_text(const cli_resume *resume, kivi_buffer *text)
+{
+    int file = open(resume->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat kind;
+    int code;
+
+    if (file < 0 && errno != ENXIO)
+        return cli_fail(CLI_FAILED, "cannot read %s: %s", resume->path, strerror(errno));
+    if (file < 0 || fstat(file, &kind) != 0 || !S_ISREG(kind.st_mode))
+        code = cli_fail(CLI_USAGE, "%s was not written by kivi copy: it is no plain file", resume->path);
+    else
+        code = cli_read_open(file, resume->path, text);
+    if (file >= 0)
+        close(file);
+    return code;
+}
+
 static int read_file(cli_resume *resume)
 {
     kivi_buffer text = KIVI_BUFFER_INIT;
@@ -42,7 +73,7 @@ static int read_file(cli_resume *resume)
 
     if (access(resume->path, F_OK) != 0 && errno == ENOENT)
         return CLI_DONE;
-    code = cli_read_file(resume->path, &text);
+    code = read_text(resume, &text);
     if (!code)
         cli_need(kivi_buffer_append(&text, kivi_bytes("", 1)));
     if (!code && strncmp((const char *)text.data, MAGIC, strlen(MAGIC)) != 0)
@@ -86,28 +117,43 @@ static bool write_all(int file, const kivi_buffer *text)
     return true;
 }
 
+/* A new file beside the old one, of a name that nothing had: no link, no pipe is written to. */
+static int open_beside(const cli_resume *resume, char **name)
+{
+    size_t size = strlen(resume->path) + sizeof ".XXXXXX";
+
+    *name = cli_alloc(NULL, size);
+    snprintf(*name, size, "%s.XXXXXX", resume->path);
+    return mkostemp(*name, O_CLOEXEC);
+}
+
 /* Writes a new file and puts it in the old one's place: whoever reads finds one or the other, whole. */
 static bool save(const cli_resume *resume, kivi_slice cursor, uint64_t copied)
 {
-    size_t size = strlen(resume->path) + 5;
-    char *temporary = cli_alloc(NULL, size);
     kivi_buffer text = KIVI_BUFFER_INIT;
-    char count[48];
+    char count[48], *beside;
+    int file = open_beside(resume, &beside), why;
     bool good;
-    int file;
 
-    snprintf(temporary, size, "%s.new", resume->path);
     snprintf(count, sizeof count, "\ncopied: %llu\n", (unsigned long long)copied);
     cli_need(kivi_buffer_append(&text, kivi_buffer_slice(&resume->header)));
     cli_cursor_text(cursor, &text);
     cli_need(kivi_buffer_append(&text, kivi_str(count)));
-    file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     good = file >= 0 && write_all(file, &text);
-    if (file >= 0)
-        good = close(file) == 0 && good;
-    good = good && rename(temporary, resume->path) == 0;
+    why = errno;
+    if (file >= 0 && close(file) != 0 && good) {
+        good = false;
+        why = errno;
+    }
+    if (good && rename(beside, resume->path) != 0) {
+        good = false;
+        why = errno;
+    }
+    if (!good && file >= 0)
+        unlink(beside);
     kivi_buffer_free(&text);
-    free(temporary);
+    free(beside);
+    errno = why;
     return good;
 }
 

@@ -9,15 +9,11 @@
 
 #define CHUNK ((size_t)1 << 16)
 
-int cli_read_file(const char *path, kivi_buffer *out)
+int cli_read_open(int file, const char *name, kivi_buffer *out)
 {
-    bool standard = strcmp(path, "-") == 0;
-    int file = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     int code = CLI_DONE;
     char chunk[CHUNK];
 
-    if (file < 0)
-        return cli_fail(CLI_FAILED, "cannot read %s: %s", path, strerror(errno));
     /* Nothing was done yet, and a signal just before read() would not end it. */
     cli_uninterruptible(true);
     for (;;) {
@@ -25,18 +21,27 @@ int cli_read_file(const char *path, kivi_buffer *out)
 
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0) {
-            code = cli_fail(CLI_FAILED, "cannot read %s: %s", standard ? "standard input" : path,
-                            strerror(errno));
-            break;
-        }
-        if (!got)
+        if (got < 0)
+            code = cli_fail(CLI_FAILED, "cannot read %s: %s", name, strerror(errno));
+        if (got <= 0)
             break;
         cli_need(kivi_buffer_append(out, kivi_bytes(chunk, (size_t)got)));
     }
     cli_uninterruptible(false);
-    if (!standard)
-        close(file);
+    return code;
+}
+
+int cli_read_file(const char *path, kivi_buffer *out)
+{
+    int file, code;
+
+    if (strcmp(path, "-") == 0)
+        return cli_read_open(STDIN_FILENO, "standard input", out);
+    file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return cli_fail(CLI_FAILED, "cannot read %s: %s", path, strerror(errno));
+    code = cli_read_open(file, path, out);
+    close(file);
     return code;
 }
 

@@ -1,5 +1,6 @@
 """Import, export and copy: real data sets, every shape of file, expiries, going on after an interruption."""
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -267,6 +268,71 @@ def case_copy_with_a_file_to_go_on(kivi):
     equal(kivi.good(None, "copy", source, target, "--resume", place, "--json").value["copied"], 1000 - done)
     equal(Path(place).exists(), False, "the file after all is done")
     equal(exported(kivi, target), exported(kivi, source))
+
+
+def interrupted_copy(kivi, source, target, place, folder=None):
+    process = kivi.start(None, "copy", source, target, "--rate", "400", "--resume", place, cwd=folder)
+    time.sleep(0.7)
+    interrupt(process)
+    result = kivi.finish(process)
+    equal(result.code, 130, result.error)
+
+
+def case_resume_in_another_folder(kivi):
+    """The same relative names mean other stores there: nothing of the place that was reached holds for them."""
+    here, there = Path(kivi.path("here")), Path(kivi.path("there"))
+    for folder in (here, there):
+        folder.mkdir()
+        fill(kivi, f"lmdb:{folder}/a.mdb", 1000)
+    place = kivi.path("resume")
+    interrupted_copy(kivi, "lmdb:a.mdb", "lmdb:b.mdb", place, folder=here)
+    done = kivi.finish(kivi.start(None, "copy", "lmdb:a.mdb", "lmdb:b.mdb", "--resume", place, cwd=there))
+    equal(done.code, 2, done.error)
+    true("other stores" in done.error, done.error)
+    # Under its whole name the copy goes on from anywhere.
+    kivi.good(None, "copy", f"lmdb:{here}/a.mdb", f"lmdb:{here}/b.mdb", "--resume", place, "--quiet")
+    equal(kivi.good(f"lmdb:{here}/b.mdb", "count").text, "1000\n")
+
+
+def case_resume_files_overwrite_nothing(kivi):
+    """What lies beside the file, or in its place, is neither written through nor waited for."""
+    source, target, place = kivi.store(), kivi.store(), kivi.path("resume")
+    fill(kivi, source, 1000)
+    kept = kivi.file("kept")
+    os.symlink(kept, place + ".new")
+    interrupted_copy(kivi, source, target, place)
+    equal(Path(kept).read_text(), "kept")
+    os.unlink(place + ".new")
+    os.mkfifo(place + ".new")
+    kivi.good(None, "copy", source, target, "--resume", place, "--quiet")
+    equal(kivi.good(target, "count").text, "1000\n")
+    pipe = kivi.path("pipe")
+    os.mkfifo(pipe)
+    kivi.bad(None, 2, "no plain file", "copy", source, target, "--resume", pipe)
+    kivi.bad(None, 2, "no plain file", "copy", source, target, "--resume", str(Path(pipe).parent))
+    beside = sorted(path.name for path in Path(place).parent.iterdir() if path.name.startswith(Path(place).name))
+    equal(beside, [Path(place).name + ".new"], "what is left beside the file")
+
+
+def case_copy_into_itself_by_another_name(kivi):
+    source = kivi.store()
+    kivi.good(source, "set", "a", "1")
+    path = source[len("lmdb:"):]
+    link, hard = kivi.path("link.mdb"), kivi.path("hard.mdb")
+    os.symlink(path, link)
+    os.link(path, hard)
+    dotted = f"{Path(path).parent}/./{Path(path).name}"
+    for other in (f"lmdb:{link}", f"lmdb:{dotted}", f"lmdb://{path}", f"lmdb:{path}?sync=false",
+                  "lmdb:" + path.replace("store", "st%6Fre")):
+        kivi.bad(None, 2, "the same store", "copy", source, other)
+        kivi.bad(None, 2, "the same store", "copy", other, source)
+    # Servers are told by their addresses, without asking them: nobody answers there.
+    for other in ("redis://localhost:9/0", "rediss://u:p@127.0.0.1:9?db=0", "redis://127.0.0.1:9/?timeout=1"):
+        kivi.bad(None, 2, "the same store", "copy", "redis://127.0.0.1:9", other)
+    for other in ("redis://127.0.0.1:9/1", "redis://127.0.0.1:9?namespace=x", "redis://127.0.0.2:9"):
+        kivi.bad(None, 3, "connect", "copy", "redis://127.0.0.1:9", other)
+    # Another part of the same file is another store.
+    kivi.good(None, "copy", f"{source}?namespace=x", f"{source}?namespace=y", "--quiet")
 
 
 def case_copy_that_is_killed(kivi):
