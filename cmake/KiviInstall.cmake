@@ -33,10 +33,19 @@ function(kivi_install_library)
             DESTINATION ${kivi_package_dir})
 endfunction()
 
-# Pages and completions that are there; the command finds its library wherever the prefix is moved.
+# Pages and completions that are there; the command finds its library wherever the prefix is moved. It is linked as
+# it is installed: a path that CMake changes at install time has an empty element until then, which means the current
+# folder. So the build tree has the library where the installed command looks for it.
 function(kivi_install_command)
     file(RELATIVE_PATH up /prefix/${CMAKE_INSTALL_BINDIR} /prefix/${CMAKE_INSTALL_LIBDIR})
-    set_target_properties(kivi_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${up}")
+    set_target_properties(kivi_cli PROPERTIES
+        INSTALL_RPATH "$ORIGIN/${up}" BUILD_WITH_INSTALL_RPATH ON)
+    cmake_path(SET folder NORMALIZE ${CMAKE_BINARY_DIR}/${CMAKE_INSTALL_LIBDIR})
+    if(NOT folder STREQUAL "${CMAKE_BINARY_DIR}/lib")
+        cmake_path(GET folder PARENT_PATH parent)
+        file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/lib ${parent})
+        file(CREATE_LINK ${CMAKE_BINARY_DIR}/lib ${folder} SYMBOLIC)
+    endif()
     install(TARGETS kivi_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
     kivi_install_page(kivi.1 ${CMAKE_INSTALL_MANDIR}/man1 kivi.1)
     kivi_install_page(completion/kivi.bash ${kivi_bash_dir} kivi)

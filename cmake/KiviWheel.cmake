@@ -8,8 +8,8 @@ endif()
 
 # A wheel holds no links: one file, named as the loader asks for it.
 set_target_properties(kivi PROPERTIES VERSION ${PROJECT_VERSION_MAJOR})
-set_target_properties(kivi_python PROPERTIES
-    SUFFIX .${SKBUILD_SOABI}.so INSTALL_RPATH "$ORIGIN/lib")
+set_target_properties(kivi_python PROPERTIES SUFFIX .${SKBUILD_SOABI}.so
+    INSTALL_RPATH "$ORIGIN/lib" BUILD_WITH_INSTALL_RPATH ON)
 add_custom_target(kivi_wheel DEPENDS kivi kivi_python ${kivi_plugins})
 
 install(TARGETS kivi LIBRARY DESTINATION ${kivi_wheel_dir} NAMELINK_SKIP COMPONENT python)

@@ -25,7 +25,10 @@ def use_installed
   return false if with_config("bundled-libkivi") || !find_executable("pkg-config")
   return false unless ask("--modversion").start_with?("#{wanted_version}.")
 
-  use_library(ask("--variable=libdir"), ask("--variable=includedir"))
+  libraries = ask("--variable=libdir")
+  return false unless libraries.start_with?("/") # else looked up in the current folder of whoever loads the module
+
+  use_library(libraries, ask("--variable=includedir"))
   true
 end
 
