@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
+#include "core/base/descriptors.h"
 
 static int open_store(cli_context *cli)
 {
@@ -56,7 +57,10 @@ static int close_output(int code)
 int main(int argc, char **argv)
 {
     cli_context cli = {.verbs = cli_verbs, .call = KIVI_CALL_INIT};
-    int code = cli_args_parse(&cli.args, argc, argv);
+    int code;
+
+    kvi_descriptors_guard(); /* a file that is opened below must not become standard output */
+    code = cli_args_parse(&cli.args, argc, argv);
 
     if (!code)
         code = run(&cli);

@@ -2,6 +2,8 @@
 #ifndef KVI_INTERNAL_H
 #define KVI_INTERNAL_H
 
+#include "base/descriptors.h"
+
 #include <kivi/backend.h>
 #include <kivi/kivi.h>
 

@@ -1,5 +1,6 @@
 """What is different on a terminal: questions, progress bars; and Ctrl-C wherever it comes."""
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -206,3 +207,34 @@ def case_manifests_show_nothing_hidden(kivi):
         result = kivi.run(None, *verb)
         true(result.text + result.error != "", f"{verb} says something")
         expect_shown(result)
+
+
+def run_closed(kivi, url, places, *args):
+    """Runs kivi with some of its descriptors 0 to 2 closed."""
+    def close():
+        for place in places:
+            os.close(place)
+    return subprocess.run([kivi.program, *args], env=kivi.environ(url), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, preexec_fn=close, timeout=60, check=False)
+
+
+def case_closed_descriptors(kivi):
+    url = kivi.store()
+    kivi.good(url, "set", "a", '"the value"')
+    for places in ([1], [0, 1], [1, 2], [0, 1, 2]):
+        done = run_closed(kivi, url, places, "get", "a")
+        equal(done.returncode, 3, f"exit code with {places} closed")
+        if 2 not in places:
+            true(b"cannot write" in done.stderr and done.stderr.count(b"\n") == 1, f"{done.stderr}")
+        equal(kivi.good(url, "scan").text.count("\n"), 1, "lines of the scan")
+        equal(kivi.good(url, "get", "a").value, "the value")
+    for places in ([0], [2], [0, 2]):
+        equal(run_closed(kivi, url, places, "get", "a").stdout, b'"the value"\n')
+        equal(run_closed(kivi, url, places, "get", "a").returncode, 0)
+    for places in ([1], [0, 1, 2]):
+        equal(run_closed(kivi, url, places, "set", "b", "2").returncode, 0)
+        equal(kivi.good(url, "get", "b").value, 2)
+    done = run_closed(kivi, url, [0], "set", "a", "-")
+    equal(done.returncode, 3)
+    true(b"cannot read standard input" in done.stderr, f"{done.stderr}")
+    equal(kivi.good(url, "get", "a").value, "the value")

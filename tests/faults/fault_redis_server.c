@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/closed.h"
 #include "common/redis.h"
 
 TestSuite(fault_redis_server, .init = case_begin, .fini = case_end, .timeout = 300);
@@ -230,3 +231,17 @@ static void put_lists(stage *s)
 static const fault other_types = {"values of another type", .timeout_ms = 20000,
                                   .allowed = other_type, .strike = put_lists};
 FAULT(fault_redis_server, other_types)
+
+/* A numeric address, and a name, which a thread of its own looks up. */
+Test(fault_redis_server, closed_descriptors)
+{
+    redis_server server = {0};
+    text url;
+
+    redis_start(&server, "closed", NULL);
+    print(&url, "redis://127.0.0.1:%d?codec=raw", server.port);
+    closed_expect(url.bytes);
+    print(&url, "redis://localhost:%d?codec=raw", server.port);
+    closed_expect(url.bytes);
+    redis_stop(&server);
+}

@@ -122,6 +122,10 @@ static inline uint64_t host_hash(kivi_slice bytes)
     return hash;
 }
 
+static inline void host_guard(void)
+{
+}
+
 static const kivi_host host = {
     .struct_size = sizeof(kivi_host),
     .abi = KIVI_BACKEND_ABI,
@@ -134,6 +138,7 @@ static const kivi_host host = {
     .monotonic_ns = host_monotonic,
     .clock_ms = host_clock,
     .hash64 = host_hash,
+    .guard_descriptors = host_guard,
 };
 
 /* ---- waits ---- */

@@ -276,6 +276,7 @@ static kivi_status open_lmdb(kvi_lmdb_env *env, kivi_wait *wait, bool *blank, ki
     unsigned before_count;
     int rc;
 
+    kvi_lmdb_host->guard_descriptors();
     if (note_files(env) != 0)
         env->inode = env->lock_inode = 0;
     before_count = kvi_lmdb_descriptors(env->device, env->inode, env->lock_inode, before, 32);

@@ -197,7 +197,7 @@ static kivi_status open_shared(kvi_lmdb_env *env, int fd, kivi_error **error)
 /* For a reader: only looks whether a process of another namespace is there. */
 static kivi_status open_reading(kvi_lmdb_env *env, kivi_error **error)
 {
-    int fd = open(env->names.writer, O_RDONLY | O_CLOEXEC);
+    int fd = open(env->names.writer, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct kvi_lmdb_shared header;
     kivi_status status = KIVI_OK;
 

@@ -73,6 +73,7 @@ static kivi_status open_session(kvi_lane *lane, kivi_error **error)
     kivi_store *store = lane->lanes->store;
     void *session = store->instance.handle;
     if (store->backend->session_open) {
+        kvi_descriptors_guard();
         kivi_status status = store->backend->session_open(store->instance.handle, &session, error);
         if (status)
             return status;

@@ -13,4 +13,5 @@ const kivi_host kvi_host_table = {
     .monotonic_ns = kvi_monotonic_ns,
     .clock_ms = kvi_clock_ms,
     .hash64 = kvi_hash64,
+    .guard_descriptors = kvi_descriptors_guard,
 };

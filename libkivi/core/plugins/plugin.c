@@ -46,6 +46,7 @@ kivi_status kvi_plugin_open(const kvi_manifest *manifest, const char *scheme, vo
 {
     if (access(manifest->file, R_OK))
         return fail_missing(manifest, scheme, error);
+    kvi_descriptors_guard(); /* a library may open some of its own */
     *plugin = dlopen(manifest->file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!*plugin) {
         const char *reason = dlerror();

@@ -30,6 +30,7 @@ kivi_status kivi_queue_new(kivi_queue **made, kivi_error **error)
     kivi_queue *queue = calloc(1, sizeof(*queue));
     if (!queue)
         return kvi_fail(error, KIVI_NO_MEMORY, "no memory for a queue");
+    kvi_descriptors_guard();
     queue->descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     queue->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     queue->generation = kvi_fork_generation();

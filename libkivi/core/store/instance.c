@@ -41,6 +41,7 @@ kivi_status kvi_instance_open(kivi_store *store, kivi_wait *wait, kivi_error **e
     store->instance = (kivi_instance){.struct_size = sizeof(kivi_instance)};
     store->instance.escape.struct_size = sizeof(kivi_escape);
     store->instance.capabilities.struct_size = sizeof(kivi_capabilities);
+    kvi_descriptors_guard();
     kivi_status status = store->backend->open(store->config, wait, &store->instance, error);
     if (status)
         return status;

@@ -398,6 +398,10 @@ struct kivi_host {
     int64_t (*clock_ms)(void);      /**< ms since 1970-01-01 UTC; not before the last answer */
     /** XXH64, seed 0: the hash that an expiry kept beside a value carries. (https://github.com/Cyan4973/xxHash) */
     uint64_t (*hash64)(kivi_slice bytes);
+    /** Fills those of the descriptors 0 to 2 that the process has closed, so that none that is opened next takes their place
+     *  and gets what the process prints. The core calls it before open() and session_open(); a plugin does before it
+     *  opens descriptors elsewhere that stay, or lets a client library open them. Any thread. */
+    void (*guard_descriptors)(void);
 };
 
 /**

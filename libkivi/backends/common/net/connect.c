@@ -70,6 +70,7 @@ static kivi_status try_address(kvi_net *net, const struct sockaddr *address, soc
 {
     net->attempts++;
     net->attempt_ns = net->target->core->monotonic_ns();
+    net->target->core->guard_descriptors();
     net->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (net->fd < 0) {
         note_failure(net, errno);

@@ -61,6 +61,7 @@ static kvi_net_lookup *lookup_new(const kvi_net_target *target)
     if (!lookup)
         return NULL;
     lookup->refs = 2;
+    target->core->guard_descriptors();
     lookup->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     lookup->host = strdup(target->host);
     lookup->port = strdup(target->port);
