@@ -1,7 +1,9 @@
 /* The stepped transport in clear: addresses, names, what leaves and what comes. */
 #include "net_fixture.h"
 
+#include <dlfcn.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 TestSuite(net, .timeout = 60);
@@ -11,6 +13,39 @@ static kivi_error *error;
 static kvi_net_target target_of(const char *host, const char *port)
 {
     return (kvi_net_target){.core = &kvi_host_table, .host = host, .port = port};
+}
+
+/* ---- A system that has too little: this program's pthread_create is the one that is found ---- */
+
+static bool refuses_threads;
+
+__attribute__((visibility("default"))) int pthread_create(pthread_t *thread,
+                                                          const pthread_attr_t *attributes,
+                                                          void *(*entry)(void *), void *given)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+    if (refuses_threads)
+        return EAGAIN;
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    return real(thread, attributes, entry, given);
+}
+
+/* So many descriptors can still be opened; -1: as before. */
+static void leave_descriptors(int count)
+{
+    static struct rlimit before;
+    struct rlimit now;
+
+    if (!before.rlim_max)
+        cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    now = before;
+    if (count >= 0) {
+        int lowest = dup(0);
+        close(lowest);
+        now.rlim_cur = (rlim_t)(lowest + count);
+    }
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &now), 0);
 }
 
 /* ---- Connecting ---- */
@@ -98,6 +133,43 @@ Test(net, refused)
 static void socket_path(char *path, size_t room)
 {
     snprintf(path, room, "/tmp/kivi-unit-net-%d.sock", (int)getpid());
+}
+
+/* At once, and not to be tried again: what is missing here would be missing then, too. */
+static void expect_local_failure(const kvi_net_target *target, const char *part)
+{
+    kvi_net net;
+
+    kvi_net_init(&net, target);
+    kivi_status status = connect_net(&net, &error);
+    leave_descriptors(-1);
+    refuses_threads = false;
+    cr_assert_eq(kivi_error_retryable(error), KIVI_RETRY_NO, "%s", kivi_error_message(error));
+    expect_failure(status, &error, KIVI_IO, part);
+    kvi_net_free(&net);
+}
+
+Test(net, no_descriptors)
+{
+    const kvi_net_target numeric = target_of("127.0.0.1", "1"), name = target_of("localhost", "1"),
+                         local = {.core = &kvi_host_table, .path = "/tmp/kivi-nowhere"};
+
+    leave_descriptors(0);
+    expect_local_failure(&numeric, "127.0.0.1:1: cannot connect: Too many open files");
+    leave_descriptors(0);
+    expect_local_failure(&local, "/tmp/kivi-nowhere: cannot connect: Too many open files");
+    leave_descriptors(0);
+    expect_local_failure(&name, "localhost:1: cannot resolve the name: Too many open files");
+    leave_descriptors(1); /* the look-up begins, and can read no file */
+    expect_local_failure(&name, "localhost:1: cannot resolve the name: Too many open files");
+}
+
+Test(net, no_threads)
+{
+    const kvi_net_target name = target_of("localhost", "1");
+
+    refuses_threads = true;
+    expect_local_failure(&name, "localhost:1: no thread to resolve the name");
 }
 
 Test(net, unix_socket)

@@ -228,6 +228,16 @@ static kivi_status password_lost(const char *from, const char *name, int code, k
     return KIVI_DENIED;
 }
 
+/* The password may well be there. */
+static kivi_status no_descriptor(const char *path, int code, kivi_error **error)
+{
+    char reason[100] = "";
+
+    *error = kvi_redis_host->error(KIVI_IO, code, KIVI_RETRY_NO, "cannot read the password file %s: %s",
+                                   path, strerror_r(code, reason, sizeof(reason)));
+    return KIVI_IO;
+}
+
 /* The first line of the file. */
 static kivi_status read_file(const char *path, char **password, kivi_error **error)
 {
@@ -240,6 +250,8 @@ static kivi_status read_file(const char *path, char **password, kivi_error **err
     code = errno;
     if (fd >= 0)
         close(fd);
+    if (size < 0 && (code == EMFILE || code == ENFILE))
+        return no_descriptor(path, code, error);
     if (size < 0)
         return password_lost("file", path, code, error);
     text[size] = '\0';

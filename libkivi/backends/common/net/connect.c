@@ -110,6 +110,8 @@ static kivi_status all_failed(kvi_net *net, kivi_error **error)
     int code = net->last_code;
 
     forget_addresses(net);
+    if (kvi_net_is_local(code))
+        return kvi_net_fail_local(net, code, "cannot connect", error);
     if (code == EACCES || code == EPERM) {
         char place[300];
         net->state = KVI_NET_BROKEN;
@@ -155,7 +157,7 @@ static kivi_status connected(kvi_net *net, kivi_error **error)
 static kivi_status try_next(kvi_net *net, kivi_error **error)
 {
     net->state = KVI_NET_CONNECTING;
-    while (net->next) {
+    while (net->next && !kvi_net_is_local(net->last_code)) {
         const struct addrinfo *address = net->next;
         kivi_status status;
         net->next = address->ai_next;

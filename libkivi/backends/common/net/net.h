@@ -104,7 +104,8 @@ void kvi_net_init(kvi_net *net, const kvi_net_target *target);
  * Begins. OK: open; PENDING; or, from here and from advance():
  * UNAVAILABLE, RETRY_LATER: every address refused, or the name does not exist;
  * UNAVAILABLE, RETRY_YES: it broke, nothing of the owner's was sent;
- * DENIED: a certificate of either side was not accepted (says which, and why); NO_MEMORY, IO.
+ * DENIED: a certificate of either side was not accepted (says which, and why);
+ * NO_MEMORY, IO: this process has no memory, descriptor or thread for it; at once, and not to be retried.
  */
 kivi_status kvi_net_connect(kvi_net *net, kivi_error **error);
 kivi_status kvi_net_advance(kvi_net *net, uint32_t revents, kivi_error **error);

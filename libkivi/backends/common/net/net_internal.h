@@ -4,6 +4,7 @@
 
 #include "net.h"
 
+#include <errno.h>
 #include <openssl/ssl.h>
 
 #define KVI_NET_NS_PER_MS UINT64_C(1000000)
@@ -22,6 +23,15 @@ const char *kvi_net_place(const kvi_net_target *target, char *text, size_t capac
 /* UNAVAILABLE that breaks the connection: the system's `code` (0: none) while doing `what`. */
 kivi_status kvi_net_break(kvi_net *net, kivi_retryable retryable, int code, const char *what,
                           kivi_error **error);
+/*
+ * What this process or its system has too little of: it fails at once, since another attempt would take the same.
+ * NO_MEMORY, or IO with the system's `code`.
+ */
+static inline bool kvi_net_is_local(int code)
+{
+    return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
+}
+kivi_status kvi_net_fail_local(kvi_net *net, int code, const char *what, kivi_error **error);
 kivi_status kvi_net_no_memory(kvi_net *net, kivi_error **error);
 
 /* ---- resolve.c ---- */

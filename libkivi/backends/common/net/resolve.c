@@ -1,6 +1,7 @@
 /* Names into addresses, on a helper thread that lives as long as that takes. */
 #include "net_internal.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,6 +19,7 @@ struct kvi_net_lookup {
     _Atomic bool done; /* `code` and `found` are there */
     int fd;            /* readable when done */
     int code;          /* of getaddrinfo() */
+    int system_code;   /* of the system, where that failed */
     struct addrinfo *found;
     char *host, *port;
 };
@@ -46,7 +48,9 @@ static void *look_up(void *user)
     uint64_t one = 1;
     ssize_t written;
 
+    errno = 0;
     lookup->code = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->found);
+    lookup->system_code = lookup->code ? errno : 0;
     atomic_store(&lookup->done, true);
     written = write(lookup->fd, &one, sizeof(one));
     (void)written; /* an eventfd that nobody filled takes it */
@@ -54,15 +58,19 @@ static void *look_up(void *user)
     return NULL;
 }
 
-static kvi_net_lookup *lookup_new(const kvi_net_target *target)
+/* NULL with the system's code in `code`. */
+static kvi_net_lookup *lookup_new(const kvi_net_target *target, int *code)
 {
     kvi_net_lookup *lookup = calloc(1, sizeof(*lookup));
 
+    *code = ENOMEM;
     if (!lookup)
         return NULL;
     lookup->refs = 2;
     target->core->guard_descriptors();
     lookup->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (lookup->fd < 0)
+        *code = errno;
     lookup->host = strdup(target->host);
     lookup->port = strdup(target->port);
     if (lookup->fd >= 0 && lookup->host && lookup->port)
@@ -93,15 +101,15 @@ static int start_thread(kvi_net_lookup *lookup)
 
 kivi_status kvi_net_lookup_begin(kvi_net *net, kivi_error **error)
 {
-    kvi_net_lookup *lookup = lookup_new(net->target);
     int code;
+    kvi_net_lookup *lookup = lookup_new(net->target, &code);
 
     if (!lookup)
-        return kvi_net_no_memory(net, error);
+        return kvi_net_fail_local(net, code, "cannot resolve the name", error);
     code = start_thread(lookup);
     if (code) {
         lookup_free(lookup);
-        return kvi_net_break(net, KIVI_RETRY_YES, code, "no thread to resolve the name", error);
+        return kvi_net_fail_local(net, code, "no thread to resolve the name", error);
     }
     net->lookup = lookup;
     return KIVI_PENDING;
@@ -112,11 +120,15 @@ int kvi_net_lookup_fd(const kvi_net_lookup *lookup)
     return lookup->fd;
 }
 
-static kivi_status lookup_failed(kvi_net *net, int code, kivi_error **error)
+static kivi_status lookup_failed(kvi_net *net, int code, int system_code, kivi_error **error)
 {
     char place[300];
     kivi_retryable retryable = code == EAI_NONAME ? KIVI_RETRY_LATER : KIVI_RETRY_YES;
 
+    if (code == EAI_MEMORY)
+        return kvi_net_no_memory(net, error);
+    if (kvi_net_is_local(system_code)) /* whatever getaddrinfo() makes of that: it may say that there is no such name */
+        return kvi_net_fail_local(net, system_code, "cannot resolve the name", error);
     net->state = KVI_NET_BROKEN;
     *error = net->target->core->error(
         KIVI_UNAVAILABLE, code, retryable, "%s: the name has no address: %s",
@@ -127,16 +139,17 @@ static kivi_status lookup_failed(kvi_net *net, int code, kivi_error **error)
 kivi_status kvi_net_lookup_end(kvi_net *net, kivi_error **error)
 {
     kvi_net_lookup *lookup = net->lookup;
-    int code;
+    int code, system_code;
 
     if (!atomic_load(&lookup->done))
         return KIVI_PENDING;
     code = lookup->code;
+    system_code = lookup->system_code;
     net->addresses = net->next = lookup->found;
     lookup->found = NULL;
     net->lookup = NULL;
     lookup_unref(lookup);
-    return code ? lookup_failed(net, code, error) : KIVI_OK;
+    return code ? lookup_failed(net, code, system_code, error) : KIVI_OK;
 }
 
 /*
