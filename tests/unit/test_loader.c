@@ -565,3 +565,45 @@ Test(loader, a_bad_manifest_does_not_hide_a_good_one)
     cr_expect_str_eq(found("fixture")->name, "fixture");
     cr_expect(described("fixture").available);
 }
+
+/* ---- What lies where a manifest or a plugin should: nothing waits for it ---- */
+
+static void put_strange_manifests(void)
+{
+    char path[2 * PATH_MAX];
+    snprintf(path, sizeof(path), "%s/aa.plugin", directory);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    snprintf(path, sizeof(path), "%s/ab.plugin", directory);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/ac.plugin", directory);
+    cr_assert_eq(symlink("/dev/zero", path), 0);
+    put_file("ad.plugin", "");
+    snprintf(path, sizeof(path), "%s/ad.plugin", directory);
+    cr_assert_eq(truncate(path, 1 << 30), 0);
+    snprintf(path, sizeof(path), "%s/ae.plugin", directory);
+    cr_assert_eq(symlink("/nowhere/ae.plugin", path), 0);
+}
+
+Test(loader, manifests_that_are_no_files, .timeout = 20)
+{
+    put_strange_manifests();
+    put_manifest("zz", "fixture", "right", NULL);
+    cr_expect_not_null(found("fixture"));
+    expect_not_found("aa", KIVI_UNSUPPORTED,
+                     "aa.plugin is of no use: it cannot be read: not a regular file");
+    expect_not_found("ab", KIVI_UNSUPPORTED, "not a regular file");
+    expect_not_found("ac", KIVI_UNSUPPORTED, "not a regular file");
+    expect_not_found("ad", KIVI_UNSUPPORTED, "larger than 65536 bytes");
+    expect_not_found("ae", KIVI_UNSUPPORTED, "ae.plugin is of no use: it cannot be read: no such file");
+}
+
+Test(loader, plugins_that_are_no_files, .timeout = 20)
+{
+    char path[2 * PATH_MAX];
+    snprintf(path, sizeof(path), "%s/pipe.so", directory);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    put_file("pipe.plugin", "name: pipe\nschemes: pipe\nfile: pipe.so\n");
+    expect_not_found("pipe", KIVI_UNSUPPORTED, "pipe.so cannot be read (not a regular file)");
+    put_file("zero.plugin", "name: zero\nschemes: zero\nfile: /dev/zero\n");
+    expect_not_found("zero", KIVI_UNSUPPORTED, "/dev/zero cannot be read (not a regular file)");
+}

@@ -1,4 +1,5 @@
 /* Manifests: the text files beside plugins that tell of them without loading anything. */
+#include "../base/regular.h"
 #include "loader.h"
 
 #include <dirent.h>
@@ -6,9 +7,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SUFFIX ".plugin"
 #define LINE_MAX_SIZE 4096
+#define MANIFEST_MOST 65536
 
 /* ---- Texts that live as long as the process ---- */
 
@@ -176,9 +179,15 @@ kivi_status kvi_manifest_read(const char *directory, const char *stem, kvi_manif
     manifest->path = intern_format("%s/%s" SUFFIX, directory, stem);
     if (!manifest->stem || !manifest->path)
         return KIVI_NO_MEMORY;
-    FILE *file = fopen(manifest->path, "re");
-    if (!file)
-        return set_problem(manifest, intern_format("it cannot be read: %s", strerror(errno)));
+    char problem[KVI_REGULAR_PROBLEM];
+    int descriptor = kvi_regular_open(manifest->path, MANIFEST_MOST, problem);
+    if (descriptor < 0)
+        return set_problem(manifest, intern_format("it cannot be read: %s", problem));
+    FILE *file = fdopen(descriptor, "r");
+    if (!file) {
+        close(descriptor);
+        return KIVI_NO_MEMORY;
+    }
     kivi_status status = read_lines(manifest, file);
     fclose(file);
     if (!status && !manifest->problem)

@@ -1,8 +1,8 @@
 /* One plugin: opening its file, with messages that say what to install. */
 #include "plugin.h"
+#include "../base/regular.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <unistd.h>
 
 /* dlsym answers an object pointer; C has no cast for it. */
@@ -14,12 +14,13 @@ static kivi_plugin_fn function_of(void *plugin)
     return function;
 }
 
-static kivi_status fail_missing(const kvi_manifest *manifest, const char *scheme, kivi_error **error)
+static kivi_status fail_missing(const kvi_manifest *manifest, const char *scheme,
+                                const char *problem, kivi_error **error)
 {
     return kvi_fail(
         error, KIVI_UNSUPPORTED,
         "%s: the plugin file %s cannot be read (%s), though %s names it: install it again", scheme,
-        manifest->file, strerror(errno), manifest->path);
+        manifest->file, problem, manifest->path);
 }
 
 /*
@@ -44,8 +45,11 @@ static kivi_status fail_open(const kvi_manifest *manifest, const char *scheme, c
 kivi_status kvi_plugin_open(const kvi_manifest *manifest, const char *scheme, void **plugin,
                             kivi_plugin_fn *function, kivi_error **error)
 {
-    if (access(manifest->file, R_OK))
-        return fail_missing(manifest, scheme, error);
+    char problem[KVI_REGULAR_PROBLEM];
+    int descriptor = kvi_regular_open(manifest->file, UINT64_MAX, problem);
+    if (descriptor < 0)
+        return fail_missing(manifest, scheme, problem, error);
+    close(descriptor);
     kvi_descriptors_guard(); /* a library may open some of its own */
     *plugin = dlopen(manifest->file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!*plugin) {
