@@ -26,6 +26,7 @@ typedef struct kvi_shard {
 } kvi_shard;
 
 typedef struct kvi_lanes kvi_lanes;
+typedef struct kvi_places kvi_places;
 
 struct kivi_store {
     _Atomic uint32_t gate;
@@ -54,6 +55,7 @@ struct kivi_store {
     char *scheme, *shown_url;
     uint64_t identity; /* the same for handles on the same data in this process, as far as can be told */
     kvi_lanes *lanes;
+    kvi_places *places; /* of callers that read, change and write one key */
 
     _Atomic uint32_t refs;
     _Atomic uint32_t generation;        /* moves on in a forked child */

@@ -28,7 +28,7 @@ CASE(structs, call)
         REFUSED(KIVI_UNSUPPORTED, kivi_store_get_many(s->store, &later.call, &k, 1, NULL, E));
     }
     kivi_call flagged = KIVI_CALL_INIT;
-    flagged.flags = 1;
+    flagged.flags = 1u << 31;
     REFUSED(KIVI_UNSUPPORTED, kivi_store_set(s->store, &flagged, k, text(s, "w"), KIVI_TTL_NONE, E));
     flagged.flags = UINT32_C(1) << 31;
     REFUSED(KIVI_UNSUPPORTED, kivi_store_exists(s->store, &flagged, k, &(bool){false}, E));

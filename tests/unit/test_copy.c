@@ -392,7 +392,7 @@ Test(copy, what_is_refused)
     expect_refused(NULL, &larger.known, KIVI_UNSUPPORTED);
     larger.unknown = 0;
     expect_refused(NULL, &larger.known, KIVI_OK);
-    call.flags = 1;
+    call.flags = 1u << 31;
     expect_refused(&call, NULL, KIVI_UNSUPPORTED);
     kivi_store_close(target);
     put(source, "a", "\x01");

@@ -4,6 +4,7 @@
 #include "../store/begin.h"
 #include "../store/computing.h"
 #include "../store/keys.h"
+#include "../store/places.h"
 
 #include <stdlib.h>
 
@@ -30,7 +31,9 @@ static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t tt
         return status;
     value->size = 0;
     uint64_t left_ns = kvi_leave_to_caller(ctx);
+    kvi_go_inside();
     status = compute(value, user);
+    kvi_come_back();
     if (status)
         return status;
     status = kvi_back_from_caller(ctx, left_ns);

@@ -4,6 +4,7 @@
 #include "../lanes/run.h"
 #include "../store/begin.h"
 #include "../store/keys.h"
+#include "../store/places.h"
 
 #include <stdlib.h>
 
@@ -12,7 +13,9 @@ typedef struct composed {
     kvi_context ctx;
     kvi_key key;
     kivi_buffer value, version;
-    uint32_t rounds; /* lost against others */
+    uint32_t rounds;    /* lost against others */
+    kvi_place place;    /* of the calls that write what they have read */
+    bool plain_version; /* the store has no versions of its own: the bytes are it */
 } composed;
 
 static kivi_status begin(composed *all, kivi_store *store, const kivi_call *call, const char *verb,
@@ -20,6 +23,8 @@ static kivi_status begin(composed *all, kivi_store *store, const kivi_call *call
 {
     all->key.heap = all->value = all->version = (kivi_buffer)KIVI_BUFFER_INIT;
     all->rounds = 0;
+    all->place = (kvi_place){.state = KVI_PLACE_NONE};
+    all->plain_version = false;
     kivi_status status = kvi_begin(&all->ctx, store, call, verb, error);
     return status ? status : kvi_key_make(&all->ctx, key, &all->key);
 }
@@ -47,7 +52,32 @@ static kivi_status next_round(composed *all)
 static kivi_status look(composed *all)
 {
     all->value.size = all->version.size = 0;
-    return kvi_fetch(&all->ctx, all->key.stored, &all->value, &all->version);
+    kivi_status status = kvi_fetch(&all->ctx, all->key.stored, &all->value, &all->version);
+    if (!status)
+        all->plain_version = !kvi_slice_compare(kivi_buffer_slice(&all->value),
+                                                kivi_buffer_slice(&all->version));
+    return status;
+}
+
+/* The same, or without asking what its forerunner in line has just written. */
+static kivi_status look_or_take_over(composed *all)
+{
+    if (!all->place.has_value)
+        return look(all);
+    kivi_buffer old = all->value;
+    all->value = all->place.value;
+    all->place.value = old;
+    all->place.has_value = false;
+    kivi_buffer_free(&all->place.value);
+    all->plain_version = true;
+    return kivi_buffer_assign(&all->version, kivi_buffer_slice(&all->value));
+}
+
+/* Whether whoever comes next is spared to read what is written now. */
+static bool hands_over(composed *all)
+{
+    return all->plain_version && !kvi_place_is_lost(&all->place) &&
+           atomic_load_explicit(&all->place.crowded, memory_order_relaxed);
 }
 
 /* Writes if nothing changed since look(). CONDITION: something did. */
@@ -65,14 +95,11 @@ static kivi_status write_unchanged(composed *all, kivi_write_item item)
  * The bytes of the old value first, one round trip. Where they differ the value may still be the same,
  * token by token: then it is written under the version that was compared.
  */
-static kivi_status compare_and_write(composed *all, kivi_slice expected, kivi_write_item item)
+static kivi_status compare_tokens_and_write(composed *all, kivi_slice expected, kivi_write_item item)
 {
-    item.key = all->key.stored;
-    item.condition = KIVI_IF_EQUAL;
-    item.expected = expected;
-    kivi_status status = kvi_write_one(&all->ctx, &item);
     const char *codec = all->ctx.store->codec->name;
-    if (status != KIVI_CONDITION || !strcmp(codec, "raw"))
+    kivi_status status = kvi_place_take(&all->ctx, &all->place, all->key.stored);
+    if (status)
         return status;
     for (;;) {
         bool same = false;
@@ -91,6 +118,19 @@ static kivi_status compare_and_write(composed *all, kivi_slice expected, kivi_wr
         if (status)
             return status;
     }
+}
+
+static kivi_status compare_and_write(composed *all, kivi_slice expected, kivi_write_item item)
+{
+    item.key = all->key.stored;
+    item.condition = KIVI_IF_EQUAL;
+    item.expected = expected;
+    kivi_status status = kvi_write_one(&all->ctx, &item);
+    if (status != KIVI_CONDITION || !strcmp(all->ctx.store->codec->name, "raw"))
+        return status;
+    status = compare_tokens_and_write(all, expected, item);
+    kvi_place_give(&all->place, NULL);
+    return status;
 }
 
 kivi_status kivi_store_compare_and_set(kivi_store *store, const kivi_call *call, kivi_slice key,
@@ -121,41 +161,82 @@ kivi_status kivi_store_compare_and_delete(kivi_store *store, const kivi_call *ca
 
 /* ---- increment ---- */
 
-static kivi_status add_once(composed *all, int64_t by, int64_t ttl_ms, int64_t *value)
+/* Reads, adds what waits to be added, and writes if nothing changed. CONDITION: something did. */
+static kivi_status add_once(composed *all, kivi_buffer *written)
 {
     const kvi_codec *codec = all->ctx.store->codec;
     uint8_t bytes[KVI_INTEGER_MAX];
-    int64_t sum = 0;
-    kivi_status status = look(all);
+    int64_t sum = 0, ttl_ms = KIVI_TTL_NONE;
+    kivi_status status = look_or_take_over(all);
     bool missing = status == KIVI_NOT_FOUND;
     if (!status)
         status = codec->integer_read(kivi_buffer_slice(&all->value), &sum);
     if (status && !missing)
         return status;
-    if (__builtin_add_overflow(sum, by, &sum))
-        return KIVI_OVERFLOW;
-    *value = sum;
+    if (!kvi_place_add_up(&all->place, sum, &sum, &ttl_ms))
+        return KIVI_OK; /* all of them would overflow */
     kivi_write_item item = {.kind = KIVI_OP_SET,
                             .value = kivi_bytes(bytes, codec->integer_write(sum, bytes))};
     item.ttl_ms = missing ? ttl_ms : KIVI_TTL_KEEP;
-    if (!missing)
-        return write_unchanged(all, item);
-    item.key = all->key.stored;
-    item.condition = KIVI_IF_ABSENT;
-    return kvi_write_one(&all->ctx, &item);
+    if (missing) {
+        item.key = all->key.stored;
+        item.condition = KIVI_IF_ABSENT;
+        status = kvi_write_one(&all->ctx, &item);
+    } else {
+        status = write_unchanged(all, item);
+    }
+    if (status == KIVI_CONDITION)
+        kvi_place_forget_sum(&all->place);
+    if (!status && hands_over(all) && kivi_buffer_assign(written, item.value))
+        kivi_buffer_free(written); /* the next one reads it */
+    return status;
+}
+
+/* Additions in line have the answer of the write that held them; where it was given up for the caller's sake they try it themselves. */
+static kivi_status answer_additions(composed *all, kivi_status status)
+{
+    kvi_addition *own = all->place.addition;
+    if (all->ctx.ended && !kvi_is_answer(status) && status != KIVI_UNCERTAIN)
+        kvi_place_put_back(&all->place);
+    else
+        kvi_place_answer(&all->place, status, all->ctx.error);
+    return status == KIVI_OK && own->status == KIVI_OVERFLOW ? KIVI_OVERFLOW : status;
 }
 
 /* For backends that do not increment: read, add, write if nothing changed. */
-static kivi_status emulate_increment(composed *all, int64_t by, int64_t ttl_ms, int64_t *value)
+static kivi_status add_in_turn(composed *all, kivi_buffer *written)
 {
+    kvi_addition *own = all->place.addition;
+    kivi_status status = kvi_place_take(&all->ctx, &all->place, all->key.stored);
+    if (status)
+        return status;
+    if (atomic_load(&all->place.state) == KVI_PLACE_DONE) {
+        kivi_error_free(all->ctx.error);
+        all->ctx.error = own->error;
+        return own->status;
+    }
     for (;;) {
-        kivi_status status = add_once(all, by, ttl_ms, value);
+        status = add_once(all, written);
         if (status != KIVI_CONDITION)
-            return status;
+            break;
         status = next_round(all);
         if (status)
-            return status;
+            break;
     }
+    return answer_additions(all, status);
+}
+
+static kivi_status emulate_increment(composed *all, int64_t by, int64_t ttl_ms, int64_t *value)
+{
+    kvi_addition own = {.by = by, .ttl_ms = ttl_ms};
+    kivi_buffer written = KIVI_BUFFER_INIT;
+    all->place.addition = &own;
+    all->place.wants_value = true;
+    kivi_status status = add_in_turn(all, &written);
+    kvi_place_give(&all->place, written.size ? &written : NULL);
+    kivi_buffer_free(&written);
+    *value = own.value;
+    return status;
 }
 
 kivi_status kvi_increment(kvi_context *ctx, kivi_slice stored, int64_t by, int64_t ttl_ms, int64_t *value)
@@ -193,10 +274,13 @@ kivi_status kivi_store_increment(kivi_store *store, const kivi_call *call, kivi_
 
 /* ---- take, get and expire ---- */
 
-static kivi_status emulate_then(composed *all, kivi_write_item write, kivi_buffer *value)
+static kivi_status read_then_write(composed *all, kivi_write_item write, kivi_buffer *value)
 {
+    kivi_status status = kvi_place_take(&all->ctx, &all->place, all->key.stored);
+    if (status)
+        return status;
     for (;;) {
-        kivi_status status = look(all);
+        status = look(all);
         if (status)
             return status;
         status = kivi_buffer_assign(value, kivi_buffer_slice(&all->value));
@@ -211,6 +295,13 @@ static kivi_status emulate_then(composed *all, kivi_write_item write, kivi_buffe
         if (status)
             return status;
     }
+}
+
+static kivi_status emulate_then(composed *all, kivi_write_item write, kivi_buffer *value)
+{
+    kivi_status status = read_then_write(all, write, value);
+    kvi_place_give(&all->place, NULL);
+    return status;
 }
 
 static kivi_status read_then(composed *all, kivi_then then, int64_t ttl_ms, kivi_buffer *value)
@@ -276,25 +367,43 @@ static kivi_status write_update(composed *all, bool missing, kivi_update_action 
     return kvi_write_one(&all->ctx, &item);
 }
 
+/* Asks the caller's function, whose time counts for nobody: those in line pass over a holder that is long in it. */
+static kivi_status ask(composed *all, bool missing, kivi_update_fn compute, void *user,
+                       kivi_buffer *next, kivi_update_action *action)
+{
+    kivi_slice current = kivi_buffer_slice(&all->value);
+    next->size = 0;
+    uint64_t left_ns = kvi_leave_to_caller(&all->ctx);
+    kvi_go_inside();
+    kvi_place_leave(&all->place, left_ns);
+    kivi_status status = compute(missing ? NULL : &current, next, action, user);
+    kvi_place_return(&all->place);
+    kvi_come_back();
+    return status ? status : kvi_back_from_caller(&all->ctx, left_ns);
+}
+
 static kivi_status update(composed *all, int64_t ttl_ms, kivi_update_fn compute, void *user,
-                          kivi_buffer *next)
+                          kivi_buffer *next, kivi_buffer *written)
 {
     for (;;) {
         kivi_update_action action = KIVI_UPDATE_SET;
-        kivi_status status = look(all);
+        kivi_status status = KIVI_OK;
+        if (kvi_place_is_lost(&all->place))
+            status = kvi_place_take(&all->ctx, &all->place, all->key.stored);
+        if (status)
+            return status;
+        status = look_or_take_over(all);
         if (status && status != KIVI_NOT_FOUND)
             return status;
         bool missing = status == KIVI_NOT_FOUND;
-        kivi_slice current = kivi_buffer_slice(&all->value);
-        next->size = 0;
-        uint64_t left_ns = kvi_leave_to_caller(&all->ctx);
-        status = compute(missing ? NULL : &current, next, &action, user);
-        if (status)
-            return status;
-        status = kvi_back_from_caller(&all->ctx, left_ns);
+        status = ask(all, missing, compute, user, next, &action);
         if (status)
             return status;
         status = write_update(all, missing, action, kivi_buffer_slice(next), ttl_ms);
+        if (!status && action == KIVI_UPDATE_SET && !missing && hands_over(all)) {
+            *written = *next;
+            *next = (kivi_buffer)KIVI_BUFFER_INIT;
+        }
         if (status != KIVI_CONDITION)
             return status;
         status = next_round(all);
@@ -307,12 +416,15 @@ kivi_status kivi_store_update(kivi_store *store, const kivi_call *call, kivi_sli
                               int64_t ttl_ms, kivi_update_fn compute, void *user, kivi_error **error)
 {
     composed all;
-    kivi_buffer next = KIVI_BUFFER_INIT;
+    kivi_buffer next = KIVI_BUFFER_INIT, written = KIVI_BUFFER_INIT;
     kivi_status status = begin(&all, store, call, "update", key, error);
+    all.place.wants_value = true;
     if (!status)
         status = kvi_ttl_check(&all.ctx, ttl_ms, true);
     if (!status)
-        status = update(&all, ttl_ms, compute, user, &next);
+        status = update(&all, ttl_ms, compute, user, &next, &written);
+    kvi_place_give(&all.place, written.data ? &written : NULL);
+    kivi_buffer_free(&written);
     kivi_buffer_free(&next);
     return end(&all, status);
 }

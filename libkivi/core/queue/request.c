@@ -266,6 +266,7 @@ void kvi_queued_run(kvi_queued *call)
     kivi_call how = KIVI_CALL_INIT;
     kivi_completion *end = &call->completion;
     how.timeout_ms = time_left_ms(call);
+    how.flags = call->ctx.call->flags;
     how.interrupted = is_over;
     how.user = call;
     how.trace = call->ctx.call->trace;

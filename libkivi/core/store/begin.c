@@ -32,7 +32,7 @@ static kivi_status read_call(kvi_context *ctx, const kivi_call *call)
     if (status)
         return status;
     ctx->call = &ctx->call_copy;
-    if (ctx->call->flags)
+    if (ctx->call->flags & ~(uint32_t)KIVI_CALL_INSIDE)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "kivi_call: unknown flags 0x%x", ctx->call->flags);
     if (ctx->call->timeout_ms < KIVI_NO_TIMEOUT)
         return kvi_context_fail(ctx, KIVI_INVALID, "kivi_call: timeout_ms is negative");

@@ -3,6 +3,7 @@
 #include "../lanes/lanes.h"
 #include "computing.h"
 #include "instance.h"
+#include "places.h"
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static kivi_store *registry;
@@ -60,6 +61,7 @@ static void in_child(void)
         pthread_mutex_unlock(&store->lanes->mutex);
         /* a thread of the parent may have held it */
         pthread_mutex_init(&store->fork_mutex, NULL);
+        kvi_places_forget(store->places);
     }
     for (kivi_store *store = registry; store; store = store->next) {
         atomic_fetch_or(&store->gate, KVI_GATE_FORKED);

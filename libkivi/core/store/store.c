@@ -2,6 +2,7 @@
 #include "../lanes/lanes.h"
 #include "begin.h"
 #include "instance.h"
+#include "places.h"
 
 #include <stdlib.h>
 
@@ -64,6 +65,7 @@ static void free_parts(kivi_store *store)
 {
     kvi_config_free(store->config);
     kivi_buffer_free(&store->space);
+    kvi_places_free(store->places);
     pthread_mutex_destroy(&store->fork_mutex);
     free(store->shown_url);
     free(store->scheme);
@@ -94,8 +96,10 @@ static kivi_status open_store(kivi_store *store, const char *url, const kvi_url 
     if (!store->on_event && store->instance.capabilities.local)
         store->untimed = KVI_SAMPLE - 1;
     store->lanes = kvi_lanes_new(store, count_lanes(store));
-    if (store->lanes)
+    store->places = kvi_places_new();
+    if (store->lanes && store->places)
         return KIVI_OK;
+    kvi_lanes_free(store->lanes, false);
     store->backend->close(store->instance.handle);
     return kvi_fail(error, KIVI_NO_MEMORY, "no memory to open a store");
 }

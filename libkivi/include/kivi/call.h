@@ -28,6 +28,14 @@ KIVI_API void kivi_interrupt_free(kivi_interrupt *interrupt);
 /** For `timeout_ms`: wait as long as it takes. */
 #define KIVI_NO_TIMEOUT INT64_C(-1)
 
+enum {
+    /**
+     * The call is made inside a function of kivi_store_update() or kivi_store_get_or_set(), though by another thread than
+     * the one that runs it: it waits for nobody's turn at a key. (On that thread itself the library knows.)
+     */
+    KIVI_CALL_INSIDE = 1 << 0
+};
+
 /**
  * Options of one call. NULL stands for all defaults. Zeroed and with `struct_size` set it is the same:
  * `kivi_call call = KIVI_CALL_INIT; call.timeout_ms = 250;`
@@ -35,7 +43,7 @@ KIVI_API void kivi_interrupt_free(kivi_interrupt *interrupt);
  */
 typedef struct kivi_call {
     uint32_t struct_size; /**< sizeof(kivi_call) */
-    uint32_t flags;       /**< none defined yet: 0 */
+    uint32_t flags;       /**< KIVI_CALL_* */
     int64_t timeout_ms; /**< from the start of the call; 0: the store's `timeout`; KIVI_NO_TIMEOUT */
     kivi_interrupt *interrupt; /**< ends the call when raised; may be NULL */
     /** Asked on EINTR and at least every 50 ms of waiting, with no lock held, on the waiting thread:
