@@ -1,4 +1,5 @@
 /* set_many, delete_many and apply: operations judged in order, sent as sorted vectors of each key once. */
+#include "apply.h"
 #include "../lanes/run.h"
 #include "../store/begin.h"
 #include "../store/keys.h"
@@ -347,18 +348,25 @@ kivi_status kivi_store_delete_many(kivi_store *store, const kivi_call *call, con
     return end(&all, status, result);
 }
 
+kivi_status kvi_op_read(kvi_context *ctx, const kivi_op *ops, size_t index, kivi_op *op)
+{
+    uint32_t step = ops->struct_size;
+    const char *given = (const char *)ops + index * step;
+    kivi_status status = kvi_struct_read(op, sizeof(*op), given, "kivi_op", &ctx->error);
+    if (!status && op->struct_size != step)
+        return kvi_context_fail(ctx, KIVI_INVALID,
+                                "operation %zu: struct_size is not the first one's", index);
+    op->struct_size = sizeof(*op);
+    return status;
+}
+
 /* The caller's operations, checked, as items; `keys` gets their keys. */
 static kivi_status read_ops(writing *all, const kivi_op *ops, kivi_slice *keys)
 {
     kvi_context *ctx = all->ctx;
-    uint32_t step = ops->struct_size;
     for (size_t i = 0; i < all->count; i++) {
         kivi_op op;
-        const char *given = (const char *)ops + i * step;
-        kivi_status status = kvi_struct_read(&op, sizeof(op), given, "kivi_op", &ctx->error);
-        if (!status && op.struct_size != step)
-            status = kvi_context_fail(ctx, KIVI_INVALID,
-                                      "operation %zu: struct_size is not the first one's", i);
+        kivi_status status = kvi_op_read(ctx, ops, i, &op);
         if (!status)
             status = check_op(ctx, &op, all->atomic, i);
         if (status) {

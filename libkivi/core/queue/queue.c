@@ -272,6 +272,9 @@ void kivi_completion_release(kivi_completion *completion)
 {
     kvi_queued *call = completion->memory;
     if (call) {
+        call->completion.error = completion->error;
+        call->completion.result = completion->result;
+        call->completion.page = completion->page;
         kvi_queued_free(call);
     } else {
         kivi_error_free(completion->error);

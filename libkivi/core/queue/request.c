@@ -1,4 +1,5 @@
 /* What a queued call asks: copied, checked, turned into an item, or made as any caller would make it. */
+#include "../calls/apply.h"
 #include "../calls/perform.h"
 #include "../store/begin.h"
 #include "../store/keys.h"
@@ -17,6 +18,18 @@ static kivi_slice copied(kivi_buffer *memory, kivi_slice slice)
     return copy;
 }
 
+/* A value that is too large is refused by its size alone, and so never read. */
+static kivi_slice copied_value(kvi_queued *call, kivi_slice value)
+{
+    bool fits = value.size <= call->ctx.store->instance.capabilities.max_value;
+    return fits ? copied(&call->memory, value) : kivi_bytes(NULL, value.size);
+}
+
+static size_t size_of_value(const kvi_queued *call, kivi_slice value)
+{
+    return value.size <= call->ctx.store->instance.capabilities.max_value ? value.size : 0;
+}
+
 static size_t size_of(const kivi_slice *slices, size_t count)
 {
     size_t size = 0;
@@ -25,19 +38,36 @@ static size_t size_of(const kivi_slice *slices, size_t count)
     return size;
 }
 
-static size_t size_of_ops(const kivi_request *request)
+static size_t size_of_ops(const kvi_queued *call, size_t count)
 {
+    const kivi_op *ops = call->ops;
     size_t size = 0;
-    for (size_t i = 0; request->ops && i < request->count; i++)
-        size += request->ops[i].key.size + request->ops[i].value.size + request->ops[i].expected.size;
+    for (size_t i = 0; ops && i < count; i++)
+        size += ops[i].key.size + size_of_value(call, ops[i].value) + ops[i].expected.size;
     return size;
 }
 
-static kivi_slice *copy_slices(kivi_buffer *memory, const kivi_slice *slices, size_t count)
+static size_t size_of_values(const kvi_queued *call, const kivi_slice *values, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; values && i < count; i++)
+        size += size_of_value(call, values[i]);
+    return size;
+}
+
+static kivi_slice *copy_keys(kvi_queued *call, const kivi_slice *keys, size_t count)
 {
     kivi_slice *copy = malloc(count * sizeof(*copy));
     for (size_t i = 0; copy && i < count; i++)
-        copy[i] = copied(memory, slices[i]);
+        copy[i] = copied(&call->memory, keys[i]);
+    return copy;
+}
+
+static kivi_slice *copy_values(kvi_queued *call, const kivi_slice *values, size_t count)
+{
+    kivi_slice *copy = malloc(count * sizeof(*copy));
+    for (size_t i = 0; copy && i < count; i++)
+        copy[i] = copied_value(call, values[i]);
     return copy;
 }
 
@@ -45,21 +75,15 @@ static kivi_status copy_lists(kvi_queued *call, const kivi_request *given)
 {
     kivi_request *request = &call->request;
     if (given->count && given->keys &&
-        !(request->keys = call->keys = copy_slices(&call->memory, given->keys, given->count)))
+        !(request->keys = call->keys = copy_keys(call, given->keys, given->count)))
         return KIVI_NO_MEMORY;
     if (given->count && given->values &&
-        !(request->values = call->values = copy_slices(&call->memory, given->values, given->count)))
+        !(request->values = call->values = copy_values(call, given->values, given->count)))
         return KIVI_NO_MEMORY;
-    if (!given->count || !given->ops)
-        return KIVI_OK;
-    call->ops = malloc(given->count * sizeof(kivi_op));
-    if (!call->ops)
-        return KIVI_NO_MEMORY;
-    for (size_t i = 0; i < given->count; i++) {
+    for (size_t i = 0; call->ops && i < given->count; i++) {
         kivi_op *op = &call->ops[i];
-        *op = given->ops[i];
         op->key = copied(&call->memory, op->key);
-        op->value = copied(&call->memory, op->value);
+        op->value = copied_value(call, op->value);
         op->expected = copied(&call->memory, op->expected);
     }
     request->ops = call->ops;
@@ -69,27 +93,26 @@ static kivi_status copy_lists(kvi_queued *call, const kivi_request *given)
 static kivi_status copy_request(kvi_queued *call, const kivi_request *given)
 {
     kivi_request *request = &call->request;
-    const kivi_range *range = given->range;
-    size_t size = given->key.size + given->value.size + given->expected.size + size_of_ops(given) +
-                  size_of(given->keys, given->count) + size_of(given->values, given->count);
+    kivi_range *range = given->range ? &call->range : NULL;
+    size_t size = given->key.size + size_of_value(call, given->value) + given->expected.size +
+                  size_of_ops(call, given->count) + size_of(given->keys, given->count) +
+                  size_of_values(call, given->values, given->count);
     if (range)
         size += range->prefix.size + range->after.size + range->cursor.size;
     if (kivi_buffer_reserve(&call->memory, size ? size : 1))
         return KIVI_NO_MEMORY;
     request->key = copied(&call->memory, given->key);
-    request->value = copied(&call->memory, given->value);
+    request->value = copied_value(call, given->value);
     request->expected = copied(&call->memory, given->expected);
     if (range) {
-        call->range = *range;
-        call->range.prefix = copied(&call->memory, range->prefix);
-        call->range.after = copied(&call->memory, range->after);
-        call->range.cursor = copied(&call->memory, range->cursor);
-        request->range = &call->range;
+        range->prefix = copied(&call->memory, range->prefix);
+        range->after = copied(&call->memory, range->after);
+        range->cursor = copied(&call->memory, range->cursor);
+        request->range = range;
     }
     return copy_lists(call, given);
 }
 
-/* Lists of the caller's structs are read by the rule of struct_size in the call itself; here only their own size. */
 static kivi_status check_lists(kvi_context *ctx, const kvi_verb_info *verb, const kivi_request *request)
 {
     bool many = verb->shape == KVI_SHAPE_BATCH;
@@ -99,12 +122,26 @@ static kivi_status check_lists(kvi_context *ctx, const kvi_verb_info *verb, cons
         return kvi_context_fail(ctx, KIVI_INVALID, "%s: no keys given", verb->name);
     if (request->verb == KIVI_VERB_SET_MANY && !request->values)
         return kvi_context_fail(ctx, KIVI_INVALID, "set_many: no values given");
-    for (size_t i = 0; request->verb == KIVI_VERB_APPLY && i < request->count; i++)
-        if (request->ops[i].struct_size != sizeof(kivi_op))
-            return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "apply: operation %zu is of another size", i);
-    if (request->range && request->range->struct_size != sizeof(kivi_range))
-        return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "page: a kivi_range of another size");
     return KIVI_OK;
+}
+
+/* The caller's own structs, which may be of another edition: as this library knows them. */
+static kivi_status read_structs(kvi_queued *call, const kivi_request *given)
+{
+    kvi_context *ctx = &call->ctx;
+    kivi_status status = KIVI_OK;
+    if (given->range)
+        status = kvi_struct_read(&call->range, sizeof(call->range), given->range, "kivi_range",
+                                 &ctx->error);
+    call->range.struct_size = sizeof(call->range);
+    if (status || given->verb != KIVI_VERB_APPLY)
+        return status;
+    call->ops = calloc(given->count, sizeof(kivi_op));
+    if (!call->ops)
+        return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to submit a call");
+    for (size_t i = 0; i < given->count && !status; i++)
+        status = kvi_op_read(ctx, given->ops, i, &call->ops[i]);
+    return status;
 }
 
 /* What the call on a key itself would refuse at once. */
@@ -144,6 +181,8 @@ kivi_status kvi_queued_prepare(kvi_queued *call, const kivi_request *request)
     ctx->verb = call->verb->name;
     kivi_request given = call->request;
     status = check_lists(ctx, call->verb, &given);
+    if (!status)
+        status = read_structs(call, &given);
     if (!status && copy_request(call, &given))
         status = kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to submit a call");
     if (!status && is_one_key(call->verb))

@@ -152,7 +152,10 @@ KIVI_API void kivi_queue_hold(kivi_queue *queue, bool hold);
  * blocks, but tells the hooks of stores that have one. The descriptor stays readable while there are more. Since 0.1.
  */
 KIVI_API size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t capacity);
-/** Frees what a completion holds, of a queue or of kivi_store_perform(). Since 0.1. */
+/**
+ * Frees what a completion holds, of a queue or of kivi_store_perform(). To keep its error, result or page, set that
+ * field to NULL before: it is the caller's then, to be freed by its own function. Since 0.1.
+ */
 KIVI_API void kivi_completion_release(kivi_completion *completion);
 /** How many accepted calls have not been taken yet. Since 0.1. */
 KIVI_API size_t kivi_queue_count(const kivi_queue *queue);
