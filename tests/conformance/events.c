@@ -1,7 +1,7 @@
 /* Events: what the owner's hook is told of calls, and that it may call the store. */
 #include "suite.h"
 
-/* What a hook heard; it runs on the thread of the call. */
+/* What a hook heard; it runs on the thread of the call, or for vectors of a queue on one that the queue's end joins. */
 typedef struct heard {
     kivi_store *store; /* to be called from inside, or NULL */
     kivi_event call;   /* the last one of a call, its key taken along */
@@ -61,6 +61,7 @@ CASE(events, tell_of_calls)
     OK(kivi_store_set(store, &call, k, text(s, "v"), KIVI_TTL_NONE, E));
     expect_call(s, &h, "set", KIVI_OK);
     EXPECT(h.call.trace == &h);
+    via_end();
     EXPECT(h.vectors >= 1);
     ANSWERS(KIVI_NOT_FOUND, kivi_store_get(store, NULL, key(s, "none"), &s->value, E));
     expect_call(s, &h, "get", KIVI_NOT_FOUND);
@@ -70,6 +71,7 @@ CASE(events, tell_of_calls)
     EXPECT_NUMBER(h.calls, 3);
     EXPECT_NUMBER(h.key.size, 0);
     kivi_store_unref(store);
+    via_end();
     kivi_buffer_free(&h.key);
 }
 
@@ -83,6 +85,7 @@ CASE(events, show_keys_when_asked)
     OK(kivi_store_get(store, NULL, k, &s->value, E));
     EXPECT_BYTES(kivi_buffer_slice(&h.key), k);
     kivi_store_unref(store);
+    via_end();
     kivi_buffer_free(&h.key);
 }
 
@@ -97,5 +100,6 @@ CASE(events, may_call_the_store)
     OK(kivi_store_delete(store, NULL, h.look_up, NULL, E));
     EXPECT_NUMBER(h.found, KIVI_NOT_FOUND);
     kivi_store_unref(store);
+    via_end();
     kivi_buffer_free(&h.key);
 }

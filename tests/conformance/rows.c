@@ -1,4 +1,4 @@
-/* The rows of the suite: which stores it runs on, from the table below and the environment. */
+/* The rows of the suite: which stores it runs on, from rows.txt and the environment. */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -10,46 +10,6 @@
 #include "suite.h"
 
 extern char **environ;
-
-static const row local_rows[] = {
-#define MEMORY(title, options)                                         \
-    {                                                                  \
-        "memory" title, "memory:{name}" options, ROW_OWN | ROW_PRIVATE \
-    }
-    MEMORY("", ""),
-    MEMORY("-blocking", "?shape=blocking"),
-    MEMORY("-stepped", "?shape=stepped&steps=4&seed=1"),
-    MEMORY("-emulated", "?native=false"),
-    MEMORY("-emulated-stepped", "?native=false&shape=stepped&steps=3&seed=2"),
-    MEMORY("-counter", "?versions=counter"),
-    MEMORY("-counter-emulated", "?versions=counter&native=false"),
-    MEMORY("-text", "?text_keys=true"),
-    MEMORY("-path", "?path_keys=true"),
-    MEMORY("-text-path-namespace", "?text_keys=true&path_keys=true&namespace=a%2Fb%3Ac"),
-    MEMORY("-unordered", "?order=none"),
-    MEMORY("-not-atomic", "?atomic=false"),
-    MEMORY("-chunks", "?max_items=3"),
-    MEMORY("-chunks-stepped", "?max_items=2&shape=stepped&steps=5&seed=3"),
-    MEMORY("-partial", "?partial_rate=0.3&seed=4"),
-    MEMORY("-partial-stepped", "?partial_rate=0.3&shape=stepped&steps=2&seed=5"),
-    MEMORY("-resolution", "?ttl_resolution=100ms"),
-    MEMORY("-reserved", "?reserved_prefix=kivi"),
-    MEMORY("-small", "?max_key=600&max_value=100000&max_bytes=40000"),
-    MEMORY("-grouped", "?shape=blocking&group_commit=true&commit_time=1ms"),
-    MEMORY("-json", "?codec=json"),
-    MEMORY("-namespace", "?namespace=spaced"),
-    MEMORY("-everything",
-           "?shape=stepped&steps=3&seed=6&native=false&versions=counter&text_keys=true"
-           "&path_keys=true&order=none&max_items=3&partial_rate=0.2&namespace=n&codec=json"),
-#undef MEMORY
-    {"lmdb", "lmdb:{dir}/data.mdb", ROW_OWN},
-    {"lmdb-directory", "lmdb:{dir}/folder/", ROW_OWN},
-    {"lmdb-unsynced", "lmdb:{dir}/data.mdb?sync=false", ROW_OWN},
-    {"lmdb-json", "lmdb:{dir}/data.mdb?codec=json&sync=false", ROW_OWN},
-    {"lmdb-namespace", "lmdb:{dir}/data.mdb?namespace=spaced&sync=false", ROW_OWN},
-    {"lmdb-escapes", "lmdb:{dir}/data.mdb?namespace=a%3Ab%25&sync=false", ROW_OWN},
-};
-#define LOCAL_COUNT (sizeof local_rows / sizeof *local_rows)
 
 typedef struct row_list {
     row *rows;
@@ -74,6 +34,58 @@ static void add_row(row_list *list, const char *name, const char *url, unsigned 
     added->traits = traits;
 }
 
+static void add_trait(unsigned *traits, const char *row_name, const char *trait)
+{
+    static const struct {
+        const char *name;
+        unsigned trait;
+    } known[] = {{"own", ROW_OWN}, {"private", ROW_PRIVATE}, {"queue", ROW_QUEUE}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(trait, known[i].name) == 0) {
+            *traits |= known[i].trait;
+            return;
+        }
+    fprintf(stderr, "conformance: the row %s has an unknown trait %s\n", row_name, trait);
+    exit(2);
+}
+
+/* A URL with a place for a name or folder of the case's own has a keyspace of its own. */
+static unsigned traits_of(const char *row_name, const char *url, char *words)
+{
+    bool own = strstr(url, "{name}") || strstr(url, "{dir}");
+    unsigned traits = own ? ROW_OWN : 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(words, " ,\n", &rest); word; word = strtok_r(NULL, " ,\n", &rest))
+        add_trait(&traits, row_name, word);
+    return traits;
+}
+
+static void add_local(row_list *list)
+{
+    char line[1024];
+    FILE *table = fopen(KIVI_ROWS, "re");
+    if (!table) {
+        fprintf(stderr, "conformance: %s: %s\n", KIVI_ROWS, strerror(errno));
+        exit(2);
+    }
+    while (fgets(line, sizeof line, table)) {
+        char *rest = NULL, *name = strtok_r(line, " \n", &rest), *url = strtok_r(NULL, " \n", &rest);
+        if (name && url && *name != '#')
+            add_row(list, name, url, traits_of(name, url, rest));
+    }
+    fclose(table);
+}
+
+/* Traits of a row that the environment gives: KIVI_TRAITS_REDIS=queue for KIVI_TEST_REDIS. */
+static unsigned traits_in_environment(const char *variable, const char *row_name, const char *url)
+{
+    char name[64], words[256];
+    snprintf(name, sizeof name, "KIVI_TRAITS_%.*s", (int)(strchr(variable, '=') - variable), variable);
+    const char *said = getenv(name);
+    snprintf(words, sizeof words, "%s", said ? said : "");
+    return traits_of(row_name, url, words);
+}
+
 /* KIVI_TEST_REDIS_TLS=rediss://... becomes a row redis-tls. */
 static void add_environment(row_list *list)
 {
@@ -87,7 +99,8 @@ static void add_environment(row_list *list)
         for (const char *at = *variable + sizeof start - 1; at < equals && size + 1 < sizeof name; at++)
             name[size++] = *at == '_' ? '-' : (char)tolower((unsigned char)*at);
         name[size] = 0;
-        add_row(list, name, equals + 1, 0);
+        add_row(list, name, equals + 1,
+                traits_in_environment(*variable + sizeof start - 1, name, equals + 1));
     }
 }
 
@@ -98,6 +111,16 @@ static bool named(const char *list, const char *name)
         if (strncmp(at, name, size) == 0 && (at[size] == ',' || at[size] == 0))
             return true;
     return false;
+}
+
+/* Whether a row belongs to one of the stores asked for: its name begins with the store's. */
+static bool of_store(const char *stores, const char *name)
+{
+    if (!stores || !*stores)
+        return true;
+    char store[48];
+    snprintf(store, sizeof store, "%.*s", (int)strcspn(name, "-"), name);
+    return named(stores, store);
 }
 
 /* A name asked for that no row has would else pass without having run. */
@@ -119,33 +142,32 @@ static void expect_all_known(const row_list *list, const char *wanted)
     free(copy);
 }
 
-static unsigned traits_of_url(const char *url)
-{
-    const char *said = getenv("KIVI_CONFORMANCE_PRIVATE");
-    bool alone = said ? strcmp(said, "1") == 0 : strncmp(url, "memory:", 7) == 0;
-    bool own = alone || strstr(url, "{dir}");
-    return (own ? ROW_OWN : 0) | (alone ? ROW_PRIVATE : 0);
-}
-
 static void choose_rows(row_list *list)
 {
-    const char *url = getenv("KIVI_CONFORMANCE_URL");
+    const char *url = getenv("KIVI_CONFORMANCE_URL"), *traits = getenv("KIVI_CONFORMANCE_TRAITS");
     if (url && *url) {
-        add_row(list, "url", url, traits_of_url(url));
+        char words[256];
+        snprintf(words, sizeof words, "%s", traits ? traits : "");
+        add_row(list, "url", url, traits_of("url", url, words));
         return;
     }
-    for (size_t i = 0; i < LOCAL_COUNT; i++)
-        add_row(list, local_rows[i].name, local_rows[i].url, local_rows[i].traits);
+    add_local(list);
     add_environment(list);
-    const char *wanted = getenv("KIVI_CONFORMANCE_ROWS");
-    if (!wanted || !*wanted)
-        return;
-    expect_all_known(list, wanted);
+    const char *wanted = getenv("KIVI_CONFORMANCE_ROWS"), *stores = getenv("STORES");
+    bool all = !wanted || !*wanted;
+    if (!all)
+        expect_all_known(list, wanted);
     size_t kept = 0;
-    for (size_t i = 0; i < list->count; i++)
-        if (named(wanted, list->rows[i].name))
+    for (size_t i = 0; i < list->count; i++) {
+        const char *name = list->rows[i].name;
+        if ((all || named(wanted, name)) && of_store(stores, name))
             list->rows[kept++] = list->rows[i];
+    }
     list->count = kept;
+    if (kept == 0) {
+        fprintf(stderr, "conformance: no row is left of KIVI_CONFORMANCE_ROWS and STORES\n");
+        exit(2);
+    }
 }
 
 /* One copy for all cases: the memory that reaches their processes is small. */

@@ -62,6 +62,7 @@ subject *subject_begin(const row *parameter, const char *title)
     snprintf(name, sizeof name, "d%.*s", (int)strlen(s->prefix) - 1, s->prefix);
     fill_in_url(s, name);
     OK(kivi_store_open(s->url, NULL, &s->store, E));
+    via_use_queue(parameter->traits & ROW_QUEUE);
     s->can.struct_size = sizeof s->can;
     OK(kivi_store_capabilities(s->store, &s->can, E));
     s->codec = kivi_store_codec(s->store);
@@ -87,6 +88,7 @@ static void clean_up(subject *s)
     }
     kivi_store_unref(s->store);
     s->store = NULL;
+    via_end();
 }
 
 static void free_all(subject *s)
@@ -170,6 +172,7 @@ const char *subject_judge(subject *s, kivi_status got, kivi_status wanted)
 
 traffic traffic_of(subject *s)
 {
+    via_end(); /* a flight of a queue is counted after its calls have their answers */
     kivi_stats stats;
     memset(&stats, 0, sizeof stats);
     stats.struct_size = sizeof stats;

@@ -6,6 +6,8 @@
 #include <criterion/parameterized.h>
 #include <kivi/kivi.h>
 
+#include "via.h"
+
 /*
  * A store that the suite runs on. `url` may hold {dir}: a fresh directory, and {name}: a name that no other
  * case uses. It is copied into the process of each case, so it holds no pointer.
@@ -18,7 +20,8 @@ typedef struct row {
 
 enum {
     ROW_OWN = 1 << 0, /* the whole keyspace is the case's: any key may be used, nothing need be cleaned up */
-    ROW_PRIVATE = 1 << 1 /* other processes never see the data (memory) */
+    ROW_PRIVATE = 1 << 1, /* other processes never see the data (memory) */
+    ROW_QUEUE = 1 << 2    /* calls are submitted to a queue */
 };
 
 /* rows.c: the rows that the environment asks for, in memory that reaches the cases' processes. */

@@ -12,9 +12,12 @@ is_running() { # PID SINCE
     [ -n "$2" ] && [ "$(started_at "$1")" = "$2" ]
 }
 
-# Says a URL to the tests: KIVI_TEST_<NAME>=URL.
-give() { # NAME URL
-    printf "KIVI_TEST_%s='%s'\n" "$1" "$2" >>"$kivi_servers/env"
+# Says a URL to the tests, KIVI_TEST_<NAME>=URL, and the traits of its row in the conformance suite.
+give() { # NAME URL [TRAIT...]
+    local name=$1 url=$2
+    shift 2
+    printf "KIVI_TEST_%s='%s'\n" "$name" "$url" >>"$kivi_servers/env"
+    [ $# = 0 ] || printf "KIVI_TRAITS_%s='%s'\n" "$name" "$*" >>"$kivi_servers/env"
 }
 
 # Starts a server in the background and notes it for stop.

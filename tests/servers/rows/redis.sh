@@ -34,6 +34,7 @@ wait_until 20 redis-cli -p "$old_port" -a old-secret --no-auth-warning ping
 
 # Each row has a database of its own.
 give REDIS "redis://127.0.0.1:$port/0"
+give REDIS_QUEUE "redis://127.0.0.1:$port/6" queue
 give REDIS_RESP2 "redis://127.0.0.1:$port/1?protocol=2"
 give REDIS_UNIX "redis+unix://$socket?db=2"
 give REDIS_TLS "rediss://kivi:kivi-secret@localhost:$tls_port/3?tls_ca_file=$tls/ca.pem&tls_cert_file=$tls/client.pem&tls_key_file=$tls/client.key"
