@@ -2,7 +2,7 @@
 PRESET ?= dev
 PREFIX ?= /usr/local
 
-.PHONY: help demo build test bench servers servers-stop install uninstall clean
+.PHONY: help demo build test test-long bench servers servers-stop install uninstall clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
@@ -17,6 +17,9 @@ build: ## build into build/ (PRESET=dev); then `. build/env.sh`
 
 test: ## everything that must hold: tests, sanitizers, fuzzers
 	tools/test
+
+test-long: ## the same with ten times the random operations, rounds and fuzzing; takes hours
+	LONG=1 tools/test
 
 bench: ## measure beside the raw libraries and rewrite the table in README.md
 	tools/install-packages
