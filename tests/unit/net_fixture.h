@@ -162,6 +162,32 @@ static inline identity make_identity(const char *folder, const char *name, const
     return made;
 }
 
+/* A list of what `by` revoked (NULL: nothing), out of date after `days`. */
+static inline void write_revoked(const char *path, const identity *by, const identity *revoked, int days)
+{
+    X509_CRL *list = X509_CRL_new();
+    ASN1_TIME *time = ASN1_TIME_new();
+
+    X509_CRL_set_version(list, 1);
+    X509_CRL_set_issuer_name(list, X509_get_subject_name(by->certificate));
+    X509_time_adj_ex(time, days < 0 ? 2 * days : -1, 0, NULL);
+    X509_CRL_set1_lastUpdate(list, time);
+    X509_time_adj_ex(time, days, 0, NULL);
+    X509_CRL_set1_nextUpdate(list, time);
+    if (revoked) {
+        X509_REVOKED *entry = X509_REVOKED_new();
+        X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked->certificate));
+        X509_REVOKED_set_revocationDate(entry, time);
+        X509_CRL_add0_revoked(list, entry);
+    }
+    cr_assert_gt(X509_CRL_sign(list, by->key, EVP_sha256()), 0);
+    FILE *file = fopen(path, "w");
+    cr_assert_eq(PEM_write_X509_CRL(file, list), 1);
+    fclose(file);
+    ASN1_TIME_free(time);
+    X509_CRL_free(list);
+}
+
 static inline void free_identity(identity *made)
 {
     EVP_PKEY_free(made->key);

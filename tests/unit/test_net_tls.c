@@ -1,7 +1,9 @@
 /* The stepped transport under TLS: whom it trusts, what it says, and that nothing is lost. */
 #include "net_fixture.h"
 
+#include <limits.h>
 #include <openssl/err.h>
+#include <sys/stat.h>
 
 TestSuite(net_tls, .timeout = 60);
 
@@ -108,7 +110,7 @@ static void client_close(client *c)
 
 /* ---- Identities ---- */
 
-static identity authority, stranger, server_id, client_id, expired_id, misnamed_id;
+static identity authority, stranger, server_id, client_id, expired_id, misnamed_id, commoner_id;
 
 static void make_all(void)
 {
@@ -118,12 +120,14 @@ static void make_all(void)
     server_id = make_identity(folder, "server", "DNS:localhost,IP:127.0.0.1", &authority, 10);
     client_id = make_identity(folder, "client", NULL, &authority, 10);
     expired_id = make_identity(folder, "expired", "DNS:localhost,IP:127.0.0.1", &authority, -2);
+    commoner_id = make_identity(folder, "localhost", NULL, &authority, 10); /* a common name alone */
     misnamed_id = make_identity(folder, "misnamed", "DNS:elsewhere.example", &authority, 10);
 }
 
 static void remove_all(void)
 {
-    identity *all[] = {&authority, &stranger, &server_id, &client_id, &expired_id, &misnamed_id};
+    identity *all[] = {&authority,  &stranger,    &server_id,  &client_id,
+                       &expired_id, &misnamed_id, &commoner_id};
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free_identity(all[i]);
@@ -168,18 +172,25 @@ Test(net_tls, accepted, .init = make_all, .fini = remove_all)
     settings = (kvi_net_tls_settings){.verify = false};
     expect_accepted(&misnamed_id, &settings, "127.0.0.1");
     expect_accepted(&expired_id, &settings, "localhost");
+    expect_accepted(&commoner_id, &settings, "localhost");
 }
 
-static void expect_denied(const identity *who, const kvi_net_tls_settings *settings, const char *part)
+static void expect_denied_at(const char *host, const identity *who,
+                             const kvi_net_tls_settings *settings, const char *part)
 {
     tls_server server;
     client c;
 
     server_start(&server, who, NULL, ECHO);
-    client_open(&c, &server, settings, "127.0.0.1");
+    client_open(&c, &server, settings, host);
     expect_failure(connect_net(&c.net, &error), &error, KIVI_DENIED, part);
     client_close(&c);
     server_stop(&server);
+}
+
+static void expect_denied(const identity *who, const kvi_net_tls_settings *settings, const char *part)
+{
+    expect_denied_at("127.0.0.1", who, settings, part);
 }
 
 Test(net_tls, denied, .init = make_all, .fini = remove_all)
@@ -194,6 +205,62 @@ Test(net_tls, denied, .init = make_all, .fini = remove_all)
     expect_denied(&server_id, &settings, "local issuer");
     settings = (kvi_net_tls_settings){.verify = true}; /* the system's authorities do not know ours */
     expect_denied(&server_id, &settings, "certificate was not accepted");
+}
+
+/* A common name may be anybody's; the message says what else there is. */
+Test(net_tls, common_name, .init = make_all, .fini = remove_all)
+{
+    kvi_net_tls_settings settings = {.ca_file = authority.certificate_file, .verify = true};
+
+    expect_denied_at("localhost", &commoner_id, &settings, "its subjectAltName does not hold localhost");
+    expect_denied_at("localhost", &commoner_id, &settings, "tls_server_name");
+    expect_denied_at("localhost", &commoner_id, &settings, "tls_verify=false");
+}
+
+/* As `openssl rehash` does; `name` is the place of the link. */
+static void link_by_hash(const identity *who, char name[PATH_MAX])
+{
+    snprintf(name, PATH_MAX, "%s/%08lx.0", folder, X509_subject_name_hash(who->certificate));
+    cr_assert_eq(symlink(who->certificate_file, name), 0);
+}
+
+Test(net_tls, directory_of_authorities, .init = make_all, .fini = remove_all)
+{
+    kvi_net_tls_settings settings = {.ca_dir = folder, .verify = true};
+    char first[PATH_MAX], second[PATH_MAX];
+    tls_server server;
+    client c;
+
+    link_by_hash(&stranger, first);
+    expect_denied(&server_id, &settings, "local issuer");
+    link_by_hash(&authority, second);
+    expect_accepted(&server_id, &settings, "127.0.0.1");
+    /* It is read at open: a handshake does without. */
+    server_start(&server, &server_id, NULL, ECHO);
+    client_open(&c, &server, &settings, "127.0.0.1");
+    unlink(first);
+    unlink(second);
+    cr_assert_eq(connect_net(&c.net, &error), KIVI_OK, "%s", error ? kivi_error_message(error) : "");
+    client_close(&c);
+    server_stop(&server);
+}
+
+Test(net_tls, revoked, .init = make_all, .fini = remove_all)
+{
+    char path[PATH_MAX];
+    kvi_net_tls_settings settings = {
+        .ca_file = authority.certificate_file, .crl_file = path, .verify = true};
+
+    snprintf(path, sizeof(path), "%s/revoked.crl", folder);
+    write_revoked(path, &authority, &misnamed_id, 10);
+    expect_accepted(&server_id, &settings, "127.0.0.1");
+    write_revoked(path, &authority, &server_id, 10);
+    expect_denied(&server_id, &settings, "certificate revoked");
+    write_revoked(path, &authority, NULL, -1);
+    expect_denied(&server_id, &settings, "CRL has expired");
+    write_revoked(path, &stranger, NULL, 10);
+    expect_denied(&server_id, &settings, "unable to get certificate CRL");
+    unlink(path);
 }
 
 /* With TLS 1.3 a server refuses the client only after the client's handshake is done. */
@@ -222,23 +289,75 @@ Test(net_tls, client_certificate, .init = make_all, .fini = remove_all)
     server_stop(&server);
 }
 
-Test(net_tls, files, .init = make_all, .fini = remove_all)
+static void expect_refused(const kvi_net_tls_settings *settings, const char *part)
 {
     kvi_net_tls *tls;
+
+    expect_failure(kvi_net_tls_new(&kvi_host_table, settings, "localhost", &tls, &error), &error,
+                   KIVI_INVALID, part);
+}
+
+/* The file and the reason; of a key that is there nothing but that. */
+Test(net_tls, files, .init = make_all, .fini = remove_all)
+{
     const struct {
         kvi_net_tls_settings settings;
         const char *part;
     } cases[] = {
-        {{.ca_file = "/nowhere/ca.pem", .verify = true}, "/nowhere/ca.pem"},
-        {{.ca_file = client_id.key_file, .verify = true}, "client.key"},
-        {{.cert_file = "/nowhere/cert.pem"}, "/nowhere/cert.pem"},
-        {{.cert_file = client_id.certificate_file}, "client.pem"},
-        {{.cert_file = client_id.certificate_file, .key_file = server_id.key_file}, "server.key"},
+        {{.ca_file = "/nowhere/ca.pem", .verify = true}, "CA file /nowhere/ca.pem: no such file"},
+        {{.ca_file = client_id.key_file, .verify = true}, "client.key: no certificate"},
+        {{.ca_file = folder, .verify = true}, "not a regular file"},
+        {{.ca_file = "/dev/zero", .verify = true}, "CA file /dev/zero: not a regular file"},
+        {{.ca_dir = "/nosuch", .verify = true}, "CA directory /nosuch: no such directory"},
+        {{.ca_dir = client_id.certificate_file, .verify = true}, "client.pem: Not a directory"},
+        {{.ca_dir = folder, .verify = true}, "it holds no certificate that is named by its hash"},
+        {{.crl_file = "/nowhere/crl.pem", .verify = true}, "CRL file /nowhere/crl.pem: no such file"},
+        {{.crl_file = client_id.certificate_file, .verify = true}, "client.pem: "},
+        {{.crl_file = client_id.certificate_file, .verify = false}, "without verification"},
+        {{.cert_file = "/nowhere/cert.pem"}, "certificate file /nowhere/cert.pem: no such file"},
+        {{.cert_file = client_id.key_file}, "client.key: it holds none in PEM form"},
+        {{.cert_file = client_id.certificate_file}, "key file"},
+        {{.cert_file = client_id.certificate_file, .key_file = "/nowhere/k"},
+         "key file /nowhere/k: no such file"},
+        {{.cert_file = client_id.certificate_file, .key_file = server_id.key_file},
+         "server.key: key values mismatch"},
         {{.key_file = client_id.key_file}, "without its certificate"},
+        {{.server_name = ".example", .verify = true}, "server name .example: it begins with a dot"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        expect_failure(kvi_net_tls_new(&kvi_host_table, &cases[i].settings, "localhost", &tls, &error),
-                       &error, KIVI_INVALID, cases[i].part);
+        expect_refused(&cases[i].settings, cases[i].part);
+}
+
+Test(net_tls, encrypted_key, .init = make_all, .fini = remove_all)
+{
+    char path[PATH_MAX];
+    kvi_net_tls_settings settings = {.cert_file = client_id.certificate_file, .key_file = path};
+
+    snprintf(path, sizeof(path), "%s/encrypted", folder);
+    FILE *file = fopen(path, "w");
+    cr_assert_eq(
+        PEM_write_PKCS8PrivateKey(file, client_id.key, EVP_aes_128_cbc(), "hunter2", 7, NULL, NULL), 1);
+    fclose(file);
+    expect_refused(&settings, "encrypted: it is encrypted");
+    unlink(path);
+}
+
+/* None is opened in a way that waits for a writer. */
+Test(net_tls, fifos, .init = make_all, .fini = remove_all, .timeout = 20)
+{
+    char path[PATH_MAX];
+    const kvi_net_tls_settings cases[] = {
+        {.ca_file = path, .verify = true},
+        {.crl_file = path, .verify = true},
+        {.cert_file = path},
+        {.cert_file = client_id.certificate_file, .key_file = path},
+    };
+
+    snprintf(path, sizeof(path), "%s/fifo", folder);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        expect_refused(&cases[i], "fifo: not a regular file");
+    unlink(path);
 }
 
 /* ---- Servers that are none ---- */

@@ -336,6 +336,12 @@ Test(redis_login, options)
     expect_bad("redis://h/?protocol=4", KIVI_INVALID, "protocol");
     expect_bad("redis+unix:", KIVI_INVALID, "socket");
     expect_bad("rediss://h/?tls_ca_file=/nowhere.pem", KIVI_INVALID, "/nowhere.pem");
+    expect_bad("rediss://h/?tls_ca_file=nosuch.pem", KIVI_INVALID, "CA file nosuch.pem: no such file");
+    expect_bad("rediss://h/?tls_ca_dir=/nosuch", KIVI_INVALID, "CA directory /nosuch: no such directory");
+    expect_bad("rediss://h/?tls_crl_file=/nosuch", KIVI_INVALID, "CRL file /nosuch: no such file");
+    expect_bad("redis://h/?tls_crl_file=/nosuch", KIVI_INVALID, "rediss");
+    expect_bad("rediss://h/?tls_server_name=.example", KIVI_INVALID,
+               "server name .example: it begins with a dot");
     expect_bad("rediss://h/?tls_key_file=/nowhere.key", KIVI_INVALID, "certificate");
     expect_bad("redis://h/?pasword=x", KIVI_INVALID, "password");
 }

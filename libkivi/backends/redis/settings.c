@@ -30,6 +30,8 @@ const kivi_option_info kvi_redis_options[] = {
            3600000, "a name with several addresses: the next is tried after so long; 0: only after a failure"),
     STRING("tls_ca_file", NULL, "rediss: file of the authorities to trust; not set: the system's"),
     STRING("tls_ca_dir", NULL, "rediss: directory of the authorities to trust"),
+    STRING("tls_crl_file",
+           NULL, "rediss: file of the certificates that authorities revoked: a list of each authority in a chain"),
     STRING("tls_cert_file", NULL, "rediss: this client's certificate, with its chain"),
     STRING("tls_key_file", NULL, "rediss: its key; not set: in tls_cert_file as well"),
     STRING("tls_server_name", NULL, "rediss: the name in the server's certificate; not set: the host"),
@@ -151,6 +153,7 @@ static kivi_status read_tls(redis_settings *settings, const kivi_config *config,
     kvi_net_tls_settings tls = {
         .ca_file = text_of(config, "tls_ca_file"),
         .ca_dir = text_of(config, "tls_ca_dir"),
+        .crl_file = text_of(config, "tls_crl_file"),
         .cert_file = text_of(config, "tls_cert_file"),
         .key_file = text_of(config, "tls_key_file"),
         .server_name = text_of(config, "tls_server_name"),
@@ -159,7 +162,8 @@ static kivi_status read_tls(redis_settings *settings, const kivi_config *config,
 
     if (is_tls)
         return kvi_net_tls_new(kvi_redis_host, &tls, settings->host, &settings->tls, error);
-    if (tls.ca_file || tls.ca_dir || tls.cert_file || tls.key_file || tls.server_name || !tls.verify)
+    if (tls.ca_file || tls.ca_dir || tls.crl_file || tls.cert_file || tls.key_file ||
+        tls.server_name || !tls.verify)
         return refuse(error, KIVI_INVALID, "tls_ options are for rediss: URLs");
     return KIVI_OK;
 }

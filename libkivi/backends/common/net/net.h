@@ -31,6 +31,7 @@ typedef enum kvi_net_state {
 /* What a TLS connection is made by, all texts NULL where not said. Read during kvi_net_tls_new() only. */
 typedef struct kvi_net_tls_settings {
     const char *ca_file, *ca_dir; /* both NULL: the system's */
+    const char *crl_file;         /* revoked certificates: a list of each authority in a chain */
     const char *cert_file;        /* of the client, with its chain */
     const char *key_file;         /* NULL: in cert_file as well */
     const char *server_name;      /* NULL: the host connected to */
@@ -39,7 +40,7 @@ typedef struct kvi_net_tls_settings {
 
 /* Settings that connections share; owned by whoever made them, and outlive the connections. */
 typedef struct kvi_net_tls kvi_net_tls;
-/* Reads the files. INVALID names the option's file and why; `server_name` is needed where `host` is NULL. */
+/* Reads all files, now. INVALID names the file and why; `server_name` is needed where `host` is NULL. */
 kivi_status kvi_net_tls_new(const kivi_host *core, const kvi_net_tls_settings *settings,
                             const char *host, kvi_net_tls **tls, kivi_error **error);
 void kvi_net_tls_free(kvi_net_tls *tls); /* NULL is nothing */

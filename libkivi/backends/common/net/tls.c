@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 /* ---- The socket below: as OpenSSL's own, but a peer that is gone raises no SIGPIPE ---- */
@@ -104,6 +105,22 @@ static kivi_status deny(kvi_net *net, const char *what, const char *reason, int6
     return KIVI_DENIED;
 }
 
+static kivi_status deny_certificate(kvi_net *net, long verdict, kivi_error **error)
+{
+    static const char what[] = "the server's certificate was not accepted";
+    const char *reason = X509_verify_cert_error_string(verdict);
+    char text[500];
+
+    if (verdict != X509_V_ERR_HOSTNAME_MISMATCH && verdict != X509_V_ERR_IP_ADDRESS_MISMATCH)
+        return deny(net, what, reason, verdict, error);
+    snprintf(
+        text, sizeof(text),
+        "%s: its subjectAltName does not hold %s (a common name does not count; tls_server_name "
+        "names another to expect, tls_verify=false takes any certificate)",
+        reason, net->target->tls->name);
+    return deny(net, what, text, verdict, error);
+}
+
 /* A failure that OpenSSL tells of in its own queue. */
 static kivi_status fail_by_queue(kvi_net *net, kivi_error **error)
 {
@@ -114,8 +131,7 @@ static kivi_status fail_by_queue(kvi_net *net, kivi_error **error)
 
     ERR_clear_error();
     if (net->target->tls->verify && verdict != X509_V_OK)
-        return deny(net, "the server's certificate was not accepted",
-                    X509_verify_cert_error_string(verdict), verdict, error);
+        return deny_certificate(net, verdict, error);
     if (is_refusal(ERR_GET_REASON(last)))
         return deny(net, "the server did not accept this client", reason ? reason : "refused",
                     (int64_t)last, error);
@@ -163,7 +179,8 @@ static bool expect_name(SSL *ssl, const kvi_net_tls *tls)
         return true;
     if (tls->is_address)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), tls->name) == 1;
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    /* A common name says nothing: it may be a person's. */
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return SSL_set1_host(ssl, tls->name) == 1;
 }
 
