@@ -53,7 +53,7 @@ static int take_option(cli_args *args, int argc, char **argv, int *at)
         const char *near = is_long ? cli_option_nearest(NULL, name, size) : NULL;
 
         if (near)
-            return cli_fail(CLI_USAGE, "no option --%.*s: is it --%s?", (int)size, name, near);
+            return cli_fail(CLI_USAGE, "no option --%.*s: did you mean --%s?", (int)size, name, near);
         return unknown_option(word, is_long ? size + 2 : strlen(word));
     }
     if (!cli_options[id].argument) {
@@ -84,8 +84,73 @@ static int find_verb(cli_args *args)
     }
     near = cli_verb_nearest(cli_verbs, name);
     if (near)
-        return cli_fail(CLI_USAGE, "no verb \"%s\": is it %s?", name, near);
+        return cli_fail(CLI_USAGE, "no verb \"%s\": did you mean \"%s\"?", name, near);
     return cli_fail(CLI_USAGE, "no verb \"%s\": kivi help lists them", name);
+}
+
+/* A copy that lives as long as the arguments. */
+static const char *keep_copy(cli_args *args, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = cli_alloc(NULL, size);
+
+    memcpy(copy, text, size);
+    args->copies = cli_alloc(args->copies, ((size_t)args->copy_count + 1) * sizeof *args->copies);
+    args->copies[args->copy_count++] = copy;
+    return copy;
+}
+
+static void blank(char *from, const char *to)
+{
+    while (from < to && *from)
+        *from++ = '*';
+}
+
+/*
+ * Takes a URL out of the command line, which every user of the system can read (ps): what may hold a secret is
+ * overwritten there, its login and its options.
+ */
+static const char *take_url(cli_args *args, const char *given)
+{
+    /* Arguments are the program's own memory, which may be written. */
+    char *shown = (char *)(uintptr_t)given;
+    char *query = strchr(shown, '?'), *end = query ? query : shown + strlen(shown);
+    char *login = strstr(shown, "//");
+    const char *at = strrchr(shown, '@'); /* the last: one in a password is part of it */
+    const char *own;
+
+    if (!query && !at)
+        return given;
+    own = keep_copy(args, given);
+    if (login && at)
+        blank(login + 2, at);
+    if (query && (!at || end > at))
+        blank(query + 1, query + strlen(query));
+    return own;
+}
+
+/* The value of an option of the store. */
+static const char *take_setting(cli_args *args, const char *given)
+{
+    char *value = strchr((char *)(uintptr_t)given, '=');
+    const char *own;
+
+    if (!value)
+        return given;
+    own = keep_copy(args, given);
+    blank(value + 1, value + strlen(value));
+    return own;
+}
+
+static void hide_secrets(cli_args *args)
+{
+    if (args->text[OPT_STORE])
+        args->text[OPT_STORE] = take_url(args, args->text[OPT_STORE]);
+    for (int i = 0; i < args->store_option_count; i++)
+        args->store_options[i] = take_setting(args, args->store_options[i]);
+    if (args->verb && strcmp(args->verb->name, "copy") == 0)
+        for (int i = 0; i < args->word_count; i++)
+            args->words[i] = (char *)(uintptr_t)take_url(args, args->words[i]);
 }
 
 /* Whether the verb knows the options and the number of words it was given. */
@@ -125,6 +190,7 @@ int cli_args_parse(cli_args *args, int argc, char **argv)
     if (!args->word_count)
         return CLI_DONE;
     code = find_verb(args);
+    hide_secrets(args);
     if (code || cli_has(args, OPT_HELP))
         return code;
     return check(args);
@@ -134,4 +200,9 @@ void cli_args_free(cli_args *args)
 {
     free(args->verb ? args->words - 1 : args->words);
     free(args->store_options);
+    for (int i = 0; i < args->copy_count; i++) {
+        explicit_bzero(args->copies[i], strlen(args->copies[i]));
+        free(args->copies[i]);
+    }
+    free(args->copies);
 }

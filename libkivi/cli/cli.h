@@ -107,6 +107,8 @@ typedef struct cli_args {
     int store_option_count;
     char **words; /* after the verb */
     int word_count;
+    char **copies; /* of arguments that were overwritten where everybody can read them */
+    int copy_count;
 } cli_args;
 
 /* Takes the command line apart; any failure has been told and is the exit code. */

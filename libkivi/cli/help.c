@@ -43,6 +43,10 @@ static void print_overview(const cli_verb *verbs)
     printf("\nTopics:\n");
     for (const cli_topic *topic = cli_topics; topic->name; topic++)
         printf("  %-32s %s\n", topic->name, topic->summary);
+    printf("\nA password in an argument can be read by every user (ps) until kivi has begun: put "
+           "it into\n"
+           "KIVI_URL, or name where it lies: -s 'redis://HOST?password_file=FILE' or "
+           "password_env=NAME.\n");
     printf("\nkivi help VERB or TOPIC tells more; so does kivi VERB --help.\n");
 }
 
@@ -62,6 +66,7 @@ int cli_help(cli_context *cli)
 {
     const char *name = cli->args.word_count ? cli->args.words[0] : NULL;
     const cli_verb *verb;
+    const char *near;
 
     if (cli_has(&cli->args, OPT_LIST)) {
         print_list(cli->verbs);
@@ -81,5 +86,8 @@ int cli_help(cli_context *cli)
             puts(topic->text);
             return CLI_DONE;
         }
+    near = cli_verb_nearest(cli_verbs, name);
+    if (near)
+        return cli_fail(CLI_USAGE, "no verb or topic \"%s\": did you mean \"%s\"?", name, near);
     return cli_fail(CLI_USAGE, "no verb or topic \"%s\": kivi help lists them", name);
 }

@@ -1,6 +1,7 @@
 """Help, completion, the manual page, bad command lines: all follow the one table of verbs."""
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -44,10 +45,12 @@ def case_version(kivi):
 def case_bad_command_lines(kivi):
     url = kivi.store()
     for args, words in (
-            ([], "usage"), (["nosuch"], "nosuch"), (["gett", "a"], "is it get?"), (["del", "a"], "is it delete?"),
-            (["expotr"], "is it export?"), (["get"], "usage: kivi get KEY..."), (["set", "a"], "usage: kivi set"),
+            ([], "usage"), (["nosuch"], "nosuch"), (["gett", "a"], "did you mean \"get\"?"), (["del", "a"], "did you mean \"delete\"?"),
+            (["gte", "a"], 'did you mean "get"?'), (["-s", "ldmb:x", "get", "a"], 'did you mean "lmdb"?'),
+            (["options", "reds"], 'did you mean "redis"?'), (["help", "expotr"], 'did you mean "export"?'),
+            (["expotr"], "did you mean \"export\"?"), (["get"], "usage: kivi get KEY..."), (["set", "a"], "usage: kivi set"),
             (["take", "a", "b"], "usage: kivi take KEY"), (["get", "a", "--nosuch"], "--nosuch"),
-            (["get", "a", "--jsno"], "is it --json?"), (["get", "a", "--atomic"], "get has no option --atomic"),
+            (["get", "a", "--jsno"], "did you mean --json?"), (["get", "a", "--atomic"], "get has no option --atomic"),
             (["get", "a", "-z"], "-z"), (["set", "a", "1", "--ttl"], "--ttl needs SECONDS"),
             (["get", "a", "--json=yes"], "takes no argument"), (["keys", "a", "b"], "usage"),
             (["version", "x"], "usage"), (["stats", "-s"], "--store needs URL")):
@@ -177,3 +180,31 @@ def case_the_manual_page(kivi):
         done = subprocess.run(["man", "-l", "-P", "cat", "--warnings", path], capture_output=True, text=True,
                               check=False)
         equal((done.returncode, done.stderr), (0, ""), "what man says")
+
+
+def case_passwords_are_not_listed(kivi):
+    """What ps shows of a command that runs: no login, no value of an option."""
+    for words in (["-s", "redis://user:S3CRET@HERE/0", "get", "k"], ["--store=redis://user:S3CRET@HERE/0", "get", "k"],
+                  ["copy", "redis://user:S3CRET@HERE/0", kivi.store()], ["-s", "redis://HERE?password=S3CRET", "get", "k"],
+                  ["-s", "redis://HERE", "-o", "password=S3CRET", "get", "k"]):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            here = f"127.0.0.1:{silent.getsockname()[1]}"
+            process = kivi.start(None, *[word.replace("HERE", here) for word in words])
+            connection = silent.accept()[0]
+            said = connection.recv(4096)
+            shown = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            process.kill()
+            kivi.finish(process)
+            connection.close()
+            true(b"S3CRET" not in shown and b"redis:" in shown, f"{words}: {shown}")
+            true(b"S3CRET" in said, f"the password itself is sent: {said}")
+
+
+def case_errors_echo_no_value_beside_a_login(kivi):
+    for option in ("timeout", "lanes", "codec", "consistency", "protocol", "tls_verify"):
+        for url in (f"redis://u:p@127.0.0.1:9/?{option}=S3CRET", f"redis://:p@127.0.0.1:9/S3CRET?{option}=1"):
+            result = kivi.run(url, "get", "k")
+            true(result.code != 0 and "S3CRET" not in result.error, f"{url}: {result.error}")
+    result = kivi.run("redis://u:p@127.0.0.1:9/", "get", "k", "-o", "timeout=S3CRET")
+    true(result.code == 2 and "S3CRET" not in result.error and '"timeout"' in result.error, result.error)
+    kivi.bad("redis://127.0.0.1:9/?timeout=word", 2, '"word"', "get", "k")

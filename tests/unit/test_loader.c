@@ -231,7 +231,10 @@ Test(loader, memory_is_built_in)
 Test(loader, unknown_schemes_are_told_the_known_ones)
 {
     put_manifest("aaa", "aaa aab", "right", NULL);
-    expect_not_found("redsi", KIVI_INVALID, "unknown scheme \"redsi\": known are aaa, aab, ");
+    expect_not_found("redsi", KIVI_INVALID, "unknown scheme \"redsi\": ");
+    expect_not_found("redsi", KIVI_INVALID, "known are aaa, aab, ");
+    expect_not_found("aba", KIVI_INVALID, "did you mean \"aaa\"? known are ");
+    expect_not_found("zzzzzz", KIVI_INVALID, "unknown scheme \"zzzzzz\": known are ");
     expect_not_found("redsi", KIVI_INVALID, "memory");
     expect_not_found("redsi", KIVI_INVALID, directory);
     expect_not_found("", KIVI_INVALID, "unknown scheme");

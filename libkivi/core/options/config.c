@@ -36,9 +36,12 @@ static void wipe_text(entry *at)
     at->text = NULL;
 }
 
-static kivi_status put(entry *at, const char *text, kvi_given given, kivi_error **error)
+static kivi_status put(entry *at, const char *text, kvi_given given, bool hidden, kivi_error **error)
 {
-    kivi_status status = kvi_option_read(at->info, text, given, &at->value, error);
+    kivi_option_info info = *at->info;
+    if (hidden)
+        info.flags |= KIVI_OPTION_SECRET;
+    kivi_status status = kvi_option_read(&info, text, given, &at->value, error);
     if (status)
         return status;
     char *copy = strdup(text);
@@ -75,7 +78,7 @@ static kivi_status put_defaults(kivi_config *config, kivi_error **error)
         entry *at = &config->entries[i];
         if (!at->info->default_text)
             continue;
-        kivi_status status = put(at, at->info->default_text, KVI_GIVEN_TEXT, error);
+        kivi_status status = put(at, at->info->default_text, KVI_GIVEN_TEXT, false, error);
         if (status)
             return status;
     }
@@ -94,7 +97,7 @@ static kivi_status put_part(kivi_config *config, const char *name, const char *t
     if (!at)
         return kvi_fail(error, KIVI_INVALID, "%s: its URL takes no %s", config->scheme, name);
     at->is_set = true;
-    return put(at, text, KVI_GIVEN_TEXT, error);
+    return put(at, text, KVI_GIVEN_TEXT, true, error);
 }
 
 static kivi_status put_parts(kivi_config *config, const kvi_url *url, kivi_error **error)
@@ -125,9 +128,12 @@ static kivi_status unknown_option(const kivi_config *config, const char *name, k
                     name, config->scheme, config->scheme);
 }
 
-/* Everything that a set says; with `once`, nothing that was said before may be said again. */
+/*
+ * Everything that a set says; with `once`, nothing that was said before may be said again. `hidden`: no message
+ * shows a value.
+ */
 static kivi_status put_options(kivi_config *config, const kivi_options *options, bool once,
-                               kivi_error **error)
+                               bool hidden, kivi_error **error)
 {
     const char *name;
     for (size_t i = 0; (name = kivi_options_name(options, i)); i++) {
@@ -137,7 +143,7 @@ static kivi_status put_options(kivi_config *config, const kivi_options *options,
         if (once && at->is_set)
             return kvi_fail(error, KIVI_INVALID, "the URL gives \"%s\" twice", name);
         kivi_status status = put(at, kivi_options_get(options, name),
-                                 kvi_options_given(options, name), error);
+                                 kvi_options_given(options, name), hidden, error);
         if (status)
             return status;
         at->is_set = true;
@@ -167,13 +173,15 @@ kivi_status kvi_config_new(const kivi_backend *backend, const kvi_url *url,
     kivi_config *made = allocate(backend, url->scheme);
     if (!made)
         return kvi_fail(error, KIVI_NO_MEMORY, "no memory for the options of a store");
+    /* Whoever logs in may have put the secret into the wrong place. */
+    bool has_login = url->user || url->password;
     kivi_status status = put_defaults(made, error);
     if (!status)
         status = put_parts(made, url, error);
     if (!status)
-        status = put_options(made, url->query, true, error);
+        status = put_options(made, url->query, true, has_login, error);
     if (!status && options)
-        status = put_options(made, options, false, error);
+        status = put_options(made, options, false, has_login, error);
     if (!status)
         status = check_required(made, error);
     if (status) {

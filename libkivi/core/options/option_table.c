@@ -1,7 +1,7 @@
 /* Which options there are: those every store has, and how one is found by its name. */
+#include "../base/nearest.h"
 #include "../internal.h"
 
-#define NAME_MAX_LIKE 64 /* a longer name is like no option */
 #define YEAR_MS (INT64_C(365) * 24 * 3600 * 1000)
 
 #define OPTION(name, type, text, choices, min, max, help)                            \
@@ -72,49 +72,13 @@ const kivi_option_info *kvi_option_find(const kivi_backend *backend, const char 
     return NULL;
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Edit distance: letters put in, taken out, changed, or two neighbours swapped. */
-static size_t distance(const char *a, size_t a_size, const char *b, size_t b_size)
-{
-    size_t rows[3][NAME_MAX_LIKE + 1];
-    size_t *before = rows[0], *last = rows[1], *now = rows[2];
-    for (size_t j = 0; j <= b_size; j++)
-        last[j] = before[j] = j;
-    for (size_t i = 1; i <= a_size; i++) {
-        now[0] = i;
-        for (size_t j = 1; j <= b_size; j++) {
-            now[j] = smaller(smaller(last[j], now[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                now[j] = smaller(now[j], before[j - 2] + 1);
-        }
-        size_t *spare = before;
-        before = last;
-        last = now;
-        now = spare;
-    }
-    return last[b_size];
-}
-
 const kivi_option_info *kvi_option_nearest(const kivi_backend *backend, const char *name)
 {
-    size_t size = strlen(name);
-    if (!size || size > NAME_MAX_LIKE)
-        return NULL;
     const kivi_option_info *info, *nearest = NULL;
-    size_t least = size < 6 ? 2 : size / 3; /* more changes than that make another word */
-    for (size_t i = 0; (info = kvi_option_at(backend, i)); i++) {
-        size_t other = strlen(info->name);
-        if (other > NAME_MAX_LIKE)
-            continue;
-        size_t changes = distance(name, size, info->name, other);
-        if (changes < least || (changes == least && !nearest)) {
-            least = changes;
+    kvi_nearest search;
+    kvi_nearest_begin(&search, name, strlen(name));
+    for (size_t i = 0; (info = kvi_option_at(backend, i)); i++)
+        if (kvi_nearest_try(&search, info->name))
             nearest = info;
-        }
-    }
     return nearest;
 }

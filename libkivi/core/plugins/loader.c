@@ -1,5 +1,6 @@
 /* The loader: from a scheme to its backend, which may lie in a plugin not loaded yet. */
 #include "loader.h"
+#include "../base/nearest.h"
 #include "plugin.h"
 
 #include <pthread.h>
@@ -282,12 +283,17 @@ static kivi_status unknown_scheme(const char *scheme, kivi_error **error)
     kivi_buffer text = KIVI_BUFFER_INIT;
     char *path = kvi_plugin_path();
     bool fits = list_schemes(&list, false) && path;
+    kvi_nearest search;
+    kvi_nearest_begin(&search, scheme, strlen(scheme));
+    for (size_t i = 0; fits && i < list.count; i++)
+        kvi_nearest_try(&search, list.words[i]);
     for (size_t i = 0; fits && i < list.count; i++)
         fits = (i == 0 || !kivi_buffer_append(&text, kivi_str(", "))) &&
                !kivi_buffer_append(&text, kivi_str(list.words[i]));
     kivi_status status = kvi_fail(
         error, KIVI_INVALID,
-        "unknown scheme \"%.64s\": known are %.*s; other plugins are looked for in %s", scheme,
+        "unknown scheme \"%.64s\": %s%s%sknown are %.*s; other plugins are looked for in %s", scheme,
+        search.best ? "did you mean \"" : "", search.best ? search.best : "", search.best ? "\"? " : "",
         fits ? (int)text.size : 0, fits ? (const char *)text.data : "", fits ? path : "");
     kivi_buffer_free(&text);
     free(list.words);

@@ -22,8 +22,7 @@ static kivi_status read_core_options(kivi_store *store, const kivi_options *opti
     store->codec = kvi_codec_find(kvi_config_text(config, "codec"));
     if (!store->codec)
         return kvi_fail(error, KIVI_INVALID,
-                        "option codec: no codec \"%s\"; known are msgpack, json and raw",
-                        kvi_config_text(config, "codec"));
+                        "option \"codec\": there is no such codec: it takes msgpack, json or raw");
     return KIVI_OK;
 }
 
