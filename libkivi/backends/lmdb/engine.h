@@ -19,8 +19,10 @@
 
 /* Codes beside LMDB's (below -30000) and errno's (above 0). */
 enum {
-    KVI_LMDB_AGAIN = -1, /* an item has failed for good: once more without it */
-    KVI_LMDB_MARKED = -2 /* another process made the database of expiries: open it first */
+    KVI_LMDB_AGAIN = -1,  /* an item has failed for good: once more without it */
+    KVI_LMDB_MARKED = -2, /* another process made the database of expiries: open it first */
+    KVI_LMDB_HELD = -3,   /* another program still holds LMDB's lock of writers: look at the wait */
+    KVI_LMDB_INSIDE = -4  /* a read of this process is inside */
 };
 
 extern const kivi_host *kvi_lmdb_host;
@@ -41,6 +43,31 @@ typedef struct kvi_lmdb_settings {
     bool create, check;
     mode_t mode;
 } kvi_lmdb_settings;
+
+/* A file, whatever its name. */
+typedef struct kvi_lmdb_id {
+    dev_t device;
+    ino_t inode; /* 0: there is none */
+} kvi_lmdb_id;
+
+static inline bool kvi_lmdb_is_same(kvi_lmdb_id left, kvi_lmdb_id right)
+{
+    return left.inode && left.inode == right.inode && left.device == right.device;
+}
+
+/* The thread that begins a write transaction for a caller, see begin.c. `mutex` guards it all. */
+typedef struct kvi_lmdb_helper {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    unsigned state;
+    pthread_t thread;
+    bool started;     /* and not joined yet */
+    unsigned waiting; /* callers who want the transaction */
+    bool stopping;    /* nobody gets it for now */
+    bool lingering;   /* the last store was closed meanwhile: the thread closes the file */
+    MDB_txn *txn;
+    int rc;
+} kvi_lmdb_helper;
 
 /* One read in progress, or one that could be. Two cache lines, so that no neighbour is fetched along. */
 typedef struct kvi_lmdb_slot {
@@ -71,8 +98,17 @@ typedef struct kvi_lmdb_env {
     atomic_size_t seen;                /* transaction id << 1 | whether any expiry exists in it */
     _Alignas(64) pthread_mutex_t turn; /* the writer of this process */
     struct kvi_lmdb_shared *shared;    /* the writer of all processes */
+    pthread_mutex_t *foreign_lock;     /* LMDB's own of writers; NULL: nobody knows where it lies */
+    uint64_t strangers;     /* until then other programs are taken to write; 0: none do */
+    bool foreign_lock_seen; /* it is where it was thought to be */
+    bool helped;            /* the write transaction is the helper's */
+    kvi_lmdb_helper helper;
     int shared_fd;
+    int claim_fd; /* of the data file: see claim.c */
+    bool made;    /* this process made the data file */
     pid_t pid;
+    bool opening; /* by the thread `opener`, without the registry's lock */
+    pthread_t opener;
     bool broken;           /* LMDB has had a fatal error */
     bool lost;             /* our places in the lock table are others' now */
     bool foreign;          /* the file was another program's when it was marked, or is not marked */
@@ -86,8 +122,7 @@ typedef struct kvi_lmdb_env {
     uint8_t sweep_key[KVI_LMDB_KEY_MAX];
     kvi_lmdb_names names;
     kvi_lmdb_settings settings;
-    dev_t device;
-    ino_t inode, lock_inode;
+    kvi_lmdb_id data_id, lock_id;
     int fds[8];
     unsigned fd_count;
     kvi_lmdb_stretch lock_map;
@@ -133,16 +168,24 @@ kivi_status kvi_lmdb_verify(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **err
 
 /* ---- process.c ---- */
 
+/* What a name stands for now; the inode is 0 where that is nothing. */
+kvi_lmdb_id kvi_lmdb_id_of(const char *file);
 /* Whether this process has the file mapped; `stretch` (may be NULL) says where. */
-bool kvi_lmdb_is_mapped(const char *file, dev_t device, ino_t inode, kvi_lmdb_stretch *stretch);
-/* Descriptors of this process that are open on one of two files; answers how many, at most `capacity`. */
-unsigned kvi_lmdb_descriptors(dev_t device, ino_t first, ino_t second, int *fds, unsigned capacity);
+bool kvi_lmdb_is_mapped(const char *file, kvi_lmdb_id id, kvi_lmdb_stretch *stretch);
+/* Descriptors of this process that are open on one of two files; returns how many, at most `capacity`. */
+unsigned kvi_lmdb_descriptors(kvi_lmdb_id first, kvi_lmdb_id second, int *fds, unsigned capacity);
+/* Another process that holds a lock of an open file description on a file, and its name of the file. */
+bool kvi_lmdb_find_holder(kvi_lmdb_id id, pid_t *pid, char *name, size_t capacity);
+/* The process of a thread; 0: it is gone. */
+pid_t kvi_lmdb_process_of(pid_t thread);
 
 /* ---- registry.c ---- */
 
 kivi_status kvi_lmdb_env_get(const char *path, const kvi_lmdb_settings *settings, kivi_wait *wait,
                              kvi_lmdb_env **env, kivi_error **error);
 void kvi_lmdb_env_put(kvi_lmdb_env *env);
+/* Closes what a put left open because the helper was at work there; by the helper, at its end. */
+void kvi_lmdb_env_put_late(kvi_lmdb_env *env);
 /* In a forked child: gives up one share in what the parent had open. False: a read of it still goes on. */
 bool kvi_lmdb_env_abandon(kvi_lmdb_env *env);
 void kvi_lmdb_fork_prepare(kvi_lmdb_env *env);
@@ -156,16 +199,63 @@ kivi_status kvi_lmdb_env_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **e
 void kvi_lmdb_env_close(kvi_lmdb_env *env);
 /* Opens LMDB's part again after a fatal error; with the turn and the gate. */
 kivi_status kvi_lmdb_env_reopen(kvi_lmdb_env *env, kivi_error **error);
-/* Begins a transaction, after taking over a map that another process has just made larger; nobody else may
- * have one here: while the file is being opened, or with the turn and the gate. */
-int kvi_lmdb_env_begin(kvi_lmdb_env *env, unsigned flags, MDB_txn **txn);
-/* Opens the database of expiries and, with `create`, makes it; with the turn and the gate. */
-int kvi_lmdb_env_mark(kvi_lmdb_env *env, bool create);
+/* Begins a read, after taking over a map that another process has just made larger; nobody else may
+ * have a transaction here: while the file is being opened, or with the turn and the gate. */
+int kvi_lmdb_env_begin(kvi_lmdb_env *env, MDB_txn **txn);
+/* While the file is being opened, after MDB_READERS_FULL. OK: try again. */
+kivi_status kvi_lmdb_env_wait_reader(kvi_lmdb_env *env, kivi_wait *wait, uint64_t *pause,
+                                     kivi_error **error);
+/* Opens the database of expiries; with the turn and the gate, or while the file is being opened. */
+int kvi_lmdb_env_mark(kvi_lmdb_env *env);
+/* Makes it, in a write transaction that this ends; with the turn and the gate. */
+int kvi_lmdb_env_mark_make(kvi_lmdb_env *env, MDB_txn *txn);
+
+/* ---- claim.c ---- */
+
+/* Opens the data file (makes it), which all claims are made on. */
+kivi_status kvi_lmdb_claim_open(kvi_lmdb_env *env, kivi_error **error);
+/* Holds the data file for the lock files beside its name. BUSY: it is held for those of another name. */
+kivi_status kvi_lmdb_claim(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error);
+/* Whether the names still stand for the files that were claimed. */
+bool kvi_lmdb_claim_stands(const kvi_lmdb_env *env);
+/* BUSY: a process may write, and this one reads without a place in the table of readers. */
+kivi_status kvi_lmdb_claim_check_unlocked(const kvi_lmdb_env *env, kivi_error **error);
+/* After an open that failed: removes the file that it made, unless others have come. */
+void kvi_lmdb_claim_undo(const kvi_lmdb_env *env);
+void kvi_lmdb_claim_close(kvi_lmdb_env *env);
+
+/* ---- begin.c: with the turn ---- */
+
+int kvi_lmdb_helper_init(kvi_lmdb_env *env);
+/* Finds LMDB's lock of writers in its map. */
+void kvi_lmdb_foreign_lock_find(kvi_lmdb_env *env);
+/* Begins a write transaction: 0, LMDB's code, or KVI_LMDB_HELD. Then `*wanted` is set: try again, or leave. */
+int kvi_lmdb_write_begin(kvi_lmdb_env *env, kivi_wait *wait, bool *wanted, MDB_txn **txn);
+int kvi_lmdb_write_commit(kvi_lmdb_env *env, MDB_txn *txn);
+void kvi_lmdb_write_abort(kvi_lmdb_env *env, MDB_txn *txn);
+/* After KVI_LMDB_HELD: gives the turn back, looks at the wait, and takes it again. A failure leaves nothing held. */
+kivi_status kvi_lmdb_write_wait(kvi_lmdb_env *env, kivi_wait *wait, bool *wanted, kivi_error **error);
+/* Keeps the helper out of LMDB; false: it is inside, waiting for another program. */
+bool kvi_lmdb_helper_stop(kvi_lmdb_env *env);
+void kvi_lmdb_helper_go_on(kvi_lmdb_env *env);
+/* For the last put: false: the helper is inside and will call kvi_lmdb_env_put_late. */
+bool kvi_lmdb_helper_end(kvi_lmdb_env *env);
+/* In a forked child, of what the parent had. */
+bool kvi_lmdb_helper_is_idle(const kvi_lmdb_env *env);
+/* The thread that holds LMDB's lock of writers; 0: nobody, or a dead one. */
+pid_t kvi_lmdb_foreign_writer(const kvi_lmdb_env *env);
 
 /* ---- writer_lock.c ---- */
 
 kivi_status kvi_lmdb_writer_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error);
 void kvi_lmdb_writer_close(kvi_lmdb_env *env);
+/* Notes which files the lock is for, or compares them with what was noted. BUSY: it is for others. */
+kivi_status kvi_lmdb_writer_note(kvi_lmdb_env *env, kivi_error **error);
+/* The lock file's identity; the inode is 0 for a reader. */
+kvi_lmdb_id kvi_lmdb_writer_id(const kvi_lmdb_env *env);
+/* The last transaction that kivi committed; 0: not known. With the lock. */
+uint64_t kvi_lmdb_writer_last(const kvi_lmdb_env *env);
+void kvi_lmdb_writer_set_last(kvi_lmdb_env *env, uint64_t id);
 /* Takes the turn of this process and, unless the file is opened for reading, of all processes. */
 kivi_status kvi_lmdb_writer_take(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error);
 void kvi_lmdb_writer_give(kvi_lmdb_env *env);
@@ -188,8 +278,12 @@ void kvi_lmdb_gate_open(kvi_lmdb_env *env);
 kivi_status kvi_lmdb_grow(kvi_lmdb_env *env, uint64_t need, kivi_error **error);
 /* Takes over the size that another process gave the map. */
 kivi_status kvi_lmdb_adopt_size(kvi_lmdb_env *env, kivi_error **error);
-/* Opens the database of expiries that another process made, or makes it. UNSUPPORTED: the name is taken. */
-kivi_status kvi_lmdb_adopt_mark(kvi_lmdb_env *env, bool create, kivi_error **error);
+/* Opens the database of expiries that another process made. */
+kivi_status kvi_lmdb_adopt_mark(kvi_lmdb_env *env, kivi_error **error);
+/* Makes it: 0, KVI_LMDB_INSIDE, KVI_LMDB_HELD (see kvi_lmdb_write_begin), MDB_INCOMPATIBLE: the name is taken. */
+int kvi_lmdb_make_mark(kvi_lmdb_env *env, kivi_wait *wait, bool *wanted);
+/* The error of KVI_LMDB_INSIDE. */
+kivi_status kvi_lmdb_busy(kvi_lmdb_env *env, const char *what, kivi_error **error);
 /* Opens LMDB's part again, unless somebody did already. */
 kivi_status kvi_lmdb_mend(kvi_lmdb_env *env, kivi_error **error);
 
@@ -284,6 +378,7 @@ typedef struct kvi_lmdb_pass {
     bool marked;
     bool changed; /* something must be committed */
     bool replayed;
+    bool wanted; /* a transaction was asked for and has not come yet */
     uint64_t swept;
 } kvi_lmdb_pass;
 

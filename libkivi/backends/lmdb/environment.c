@@ -105,7 +105,7 @@ static int lock_file_fill(const kvi_lmdb_env *env)
 static void note_descriptors(kvi_lmdb_env *env, const int *before, unsigned before_count)
 {
     int now[32];
-    unsigned count = kvi_lmdb_descriptors(env->device, env->inode, env->lock_inode, now, 32);
+    unsigned count = kvi_lmdb_descriptors(env->data_id, env->lock_id, now, 32);
 
     env->fd_count = 0;
     for (unsigned i = 0; i < count && env->fd_count < 8; i++) {
@@ -116,21 +116,9 @@ static void note_descriptors(kvi_lmdb_env *env, const int *before, unsigned befo
             env->fds[env->fd_count++] = now[i];
     }
     env->lock_map = (kvi_lmdb_stretch){0, 0};
-    if (!env->lock_inode ||
-        !kvi_lmdb_is_mapped(env->names.lock, env->device, env->lock_inode, &env->lock_map))
+    if (!env->lock_id.inode || !kvi_lmdb_is_mapped(env->names.lock, env->lock_id, &env->lock_map))
         env->unlocked = true;
-}
-
-static int note_files(kvi_lmdb_env *env)
-{
-    struct stat info;
-
-    if (stat(env->names.data, &info) != 0)
-        return errno;
-    env->device = info.st_dev;
-    env->inode = info.st_ino;
-    env->lock_inode = stat(env->names.lock, &info) == 0 ? info.st_ino : 0;
-    return 0;
+    kvi_lmdb_foreign_lock_find(env);
 }
 
 /* The unnamed database, which must hold plain keys in byte order. */
@@ -202,10 +190,10 @@ static int make_mark(kvi_lmdb_env *env, MDB_txn *txn, MDB_dbi *dbi)
     return rc;
 }
 
-int kvi_lmdb_env_begin(kvi_lmdb_env *env, unsigned flags, MDB_txn **txn)
+int kvi_lmdb_env_begin(kvi_lmdb_env *env, MDB_txn **txn)
 {
     MDB_envinfo info;
-    int rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
+    int rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, txn);
 
     for (unsigned i = 0; i < 100 && rc == MDB_MAP_RESIZED; i++) {
         rc = mdb_env_set_mapsize(env->mdb, 0);
@@ -215,23 +203,21 @@ int kvi_lmdb_env_begin(kvi_lmdb_env *env, unsigned flags, MDB_txn **txn)
         }
         mdb_env_info(env->mdb, &info);
         env->map_size = info.me_mapsize;
-        rc = mdb_txn_begin(env->mdb, NULL, flags, txn);
+        rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, txn);
     }
     return rc;
 }
 
-int kvi_lmdb_env_mark(kvi_lmdb_env *env, bool create)
+int kvi_lmdb_env_mark(kvi_lmdb_env *env)
 {
     MDB_txn *txn;
     MDB_dbi dbi = 0;
-    int rc = kvi_lmdb_env_begin(env, create ? 0 : MDB_RDONLY, &txn);
+    int rc = kvi_lmdb_env_begin(env, &txn);
 
     if (rc != 0)
         return rc;
     rc = open_mark(env, txn, &dbi);
     env->mark_is_foreign = rc == MDB_INCOMPATIBLE;
-    if (rc == MDB_NOTFOUND && create)
-        rc = make_mark(env, txn, &dbi);
     if (rc != 0) {
         mdb_txn_abort(txn);
         return rc;
@@ -242,12 +228,30 @@ int kvi_lmdb_env_mark(kvi_lmdb_env *env, bool create)
     return rc;
 }
 
+int kvi_lmdb_env_mark_make(kvi_lmdb_env *env, MDB_txn *txn)
+{
+    MDB_dbi dbi = 0;
+    int rc = open_mark(env, txn, &dbi);
+
+    env->mark_is_foreign = rc == MDB_INCOMPATIBLE;
+    if (rc == MDB_NOTFOUND)
+        rc = make_mark(env, txn, &dbi);
+    if (rc != 0) {
+        kvi_lmdb_write_abort(env, txn);
+        return rc;
+    }
+    rc = kvi_lmdb_write_commit(env, txn);
+    if (rc == 0)
+        env->expiries = dbi;
+    return rc;
+}
+
 /* What the file holds. `*blank`: nothing at all, not even the mark. */
 static int open_databases(kvi_lmdb_env *env, bool *blank)
 {
     MDB_txn *txn;
     MDB_stat stat;
-    int rc = kvi_lmdb_env_begin(env, MDB_RDONLY, &txn);
+    int rc = kvi_lmdb_env_begin(env, &txn);
 
     if (rc != 0)
         return rc;
@@ -262,9 +266,62 @@ static int open_databases(kvi_lmdb_env *env, bool *blank)
     *blank = stat.ms_entries == 0;
     env->expiries = 0;
     env->foreign = !*blank;
-    rc = kvi_lmdb_env_mark(env, false);
+    rc = kvi_lmdb_env_mark(env);
     /* Not marked: another program's file, or a blank one. */
     return rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE ? 0 : rc;
+}
+
+/* Waits while all places of readers are taken. OK: it is worth another try. */
+kivi_status kvi_lmdb_env_wait_reader(kvi_lmdb_env *env, kivi_wait *wait, uint64_t *pause,
+                                     kivi_error **error)
+{
+    kivi_status status;
+
+    mdb_reader_check(env->mdb, NULL);
+    status = kivi_wait_check(wait);
+    if (status != KIVI_OK)
+        return kvi_lmdb_gave_up(error, status, env->names.data, "all readers are taken (max_readers)");
+    kvi_lmdb_sleep(*pause);
+    if (*pause < 2000000)
+        *pause *= 2;
+    return KIVI_OK;
+}
+
+/* Reads what the file holds, once there is a place for a reader; without a wait, at once. */
+static kivi_status open_contents(kvi_lmdb_env *env, kivi_wait *wait, bool *blank, kivi_error **error)
+{
+    uint64_t pause = 50000;
+    int rc;
+
+    while ((rc = open_databases(env, blank)) == MDB_READERS_FULL && wait) {
+        kivi_status status = kvi_lmdb_env_wait_reader(env, wait, &pause, error);
+        if (status != KIVI_OK)
+            return status;
+    }
+    if (rc == 0)
+        return KIVI_OK;
+    if (rc != MDB_INCOMPATIBLE)
+        return kvi_lmdb_fail(error, rc, env->names.data, "cannot open");
+    KVI_LMDB_ERROR(error, KIVI_UNSUPPORTED, rc, KIVI_RETRY_NO,
+                   "%s: its unnamed database was made with duplicate, integer or reversed keys",
+                   env->names.data);
+    return KIVI_UNSUPPORTED;
+}
+
+/* LMDB opens by name: what it has opened must be what was claimed. */
+static kivi_status check_claim(kvi_lmdb_env *env, kivi_error **error)
+{
+    struct stat info;
+    int fd = -1;
+
+    if (mdb_env_get_fd(env->mdb, &fd) == 0 && fstat(fd, &info) == 0 &&
+        kvi_lmdb_is_same(env->data_id, (kvi_lmdb_id){info.st_dev, info.st_ino}) &&
+        kvi_lmdb_claim_stands(env))
+        return env->unlocked ? kvi_lmdb_claim_check_unlocked(env, error) : KIVI_OK;
+    KVI_LMDB_ERROR(error, KIVI_BUSY, 0, KIVI_RETRY_YES,
+                   "%s: the file or its lock file was replaced while it was being opened",
+                   env->names.data);
+    return KIVI_BUSY;
 }
 
 /* LMDB's own part of opening: the file's descriptors, map, and databases. With a wait the file may be checked. */
@@ -277,39 +334,24 @@ static kivi_status open_lmdb(kvi_lmdb_env *env, kivi_wait *wait, bool *blank, ki
     int rc;
 
     kvi_lmdb_host->guard_descriptors();
-    if (note_files(env) != 0)
-        env->inode = env->lock_inode = 0;
-    before_count = kvi_lmdb_descriptors(env->device, env->inode, env->lock_inode, before, 32);
+    before_count = kvi_lmdb_descriptors(env->data_id, env->lock_id, before, 32);
     rc = open_mapped(env);
     if (rc != 0)
         return kvi_lmdb_fail(error, rc, env->names.data, "cannot open");
-    rc = note_files(env);
-    if (rc != 0)
-        goto fail;
     note_descriptors(env, before, before_count);
     mdb_env_info(env->mdb, &info);
     env->map_size = info.me_mapsize;
     mdb_reader_check(env->mdb, NULL);
-    if (wait && env->settings.check) {
+    status = check_claim(env, error);
+    if (status == KIVI_OK && wait && env->settings.check)
         status = kvi_lmdb_verify(env, wait, error);
-        if (status != KIVI_OK) {
-            mdb_env_close(env->mdb);
-            env->mdb = NULL;
-            return status;
-        }
+    if (status == KIVI_OK)
+        status = open_contents(env, wait, blank, error);
+    if (status != KIVI_OK) {
+        mdb_env_close(env->mdb);
+        env->mdb = NULL;
     }
-    rc = open_databases(env, blank);
-    if (rc == 0)
-        return KIVI_OK;
-fail:
-    mdb_env_close(env->mdb);
-    env->mdb = NULL;
-    if (rc != MDB_INCOMPATIBLE)
-        return kvi_lmdb_fail(error, rc, env->names.data, "cannot open");
-    KVI_LMDB_ERROR(error, KIVI_UNSUPPORTED, rc, KIVI_RETRY_NO,
-                   "%s: its unnamed database was made with duplicate, integer or reversed keys",
-                   env->names.data);
-    return KIVI_UNSUPPORTED;
+    return status;
 }
 
 /* A new file is there after a power cut only when its folder is on disk as well. */
@@ -372,13 +414,44 @@ static kivi_status check_file(const kvi_lmdb_env *env, bool *created, kivi_error
 static kivi_status mark_new(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error)
 {
     kivi_status status = kvi_lmdb_writer_take(env, wait, error);
+    bool wanted = false;
+
+    while (status == KIVI_OK) {
+        int rc = kvi_lmdb_make_mark(env, wait, &wanted);
+
+        if (rc == KVI_LMDB_HELD) {
+            status = kvi_lmdb_write_wait(env, wait, &wanted, error);
+            continue;
+        }
+        if (rc == MDB_MAP_RESIZED)
+            status = kvi_lmdb_adopt_size(env, error);
+        else if (rc != 0)
+            status = kvi_lmdb_fail(error, rc, env->names.data, "cannot make the file");
+        if (rc == MDB_MAP_RESIZED && status == KIVI_OK)
+            continue;
+        kvi_lmdb_writer_give(env);
+        break;
+    }
+    return status;
+}
+
+/* All that must be held before LMDB may have the file. */
+static kivi_status take_locks(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error)
+{
+    kivi_status status;
     int rc;
 
+    kvi_lmdb_host->guard_descriptors();
+    status = kvi_lmdb_claim_open(env, error);
+    if (status == KIVI_OK)
+        status = kvi_lmdb_writer_open(env, wait, error);
     if (status != KIVI_OK)
         return status;
-    rc = kvi_lmdb_env_mark(env, true);
-    kvi_lmdb_writer_give(env);
-    return rc == 0 ? KIVI_OK : kvi_lmdb_fail(error, rc, env->names.data, "cannot make the file");
+    rc = lock_file_fill(env);
+    if (rc != 0)
+        return kvi_lmdb_fail(error, rc, env->names.lock, "cannot make the lock file");
+    status = kvi_lmdb_claim(env, wait, error);
+    return status == KIVI_OK ? kvi_lmdb_writer_note(env, error) : status;
 }
 
 kivi_status kvi_lmdb_env_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error)
@@ -387,32 +460,24 @@ kivi_status kvi_lmdb_env_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **e
     kivi_status status;
     int rc;
 
-    env->shared_fd = -1;
     env->pid = getpid();
     atomic_init(&env->seen, SIZE_MAX);
     pthread_mutex_init(&env->turn, NULL);
-    status = kvi_lmdb_check_disk(&env->names, error);
+    rc = kvi_lmdb_helper_init(env);
+    status = rc == 0 ? kvi_lmdb_check_disk(&env->names, error)
+                     : kvi_lmdb_fail(error, rc, env->names.data, "cannot open");
     if (status == KIVI_OK)
         status = check_file(env, &created, error);
     if (status == KIVI_OK)
-        status = kvi_lmdb_writer_open(env, wait, error);
-    if (status != KIVI_OK)
-        goto out;
-    rc = lock_file_fill(env);
-    if (rc != 0) {
-        status = kvi_lmdb_fail(error, rc, env->names.lock, "cannot make the lock file");
-        goto out;
-    }
-    status = open_lmdb(env, wait, &blank, error);
+        status = take_locks(env, wait, error);
+    if (status == KIVI_OK)
+        status = open_lmdb(env, wait, &blank, error);
     if (status == KIVI_OK)
         status = slots_make(env, error);
     if (status == KIVI_OK && blank && !env->settings.read_only)
         status = mark_new(env, wait, error);
     if (status == KIVI_OK && created && env->settings.sync)
         status = folder_sync(env, error);
-out:
-    if (status != KIVI_OK)
-        kvi_lmdb_env_close(env);
     return status;
 }
 
@@ -421,6 +486,14 @@ kivi_status kvi_lmdb_env_reopen(kvi_lmdb_env *env, kivi_error **error)
     kivi_status status;
     bool blank;
 
+    if (!kvi_lmdb_claim_stands(env)) {
+        KVI_LMDB_ERROR(
+            error, KIVI_BUSY, 0, KIVI_RETRY_NO,
+            "%s: the file or its lock file was replaced or removed, and has to be opened "
+            "again after a failure; close it",
+            env->names.data);
+        return KIVI_BUSY;
+    }
     kvi_lmdb_readers_end(env);
     if (env->mdb)
         mdb_env_close(env->mdb);
@@ -444,5 +517,6 @@ void kvi_lmdb_env_close(kvi_lmdb_env *env)
     env->slots = NULL;
     env->slot_count = 0;
     kvi_lmdb_writer_close(env);
+    kvi_lmdb_claim_close(env);
     pthread_mutex_destroy(&env->turn);
 }

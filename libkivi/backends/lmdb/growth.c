@@ -36,7 +36,7 @@ void kvi_lmdb_gate_open(kvi_lmdb_env *env)
     atomic_store(&env->gate, 0);
 }
 
-static kivi_status busy(kvi_lmdb_env *env, const char *what, kivi_error **error)
+kivi_status kvi_lmdb_busy(kvi_lmdb_env *env, const char *what, kivi_error **error)
 {
     KVI_LMDB_ERROR(error, KIVI_BUSY, MDB_MAP_FULL, KIVI_RETRY_YES,
                    "%s: cannot %s while a read of this process is in progress", env->names.data, what);
@@ -73,6 +73,23 @@ static uint64_t next_size(const kvi_lmdb_env *env, uint64_t need)
     return 0;
 }
 
+/* Closes the gate, and keeps the helper of writers out of LMDB as well. */
+static bool shut(kvi_lmdb_env *env)
+{
+    if (!kvi_lmdb_helper_stop(env))
+        return false;
+    if (kvi_lmdb_gate_close(env))
+        return true;
+    kvi_lmdb_helper_go_on(env);
+    return false;
+}
+
+static void unshut(kvi_lmdb_env *env)
+{
+    kvi_lmdb_gate_open(env);
+    kvi_lmdb_helper_go_on(env);
+}
+
 /* Sets the map's size with the gate closed. LMDB that has lost its map is opened afresh. */
 static kivi_status resize(kvi_lmdb_env *env, uint64_t size, kivi_error **error)
 {
@@ -101,10 +118,10 @@ kivi_status kvi_lmdb_grow(kvi_lmdb_env *env, uint64_t need, kivi_error **error)
                        "%s: the map is full, and no address space is left to grow it", env->names.data);
         return KIVI_NO_MEMORY;
     }
-    if (!kvi_lmdb_gate_close(env))
-        return busy(env, "grow the map", error);
+    if (!shut(env))
+        return kvi_lmdb_busy(env, "grow the map", error);
     status = resize(env, size, error);
-    kvi_lmdb_gate_open(env);
+    unshut(env);
     return status;
 }
 
@@ -112,30 +129,40 @@ kivi_status kvi_lmdb_adopt_size(kvi_lmdb_env *env, kivi_error **error)
 {
     kivi_status status = KIVI_OK;
 
-    if (!kvi_lmdb_gate_close(env))
-        return busy(env, "follow a map that another process made larger", error);
+    if (!shut(env))
+        return kvi_lmdb_busy(env, "follow a map that another process made larger", error);
     if (env->mdb)
         status = resize(env, 0, error);
-    kvi_lmdb_gate_open(env);
+    unshut(env);
     return status;
 }
 
-kivi_status kvi_lmdb_adopt_mark(kvi_lmdb_env *env, bool create, kivi_error **error)
+kivi_status kvi_lmdb_adopt_mark(kvi_lmdb_env *env, kivi_error **error)
 {
     int rc = 0;
 
     if (!kvi_lmdb_gate_close(env))
-        return busy(env, "set the first expiry", error);
+        return kvi_lmdb_busy(env, "open the database of expiries", error);
     if (env->mdb && !env->expiries)
-        rc = kvi_lmdb_env_mark(env, create);
+        rc = kvi_lmdb_env_mark(env);
     kvi_lmdb_gate_open(env);
-    if (rc != MDB_INCOMPATIBLE)
-        return rc == 0 ? KIVI_OK : kvi_lmdb_fail(error, rc, env->names.data, "cannot keep expiries");
-    KVI_LMDB_ERROR(error, KIVI_UNSUPPORTED, rc, KIVI_RETRY_NO,
-                   "%s: no expiries in this file of another program: its key \"%s\" "
-                   "(or that and 0x00 bytes) is where they would lie",
-                   env->names.data, KVI_LMDB_MARK);
-    return KIVI_UNSUPPORTED;
+    return rc == 0 ? KIVI_OK : kvi_lmdb_fail(error, rc, env->names.data, "cannot keep expiries");
+}
+
+int kvi_lmdb_make_mark(kvi_lmdb_env *env, kivi_wait *wait, bool *wanted)
+{
+    MDB_txn *txn;
+    int rc = kvi_lmdb_write_begin(env, wait, wanted, &txn);
+
+    if (rc != 0)
+        return rc;
+    if (!kvi_lmdb_gate_close(env)) {
+        kvi_lmdb_write_abort(env, txn);
+        return KVI_LMDB_INSIDE;
+    }
+    rc = kvi_lmdb_env_mark_make(env, txn);
+    kvi_lmdb_gate_open(env);
+    return rc;
 }
 
 kivi_status kvi_lmdb_mend(kvi_lmdb_env *env, kivi_error **error)
@@ -144,9 +171,9 @@ kivi_status kvi_lmdb_mend(kvi_lmdb_env *env, kivi_error **error)
 
     if (env->mdb && !env->broken)
         return KIVI_OK;
-    if (!kvi_lmdb_gate_close(env))
-        return busy(env, "open the file again after a failure", error);
+    if (!shut(env))
+        return kvi_lmdb_busy(env, "open the file again after a failure", error);
     status = kvi_lmdb_env_reopen(env, error);
-    kvi_lmdb_gate_open(env);
+    unshut(env);
     return status;
 }

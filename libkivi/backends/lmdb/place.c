@@ -1,5 +1,6 @@
 /* Where the files of a store lie, and whether LMDB can live there. */
 #include <errno.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #include "engine.h"
+
+#define LINKS_MAX 40 /* as many as the kernel follows */
 
 void kvi_lmdb_names_free(kvi_lmdb_names *names)
 {
@@ -60,6 +63,35 @@ static kivi_status names_complete(kvi_lmdb_names *names, kivi_error **error)
     return kvi_lmdb_fail(error, ENOMEM, names->env, "cannot open");
 }
 
+/*
+ * Follows links to a file that is not there yet, for realpath() gives up on them: the name by which the
+ * file will be known once it is there. NULL: an errno says why.
+ */
+static char *follow_links(const char *path)
+{
+    char target[PATH_MAX], *name = strdup(path);
+    ssize_t size;
+
+    for (unsigned i = 0; name && (size = readlink(name, target, sizeof(target) - 1)) >= 0; i++) {
+        char *next, *slash = strrchr(name, '/');
+
+        target[size] = 0;
+        if (i == LINKS_MAX || size == sizeof(target) - 1) {
+            free(name);
+            errno = i == LINKS_MAX ? ELOOP : ENAMETOOLONG;
+            return NULL;
+        }
+        if (slash)
+            slash[1] = 0;
+        next = join(*target == '/' || !slash ? "" : name, target);
+        free(name);
+        name = next;
+    }
+    if (!name)
+        errno = ENOMEM;
+    return name;
+}
+
 /* A file: its folder must be there, the file itself need not be. */
 static kivi_status names_of_file(const char *path, kvi_lmdb_names *names, kivi_error **error)
 {
@@ -75,9 +107,9 @@ static kivi_status names_of_file(const char *path, kvi_lmdb_names *names, kivi_e
     }
     if (errno != ENOENT)
         return kvi_lmdb_fail(error, errno, path, "cannot open");
-    copy = strdup(path);
+    copy = follow_links(path);
     if (!copy)
-        return kvi_lmdb_fail(error, ENOMEM, path, "cannot open");
+        return kvi_lmdb_fail(error, errno, path, "cannot open");
     slash = strrchr(copy, '/');
     if (slash)
         *slash = 0;
@@ -87,7 +119,7 @@ static kivi_status names_of_file(const char *path, kvi_lmdb_names *names, kivi_e
         goto out;
     }
     if (asprintf(&names->env, "%s/%s", strcmp(names->folder, "/") == 0 ? "" : names->folder,
-                 slash ? slash + 1 : path) < 0) {
+                 slash ? slash + 1 : copy) < 0) {
         names->env = NULL;
         status = kvi_lmdb_fail(error, ENOMEM, path, "cannot open");
         goto out;

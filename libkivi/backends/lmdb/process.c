@@ -1,6 +1,7 @@
 /* What this process has mapped and open, as the kernel tells it. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -29,7 +30,13 @@ static bool map_line(char *line, kvi_lmdb_stretch *stretch, dev_t *device, ino_t
     return true;
 }
 
-bool kvi_lmdb_is_mapped(const char *file, dev_t device, ino_t inode, kvi_lmdb_stretch *stretch)
+kvi_lmdb_id kvi_lmdb_id_of(const char *file)
+{
+    struct stat info;
+    return stat(file, &info) == 0 ? (kvi_lmdb_id){info.st_dev, info.st_ino} : (kvi_lmdb_id){0, 0};
+}
+
+bool kvi_lmdb_is_mapped(const char *file, kvi_lmdb_id id, kvi_lmdb_stretch *stretch)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
     kvi_lmdb_stretch at, all = {0, 0};
@@ -41,10 +48,10 @@ bool kvi_lmdb_is_mapped(const char *file, dev_t device, ino_t inode, kvi_lmdb_st
     if (!maps)
         return false;
     while (getline(&line, &capacity, maps) > 0) {
-        if (!map_line(line, &at, &mapped_device, &mapped_inode, &name) || mapped_inode != inode)
+        if (!map_line(line, &at, &mapped_device, &mapped_inode, &name) || mapped_inode != id.inode)
             continue;
         /* Some file systems show another device here than stat() does. */
-        if (mapped_device != device && strcmp(name, file) != 0)
+        if (mapped_device != id.device && strcmp(name, file) != 0)
             continue;
         if (!all.start)
             all.start = at.start;
@@ -57,7 +64,7 @@ bool kvi_lmdb_is_mapped(const char *file, dev_t device, ino_t inode, kvi_lmdb_st
     return all.start != 0;
 }
 
-unsigned kvi_lmdb_descriptors(dev_t device, ino_t first, ino_t second, int *fds, unsigned capacity)
+unsigned kvi_lmdb_descriptors(kvi_lmdb_id first, kvi_lmdb_id second, int *fds, unsigned capacity)
 {
     DIR *folder = opendir("/proc/self/fd");
     struct dirent *entry;
@@ -70,9 +77,100 @@ unsigned kvi_lmdb_descriptors(dev_t device, ino_t first, ino_t second, int *fds,
         int fd = atoi(entry->d_name);
         if (entry->d_name[0] == '.' || fd == dirfd(folder) || fstat(fd, &info) != 0)
             continue;
-        if (info.st_dev == device && (info.st_ino == first || info.st_ino == second))
+        kvi_lmdb_id id = {info.st_dev, info.st_ino};
+        if (kvi_lmdb_is_same(id, first) || kvi_lmdb_is_same(id, second))
             fds[count++] = fd;
     }
     closedir(folder);
     return count;
+}
+
+/* Whether a descriptor of another process holds a lock of its open file description. */
+static bool holds_lock(int process, const char *fd)
+{
+    char name[sizeof("fdinfo/") + NAME_MAX], line[256];
+    bool held = false;
+    FILE *info;
+    int file;
+
+    snprintf(name, sizeof(name), "fdinfo/%s", fd);
+    file = openat(process, name, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    info = fdopen(file, "r");
+    if (!info) {
+        close(file);
+        return false;
+    }
+    while (!held && fgets(line, sizeof(line), info))
+        held = strstr(line, "OFDLCK") != NULL;
+    fclose(info);
+    return held;
+}
+
+/* Looks through the descriptors of a process, as far as this one may see them. */
+static bool find_descriptor(int process, kvi_lmdb_id id, char *name, size_t capacity)
+{
+    int fd = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+    struct stat info;
+    bool found = false;
+    ssize_t size;
+
+    if (!folder) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    while (!found && (entry = readdir(folder))) {
+        if (fstatat(fd, entry->d_name, &info, 0) != 0 ||
+            !kvi_lmdb_is_same(id, (kvi_lmdb_id){info.st_dev, info.st_ino}) ||
+            !holds_lock(process, entry->d_name))
+            continue;
+        size = readlinkat(fd, entry->d_name, name, capacity - 1);
+        found = size > 0;
+        if (found)
+            name[size] = 0;
+    }
+    closedir(folder);
+    return found;
+}
+
+bool kvi_lmdb_find_holder(kvi_lmdb_id id, pid_t *pid, char *name, size_t capacity)
+{
+    DIR *processes = opendir("/proc");
+    struct dirent *entry;
+    bool found = false;
+
+    while (processes && !found && (entry = readdir(processes))) {
+        int process;
+        *pid = (pid_t)atoi(entry->d_name);
+        if (*pid <= 0 || *pid == getpid())
+            continue;
+        process = openat(dirfd(processes), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (process < 0)
+            continue;
+        found = find_descriptor(process, id, name, capacity);
+        close(process);
+    }
+    if (processes)
+        closedir(processes);
+    return found;
+}
+
+pid_t kvi_lmdb_process_of(pid_t thread)
+{
+    char name[64], line[128];
+    pid_t pid = 0;
+    FILE *status;
+
+    snprintf(name, sizeof(name), "/proc/%d/status", (int)thread);
+    status = fopen(name, "re");
+    while (status && !pid && fgets(line, sizeof(line), status))
+        if (strncmp(line, "Tgid:", 5) == 0)
+            pid = (pid_t)atoi(line + 5);
+    if (status)
+        fclose(status);
+    return pid;
 }

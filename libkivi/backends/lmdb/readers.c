@@ -124,7 +124,7 @@ static kivi_status set_right(kvi_lmdb_env *env, int rc, kivi_wait *wait)
     if (rc == MDB_MAP_RESIZED) {
         status = kvi_lmdb_adopt_size(env, NULL);
     } else if (rc == KVI_LMDB_MARKED) {
-        status = kvi_lmdb_adopt_mark(env, false, NULL);
+        status = kvi_lmdb_adopt_mark(env, NULL);
     } else {
         env->broken = true;
         env->lost = env->lost || rc == MDB_BAD_RSLOT;

@@ -10,10 +10,10 @@
 
 #define FORK_WAIT_NS UINT64_C(100000000)
 
-/* Recursive: what a caller's wait asks during an open may open or close another store. */
-static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-static const pthread_mutex_t unlocked = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-static const char *opening; /* the file that an open in progress is about */
+/* Not held while an open waits for others: what its wait asks may open or close another store. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+/* Also those that are being opened; and those that nobody has open, but in which the helper is at work. */
 static kvi_lmdb_env *open_envs;
 /* In a forked child: what the parent had open. */
 static kvi_lmdb_env *inherited_envs;
@@ -40,7 +40,10 @@ static void inherit(kvi_lmdb_env *env)
         env->whole = false;
     if (!size && !env->unlocked)
         env->whole = false;
+    if (!kvi_lmdb_helper_is_idle(env))
+        env->whole = false;
     kvi_lmdb_writer_close(env);
+    kvi_lmdb_claim_close(env);
 }
 
 /* Takes the mutex. The first to do so in a forked child sets apart what is the parent's. */
@@ -50,7 +53,6 @@ static void registry_lock(void)
 
     if (owner && owner != pid) {
         memcpy(&mutex, &unlocked, sizeof(mutex));
-        opening = NULL;
         while (open_envs) {
             kvi_lmdb_env *env = open_envs;
             open_envs = env->next;
@@ -70,22 +72,28 @@ static kivi_status refuse(kivi_error **error, const char *file, const char *why)
     return KIVI_BUSY;
 }
 
-static kvi_lmdb_env *find(const struct stat *data, const struct stat *lock)
+/* One that is about a file; while it is being opened, the name counts as well. */
+static kvi_lmdb_env *find(kvi_lmdb_id data, const char *name)
 {
-    for (kvi_lmdb_env *env = open_envs; env; env = env->next) {
-        if (data && env->device == data->st_dev && env->inode == data->st_ino)
+    for (kvi_lmdb_env *env = open_envs; env; env = env->next)
+        if (kvi_lmdb_is_same(env->data_id, data) || (env->opening && strcmp(env->names.data, name) == 0))
             return env;
-        if (lock && env->device == lock->st_dev && env->lock_inode == lock->st_ino)
-            return env;
-    }
     return NULL;
 }
 
+static bool is_lock_in_use(kvi_lmdb_id lock)
+{
+    for (const kvi_lmdb_env *env = open_envs; env; env = env->next)
+        if (kvi_lmdb_is_same(env->lock_id, lock))
+            return true;
+    return false;
+}
+
 /* Whether a map of this file that the process has is one the parent left. */
-static bool is_inherited(const struct stat *info)
+static bool is_inherited(kvi_lmdb_id id)
 {
     for (const kvi_lmdb_env *env = inherited_envs; env; env = env->next)
-        if (env->device == info->st_dev && (env->inode == info->st_ino || env->lock_inode == info->st_ino))
+        if (kvi_lmdb_is_same(env->data_id, id) || kvi_lmdb_is_same(env->lock_id, id))
             return true;
     return false;
 }
@@ -103,86 +111,6 @@ static const char *difference(const kvi_lmdb_settings *old, const kvi_lmdb_setti
     return NULL;
 }
 
-/* One that is open already, or NULL when the file may be opened. */
-static kivi_status find_open(const kvi_lmdb_names *names, const kvi_lmdb_settings *settings,
-                             kvi_lmdb_env **found, kivi_error **error)
-{
-    struct stat data, lock;
-    bool has_data = stat(names->data, &data) == 0, has_lock = stat(names->lock, &lock) == 0;
-    const char *why;
-
-    *found = find(has_data ? &data : NULL, NULL);
-    if (*found) {
-        why = difference(&(*found)->settings, settings);
-        return why ? refuse(error, names->data, why) : KIVI_OK;
-    }
-    if (find(NULL, has_lock ? &lock : NULL))
-        return refuse(
-            error, names->data,
-            "the file was replaced or removed while this process has it open; close it first");
-    if (has_data && !is_inherited(&data) &&
-        kvi_lmdb_is_mapped(names->data, data.st_dev, data.st_ino, NULL))
-        return refuse(error, names->data,
-                      "something else in this process has the file open; LMDB cannot stand that");
-    if (has_lock && !is_inherited(&lock) &&
-        kvi_lmdb_is_mapped(names->lock, lock.st_dev, lock.st_ino, NULL))
-        return refuse(
-            error, names->lock,
-            "something else in this process has the lock file open; LMDB cannot stand that");
-    return KIVI_OK;
-}
-
-static kivi_status open_new(kvi_lmdb_names *names, const kvi_lmdb_settings *settings,
-                            kivi_wait *wait, kvi_lmdb_env **opened, kivi_error **error)
-{
-    const char *outer = opening;
-    kvi_lmdb_env *env;
-    kivi_status status;
-
-    if (opening && strcmp(opening, names->env) == 0)
-        return refuse(error, names->data, "is being opened by this thread");
-    env = aligned_alloc(_Alignof(kvi_lmdb_env), sizeof(*env));
-    if (!env)
-        return kvi_lmdb_fail(error, ENOMEM, names->data, "cannot open");
-    memset((void *)env, 0, sizeof(*env));
-    env->settings = *settings;
-    env->map_size = settings->map_size;
-    env->names = *names;
-    opening = env->names.env;
-    status = kvi_lmdb_env_open(env, wait, error);
-    opening = outer;
-    if (status != KIVI_OK) {
-        free(env);
-        return status;
-    }
-    memset(names, 0, sizeof(*names));
-    env->next = open_envs;
-    open_envs = env;
-    *opened = env;
-    return KIVI_OK;
-}
-
-kivi_status kvi_lmdb_env_get(const char *path, const kvi_lmdb_settings *settings, kivi_wait *wait,
-                             kvi_lmdb_env **env, kivi_error **error)
-{
-    kvi_lmdb_names names;
-    kivi_status status;
-
-    registry_lock();
-    status = kvi_lmdb_names_find(path, settings, &names, error);
-    if (status == KIVI_OK)
-        status = find_open(&names, settings, env, error);
-    if (status == KIVI_OK && !*env)
-        status = open_new(&names, settings, wait, env, error);
-    else if (status == KIVI_OK && settings->check)
-        status = kvi_lmdb_verify(*env, wait, error);
-    if (status == KIVI_OK)
-        (*env)->refs++;
-    pthread_mutex_unlock(&mutex);
-    kvi_lmdb_names_free(&names);
-    return status;
-}
-
 static void unlink_env(kvi_lmdb_env **list, const kvi_lmdb_env *env)
 {
     while (*list && *list != env)
@@ -191,15 +119,143 @@ static void unlink_env(kvi_lmdb_env **list, const kvi_lmdb_env *env)
         *list = env->next;
 }
 
+/* One that is open already or being opened, or NULL when the file may be opened. */
+static kivi_status find_open(const kvi_lmdb_names *names, const kvi_lmdb_settings *settings,
+                             kvi_lmdb_env **found, kivi_error **error)
+{
+    kvi_lmdb_id data = kvi_lmdb_id_of(names->data), lock = kvi_lmdb_id_of(names->lock);
+    const char *why;
+
+    *found = find(data, names->data);
+    if (*found) {
+        why = difference(&(*found)->settings, settings);
+        return why ? refuse(error, names->data, why) : KIVI_OK;
+    }
+    if (is_lock_in_use(lock))
+        return refuse(
+            error, names->data,
+            "the file was replaced or removed while this process has it open; close it first");
+    if (data.inode && !is_inherited(data) && kvi_lmdb_is_mapped(names->data, data, NULL))
+        return refuse(error, names->data,
+                      "something else in this process has the file open; LMDB cannot stand that");
+    if (lock.inode && !is_inherited(lock) && kvi_lmdb_is_mapped(names->lock, lock, NULL))
+        return refuse(
+            error, names->lock,
+            "something else in this process has the lock file open; LMDB cannot stand that");
+    return KIVI_OK;
+}
+
+/* The same, after waiting for another thread that opens it. */
+static kivi_status find_opened(const kvi_lmdb_names *names, const kvi_lmdb_settings *settings,
+                               kivi_wait *wait, kvi_lmdb_env **found, kivi_error **error)
+{
+    for (;;) {
+        kivi_status status = find_open(names, settings, found, error);
+
+        if (status != KIVI_OK || !*found || !(*found)->opening)
+            return status;
+        if (pthread_equal((*found)->opener, pthread_self()))
+            return refuse(error, names->data, "is being opened by this thread");
+        pthread_mutex_unlock(&mutex);
+        status = kivi_wait_check(wait);
+        if (status == KIVI_OK)
+            kvi_lmdb_sleep(1000000);
+        registry_lock();
+        if (status != KIVI_OK)
+            return kvi_lmdb_gave_up(error, status, names->data, "another thread is opening it");
+    }
+}
+
+/* Nobody has it open any more. */
+static void let_go(kvi_lmdb_env *env)
+{
+    if (!kvi_lmdb_helper_end(env))
+        return;
+    unlink_env(&open_envs, env);
+    kvi_lmdb_env_close(env);
+    kvi_lmdb_names_free(&env->names);
+    free(env);
+}
+
+/* Without the mutex in between: others may be opened and closed meanwhile. */
+static kivi_status open_new(kvi_lmdb_names *names, const kvi_lmdb_settings *settings,
+                            kivi_wait *wait, kvi_lmdb_env **opened, kivi_error **error)
+{
+    kvi_lmdb_env *env = aligned_alloc(_Alignof(kvi_lmdb_env), sizeof(*env));
+    kivi_status status;
+
+    if (!env)
+        return kvi_lmdb_fail(error, ENOMEM, names->data, "cannot open");
+    memset((void *)env, 0, sizeof(*env));
+    env->settings = *settings;
+    env->map_size = settings->map_size;
+    env->names = *names;
+    env->shared_fd = env->claim_fd = -1;
+    env->opening = true;
+    env->opener = pthread_self();
+    env->refs = 1;
+    memset(names, 0, sizeof(*names));
+    env->next = open_envs;
+    open_envs = env;
+    pthread_mutex_unlock(&mutex);
+    status = kvi_lmdb_env_open(env, wait, error);
+    registry_lock();
+    env->opening = false;
+    if (status == KIVI_OK) {
+        *opened = env;
+        return KIVI_OK;
+    }
+    env->refs = 0;
+    kvi_lmdb_claim_undo(env);
+    let_go(env);
+    return status;
+}
+
+kivi_status kvi_lmdb_env_get(const char *path, const kvi_lmdb_settings *settings, kivi_wait *wait,
+                             kvi_lmdb_env **env, kivi_error **error)
+{
+    kvi_lmdb_names names;
+    kivi_status status;
+    bool found = false;
+
+    registry_lock();
+    status = kvi_lmdb_names_find(path, settings, &names, error);
+    if (status == KIVI_OK)
+        status = find_opened(&names, settings, wait, env, error);
+    if (status == KIVI_OK) {
+        found = *env != NULL;
+        if (found)
+            (*env)->refs++;
+        else
+            status = open_new(&names, settings, wait, env, error);
+    }
+    pthread_mutex_unlock(&mutex);
+    kvi_lmdb_names_free(&names);
+    if (!found || !settings->check)
+        return status;
+    status = kvi_lmdb_verify(*env, wait, error);
+    if (status != KIVI_OK)
+        kvi_lmdb_env_put(*env);
+    return status;
+}
+
 void kvi_lmdb_env_put(kvi_lmdb_env *env)
 {
     registry_lock();
-    if (--env->refs == 0) {
-        unlink_env(&open_envs, env);
-        kvi_lmdb_env_close(env);
-        kvi_lmdb_names_free(&env->names);
-        free(env);
-    }
+    if (--env->refs == 0)
+        let_go(env);
+    pthread_mutex_unlock(&mutex);
+}
+
+void kvi_lmdb_env_put_late(kvi_lmdb_env *env)
+{
+    const kvi_lmdb_env *at;
+
+    registry_lock();
+    for (at = open_envs; at && at != env;)
+        at = at->next;
+    if (at && env->refs == 0)
+        let_go(env);
     pthread_mutex_unlock(&mutex);
 }
 

@@ -5,15 +5,18 @@
 
 #define REPLAYS 64 /* an item that fails for good costs one; far more than a sane vector needs */
 
-/* Whether LMDB has given up on its environment: then the failed step was the last one of a commit. */
+/*
+ * Whether LMDB has given up on its environment: then the failed step was the last one of a commit. A read
+ * tells, and waits for nobody; where there is no place for one, the worst is assumed.
+ */
 static bool is_fatal(kvi_lmdb_env *env)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+    int rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
 
     if (rc == 0)
         mdb_txn_abort(txn);
-    return rc == MDB_PANIC;
+    return rc != 0 && rc != MDB_MAP_RESIZED;
 }
 
 /*
@@ -31,7 +34,7 @@ static int commit(kvi_lmdb_pass *pass, bool *uncertain)
 
     if (pass->marked)
         known = mdb_stat(pass->txn, env->expiries, &stat) == 0;
-    rc = mdb_txn_commit(pass->txn);
+    rc = kvi_lmdb_write_commit(env, pass->txn);
     pass->txn = NULL;
     if (rc == 0 && pass->changed && known)
         kvi_lmdb_expiries_tell(env, id, stat.ms_entries > (env->foreign ? 1 : 0));
@@ -42,8 +45,20 @@ static int commit(kvi_lmdb_pass *pass, bool *uncertain)
     return rc;
 }
 
+/* Before the first expiry of a file there must be a database for it. */
+static int make_mark(kvi_lmdb_pass *pass, kvi_lmdb_work *work, kivi_wait *wait)
+{
+    int rc;
+
+    if (!work->wants_mark || work->no_mark || pass->env->expiries)
+        return 0;
+    rc = kvi_lmdb_make_mark(pass->env, wait, &pass->wanted);
+    work->no_mark = rc == MDB_INCOMPATIBLE;
+    return work->no_mark ? 0 : rc;
+}
+
 /* One attempt, from begin to commit. */
-static int attempt(kvi_lmdb_pass *pass, kvi_lmdb_work *work, bool *uncertain)
+static int attempt(kvi_lmdb_pass *pass, kvi_lmdb_work *work, kivi_wait *wait, bool *uncertain)
 {
     kvi_lmdb_env *env = pass->env;
     int rc;
@@ -52,7 +67,9 @@ static int attempt(kvi_lmdb_pass *pass, kvi_lmdb_work *work, bool *uncertain)
     pass->swept = 0;
     if (!env->mdb || env->broken)
         return MDB_PANIC;
-    rc = mdb_txn_begin(env->mdb, NULL, 0, &pass->txn);
+    rc = make_mark(pass, work, wait);
+    if (rc == 0)
+        rc = kvi_lmdb_write_begin(env, wait, &pass->wanted, &pass->txn);
     if (rc != 0)
         return rc;
     rc = kvi_lmdb_expiries_ask(env, pass->txn, &pass->expiries, &pass->marked);
@@ -62,7 +79,7 @@ static int attempt(kvi_lmdb_pass *pass, kvi_lmdb_work *work, bool *uncertain)
         rc = kvi_lmdb_sweep(pass);
     if (rc == 0 && pass->changed)
         return commit(pass, uncertain);
-    mdb_txn_abort(pass->txn);
+    kvi_lmdb_write_abort(env, pass->txn);
     return rc;
 }
 
@@ -82,7 +99,9 @@ static kivi_status put_right(kvi_lmdb_pass *pass, kvi_lmdb_work *work, int rc, k
     case KVI_LMDB_AGAIN:
         return KIVI_OK;
     case KVI_LMDB_MARKED:
-        return kvi_lmdb_adopt_mark(pass->env, false, error);
+        return kvi_lmdb_adopt_mark(pass->env, error);
+    case KVI_LMDB_INSIDE:
+        return kvi_lmdb_busy(pass->env, "set the first expiry", error);
     case MDB_MAP_RESIZED:
         return kvi_lmdb_adopt_size(pass->env, error);
     case MDB_PANIC:
@@ -97,19 +116,30 @@ static kivi_status put_right(kvi_lmdb_pass *pass, kvi_lmdb_work *work, int rc, k
     return kvi_lmdb_fail(error, rc, pass->env->names.data, "cannot write");
 }
 
-static kivi_status run(kvi_lmdb_pass *pass, kvi_lmdb_work *work, kivi_error **error)
+/* With the turn; `*held` says whether it still is at the end. */
+static kivi_status run(kvi_lmdb_pass *pass, kvi_lmdb_work *work, kivi_wait *wait, bool *held,
+                       kivi_error **error)
 {
-    for (unsigned replays = 0;; replays++) {
+    unsigned replays = 0;
+
+    for (;;) {
         bool uncertain = false;
-        int rc = attempt(pass, work, &uncertain);
+        int rc = attempt(pass, work, wait, &uncertain);
         kivi_status status;
 
         if (rc == 0)
             return KIVI_OK;
+        if (rc == KVI_LMDB_HELD) {
+            status = kvi_lmdb_write_wait(pass->env, wait, &pass->wanted, error);
+            *held = status == KIVI_OK;
+            if (*held)
+                continue;
+            return status;
+        }
         work->undo(work, uncertain);
         if (uncertain)
             return tell_uncertain(pass->env, rc, error);
-        if (replays == REPLAYS)
+        if (replays++ == REPLAYS)
             return kvi_lmdb_fail(error, rc == KVI_LMDB_AGAIN ? MDB_TXN_FULL : rc,
                                  pass->env->names.data, "cannot write");
         status = put_right(pass, work, rc, error);
@@ -124,6 +154,7 @@ kivi_status kvi_lmdb_transact(kvi_lmdb_store *store, kvi_lmdb_work *work, kivi_w
     kvi_lmdb_pass pass = {.store = store, .env = store->env};
     kvi_lmdb_env *env = store->env;
     kivi_status status;
+    bool held;
 
     if (env->settings.read_only) {
         KVI_LMDB_ERROR(error, KIVI_DENIED, EACCES, KIVI_RETRY_NO, "%s: opened with read_only=true",
@@ -133,18 +164,10 @@ kivi_status kvi_lmdb_transact(kvi_lmdb_store *store, kvi_lmdb_work *work, kivi_w
     status = kvi_lmdb_writer_take(env, wait, error);
     if (status != KIVI_OK)
         return status;
-    if (work->wants_mark && !env->expiries && env->mdb) {
-        status = kvi_lmdb_adopt_mark(env, true, NULL);
-        work->no_mark = status == KIVI_UNSUPPORTED;
-        if (status == KIVI_UNSUPPORTED)
-            status = KIVI_OK;
-        else if (status != KIVI_OK)
-            KVI_LMDB_ERROR(error, status, 0, KIVI_RETRY_YES, "%s: cannot set the first expiry now",
-                           env->names.data);
-    }
-    if (status == KIVI_OK)
-        status = run(&pass, work, error);
-    kvi_lmdb_writer_give(env);
+    held = true;
+    status = run(&pass, work, wait, &held, error);
+    if (held)
+        kvi_lmdb_writer_give(env);
     if (status == KIVI_OK && pass.swept)
         kvi_lmdb_host->report(store->reporter, KIVI_EVENT_SWEEP, KIVI_OK, pass.swept);
     return status;

@@ -354,6 +354,7 @@ static void snapshot_end(kvi_lmdb_env *env, snapshot *at)
 
 static kivi_status snapshot_begin(kvi_lmdb_env *env, kivi_wait *wait, snapshot *at, kivi_error **error)
 {
+    uint64_t pause = 50000;
     kivi_status status;
     int rc;
 
@@ -363,7 +364,11 @@ static kivi_status snapshot_begin(kvi_lmdb_env *env, kivi_wait *wait, snapshot *
             at->txn = at->slot->txn;
         return status;
     }
-    rc = kvi_lmdb_env_begin(env, MDB_RDONLY, &at->txn);
+    while ((rc = kvi_lmdb_env_begin(env, &at->txn)) == MDB_READERS_FULL) {
+        status = kvi_lmdb_env_wait_reader(env, wait, &pause, error);
+        if (status != KIVI_OK)
+            return status;
+    }
     if (rc == 0)
         return KIVI_OK;
     at->txn = NULL;

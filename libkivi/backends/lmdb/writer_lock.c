@@ -29,9 +29,18 @@ struct kvi_lmdb_shared {
     uint32_t reserved;
     uint64_t pid_namespace; /* inode number: process ids mean the same to all users */
     _Atomic int64_t holder; /* process id, for messages */
-    uint8_t padding[16];
+    /* Inode numbers of the data file and LMDB's lock file that the lock goes with; 0: not noted yet. */
+    uint64_t data_inode, lock_inode;
+    uint64_t data_device;
     _Alignas(64) pthread_mutex_t mutex;
+    uint64_t last_transaction; /* that kivi committed; another number is another program's */
 };
+
+static const char another_container[] =
+    "a process of another container (pid namespace) has the store open";
+static const char another_file[] =
+    "the file was replaced, and a process still has the one open that "
+    "its lock files belong to; close it first";
 
 void kvi_lmdb_sleep(uint64_t ns)
 {
@@ -189,12 +198,17 @@ static kivi_status open_shared(kvi_lmdb_env *env, int fd, kivi_error **error)
     if (header_fault(&header))
         return refuse(env->names.writer, header_fault(&header), error);
     if (header.pid_namespace != pid_namespace())
-        return refuse(env->names.writer,
-                      "a process of another container (pid namespace) has the store open", error);
+        return refuse(env->names.writer, another_container, error);
     return shared_map(env, fd, error);
 }
 
 /* For a reader: only looks whether a process of another namespace is there. */
+static bool is_for_others(const struct kvi_lmdb_shared *header, const kvi_lmdb_env *env)
+{
+    return header->data_inode &&
+           (header->data_inode != env->data_id.inode || header->data_device != env->data_id.device);
+}
+
 static kivi_status open_reading(kvi_lmdb_env *env, kivi_error **error)
 {
     int fd = open(env->names.writer, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -203,10 +217,13 @@ static kivi_status open_reading(kvi_lmdb_env *env, kivi_error **error)
 
     if (fd < 0)
         return KIVI_OK;
-    if (is_held(fd) && header_read(fd, &header) == 0 && !header_fault(&header) &&
-        header.pid_namespace != pid_namespace())
-        status = refuse(env->names.writer,
-                        "a process of another container (pid namespace) has the store open", error);
+    if (!is_held(fd) || header_read(fd, &header) != 0 || header_fault(&header))
+        goto out;
+    if (header.pid_namespace != pid_namespace())
+        status = refuse(env->names.writer, another_container, error);
+    else if (is_for_others(&header, env))
+        status = refuse(env->names.data, another_file, error);
+out:
     close(fd);
     return status;
 }
@@ -232,6 +249,40 @@ kivi_status kvi_lmdb_writer_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error 
     if (status == KIVI_OK && hold(fd, F_RDLCK) != 0)
         status = kvi_lmdb_fail(error, errno, env->names.writer, "cannot lock");
     return status;
+}
+
+kivi_status kvi_lmdb_writer_note(kvi_lmdb_env *env, kivi_error **error)
+{
+    struct kvi_lmdb_shared *shared = env->shared;
+
+    if (!shared)
+        return KIVI_OK;
+    if (is_for_others(shared, env) || (shared->lock_inode && shared->lock_inode != env->lock_id.inode))
+        return refuse(env->names.data, another_file, error);
+    shared->data_device = env->data_id.device;
+    shared->data_inode = env->data_id.inode;
+    shared->lock_inode = env->lock_id.inode;
+    return KIVI_OK;
+}
+
+kvi_lmdb_id kvi_lmdb_writer_id(const kvi_lmdb_env *env)
+{
+    struct stat info;
+
+    if (env->shared_fd < 0 || fstat(env->shared_fd, &info) != 0)
+        return (kvi_lmdb_id){0, 0};
+    return (kvi_lmdb_id){info.st_dev, info.st_ino};
+}
+
+uint64_t kvi_lmdb_writer_last(const kvi_lmdb_env *env)
+{
+    return env->shared ? env->shared->last_transaction : 0;
+}
+
+void kvi_lmdb_writer_set_last(kvi_lmdb_env *env, uint64_t id)
+{
+    if (env->shared)
+        env->shared->last_transaction = id;
 }
 
 void kvi_lmdb_writer_close(kvi_lmdb_env *env)
