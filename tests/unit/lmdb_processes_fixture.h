@@ -29,6 +29,40 @@ static inline void finish(pid_t child)
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child ended with %x", status);
 }
 
+static int signal_pipe[2], answer_pipe[2];
+static const char *const *staying_options; /* NULL: it also writes */
+
+/* Has the file open until it is told to go. */
+static inline void stay_open(const char *name)
+{
+    kivi_instance store = open_store(path_of(name), staying_options);
+    char byte;
+
+    if (!staying_options)
+        put(&store, "theirs", "1", 0);
+    if (write(answer_pipe[1], "x", 1) != 1 || read(signal_pipe[0], &byte, 1) != 1)
+        _exit(1);
+    lmdb->close(store.handle);
+}
+
+static inline pid_t start_staying(const char *name)
+{
+    pid_t child;
+    char byte;
+
+    cr_assert_eq(pipe(signal_pipe), 0);
+    cr_assert_eq(pipe(answer_pipe), 0);
+    child = start(stay_open, name);
+    cr_assert_eq(read(answer_pipe[0], &byte, 1), 1);
+    return child;
+}
+
+static inline void end_staying(pid_t child)
+{
+    cr_assert_eq(write(signal_pipe[1], "x", 1), 1);
+    finish(child);
+}
+
 /* ---- reads inside of reads ---- */
 
 /* Each read holds its place while the next one begins inside of it. */

@@ -163,38 +163,6 @@ Test(lmdb_processes, lock_files_of_others_are_left_alone)
     lmdb->close(store.handle);
 }
 
-static int signal_pipe[2], answer_pipe[2];
-
-/* Has the file open until it is told to go. */
-static void stay_open(const char *name)
-{
-    kivi_instance store = open_store(path_of(name), NULL);
-    char byte;
-
-    put(&store, "theirs", "1", 0);
-    if (write(answer_pipe[1], "x", 1) != 1 || read(signal_pipe[0], &byte, 1) != 1)
-        _exit(1);
-    lmdb->close(store.handle);
-}
-
-static pid_t start_staying(const char *name)
-{
-    pid_t child;
-    char byte;
-
-    cr_assert_eq(pipe(signal_pipe), 0);
-    cr_assert_eq(pipe(answer_pipe), 0);
-    child = start(stay_open, name);
-    cr_assert_eq(read(answer_pipe[0], &byte, 1), 1);
-    return child;
-}
-
-static void end_staying(pid_t child)
-{
-    cr_assert_eq(write(signal_pipe[1], "x", 1), 1);
-    finish(child);
-}
-
 Test(lmdb_processes, another_pid_namespace_is_refused_while_it_is_there)
 {
     pid_t child = start_staying("s");
