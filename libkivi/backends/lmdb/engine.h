@@ -170,7 +170,7 @@ kivi_status kvi_lmdb_verify(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **err
 
 /* What a name stands for now; the inode is 0 where that is nothing. */
 kvi_lmdb_id kvi_lmdb_id_of(const char *file);
-/* Whether this process has the file mapped; `stretch` (may be NULL) says where. */
+/* Whether this process has the file mapped; `stretch` (may be NULL) says where. Keeps errno but for a failure of its own. */
 bool kvi_lmdb_is_mapped(const char *file, kvi_lmdb_id id, kvi_lmdb_stretch *stretch);
 /* Descriptors of this process that are open on one of two files; returns how many, at most `capacity`. */
 unsigned kvi_lmdb_descriptors(kvi_lmdb_id first, kvi_lmdb_id second, int *fds, unsigned capacity);

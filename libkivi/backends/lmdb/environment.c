@@ -102,7 +102,7 @@ static int lock_file_fill(const kvi_lmdb_env *env)
 }
 
 /* Remembers what LMDB has open, for a forked child to let go of. */
-static void note_descriptors(kvi_lmdb_env *env, const int *before, unsigned before_count)
+static int note_descriptors(kvi_lmdb_env *env, const int *before, unsigned before_count)
 {
     int now[32];
     unsigned count = kvi_lmdb_descriptors(env->data_id, env->lock_id, now, 32);
@@ -116,9 +116,14 @@ static void note_descriptors(kvi_lmdb_env *env, const int *before, unsigned befo
             env->fds[env->fd_count++] = now[i];
     }
     env->lock_map = (kvi_lmdb_stretch){0, 0};
-    if (!env->lock_id.inode || !kvi_lmdb_is_mapped(env->names.lock, env->lock_id, &env->lock_map))
+    errno = 0;
+    if (!env->lock_id.inode || !kvi_lmdb_is_mapped(env->names.lock, env->lock_id, &env->lock_map)) {
+        if (errno == ENOMEM)
+            return ENOMEM;
         env->unlocked = true;
+    }
     kvi_lmdb_foreign_lock_find(env);
+    return 0;
 }
 
 /* The unnamed database, which must hold plain keys in byte order. */
@@ -338,11 +343,12 @@ static kivi_status open_lmdb(kvi_lmdb_env *env, kivi_wait *wait, bool *blank, ki
     rc = open_mapped(env);
     if (rc != 0)
         return kvi_lmdb_fail(error, rc, env->names.data, "cannot open");
-    note_descriptors(env, before, before_count);
+    rc = note_descriptors(env, before, before_count);
     mdb_env_info(env->mdb, &info);
     env->map_size = info.me_mapsize;
     mdb_reader_check(env->mdb, NULL);
-    status = check_claim(env, error);
+    status = rc == 0 ? check_claim(env, error)
+                     : kvi_lmdb_fail(error, rc, env->names.data, "cannot open");
     if (status == KIVI_OK && wait && env->settings.check)
         status = kvi_lmdb_verify(env, wait, error);
     if (status == KIVI_OK)

@@ -1,5 +1,6 @@
 /* What this process has mapped and open, as the kernel tells it. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -44,9 +45,11 @@ bool kvi_lmdb_is_mapped(const char *file, kvi_lmdb_id id, kvi_lmdb_stretch *stre
     size_t capacity = 0;
     dev_t mapped_device;
     ino_t mapped_inode;
+    int failure = errno;
 
     if (!maps)
         return false;
+    errno = 0;
     while (getline(&line, &capacity, maps) > 0) {
         if (!map_line(line, &at, &mapped_device, &mapped_inode, &name) || mapped_inode != id.inode)
             continue;
@@ -57,8 +60,11 @@ bool kvi_lmdb_is_mapped(const char *file, kvi_lmdb_id id, kvi_lmdb_stretch *stre
             all.start = at.start;
         all.end = at.end;
     }
+    if (errno)
+        failure = errno;
     free(line);
     fclose(maps);
+    errno = failure;
     if (stretch)
         *stretch = all;
     return all.start != 0;
