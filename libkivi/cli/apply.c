@@ -313,7 +313,7 @@ int cli_apply(cli_context *cli)
 
     if (!code) {
         read.reader = cli_json_reader(UINT64_MAX);
-        if (!read_ops(&read, kivi_buffer_slice(&text)))
+        if (!read_ops(&read, cli_without_mark(kivi_buffer_slice(&text))))
             code = cli_fail_value(&cli->values, NULL);
         else if (!read.batch.count)
             code = cli_fail(CLI_USAGE, "there is no operation to apply");

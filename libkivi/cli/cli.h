@@ -190,6 +190,8 @@ void cli_buffer_clear(kivi_buffer *buffer);
 int cli_read_file(const char *path, kivi_buffer *out);
 /* The same of an open file, called `name` in messages. */
 int cli_read_open(int file, const char *name, kivi_buffer *out);
+/* A file's text without the byte order mark that some editors put before it. */
+kivi_slice cli_without_mark(kivi_slice text);
 void cli_put(kivi_slice bytes);
 /* Prints a buffer in which all that is not printable ASCII stands in JSON, then empties it. */
 void cli_put_json(kivi_buffer *buffer);

@@ -103,14 +103,17 @@ static int tell_end(copying *copy, kivi_status status, kivi_error *error,
     int code = interrupted ? CLI_INTERRUPTED : cli_exit_of(status);
     const char *why = interrupted ? "interrupted" : error ? kivi_error_message(error) : "it failed";
     kivi_buffer how = KIVI_BUFFER_INIT;
-    char number[CLI_NUMBER_MAX];
+    char number[CLI_PAIRS_MAX];
 
     if (cursor.size && !copy->dry) {
         cli_need(kivi_buffer_append(&how, kivi_str("; go on with --resume ")));
         cli_resume_text(&copy->resume, cursor, &how);
     }
-    cli_fail(code, "%s: %s pairs %s%.*s", why, cli_number(summary->copied, number),
-             copy->dry ? "were read" : "copied", (int)how.size, how.data ? (const char *)how.data : "");
+    cli_fail(code, "%s: %s %s%.*s", why, cli_pairs(summary->copied, number),
+             !copy->dry             ? "copied"
+             : summary->copied == 1 ? "was read"
+                                    : "were read",
+             (int)how.size, how.data ? (const char *)how.data : "");
     kivi_buffer_free(&how);
     kivi_error_free(error);
     return code;

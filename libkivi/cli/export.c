@@ -53,6 +53,7 @@ static int put_page(export_state *state, const kivi_page *page)
 {
     kivi_pair pair = KIVI_PAIR_INIT;
     int64_t now = cli_now_ms();
+    char number[CLI_PAIRS_MAX];
     int code = CLI_DONE;
 
     for (size_t i = 0; i < kivi_page_count(page) && !code; i++) {
@@ -62,7 +63,7 @@ static int put_page(export_state *state, const kivi_page *page)
     if (!code && ferror(stdout))
         return CLI_FAILED; /* told when the output is closed */
     if (!code && cli_interrupted())
-        return cli_fail(CLI_INTERRUPTED, "interrupted after %llu pairs", (unsigned long long)state->pairs);
+        return cli_fail(CLI_INTERRUPTED, "interrupted after %s", cli_pairs(state->pairs, number));
     return code;
 }
 

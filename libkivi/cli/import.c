@@ -72,10 +72,15 @@ static void print_summary(const cli_import *import)
     putchar('\n');
 }
 
+static const char *verb_of(const cli_import *import)
+{
+    return !import->dry ? "imported" : import->stored == 1 ? "was good" : "were good";
+}
+
 static int run(cli_import *import)
 {
     cli_values *values = &import->cli->values;
-    char number[CLI_NUMBER_MAX], problem[sizeof values->problem];
+    char number[CLI_PAIRS_MAX], problem[sizeof values->problem];
     bool good;
     int code;
 
@@ -96,8 +101,7 @@ static int run(cli_import *import)
     cli_progress_clear();
     if (!good)
         return cli_fail(values->code, "%s (%s %s before)", values->problem,
-                        cli_number(import->stored, number),
-                        import->dry ? "were good" : "pairs imported");
+                        cli_pairs(import->stored, number), verb_of(import));
     print_summary(import);
     return CLI_DONE;
 }
@@ -111,7 +115,7 @@ int cli_import_verb(cli_context *cli)
     if (!code)
         code = cli_read_file(cli->args.words[0], &text);
     if (!code) {
-        import.text = kivi_buffer_slice(&text);
+        import.text = cli_without_mark(kivi_buffer_slice(&text));
         import.reader = cli_json_reader(UINT64_MAX);
         code = run(&import);
     }

@@ -148,6 +148,12 @@ bool cli_import_lines(cli_import *import)
     return true;
 }
 
+static bool is_name(const kivi_token *token, const char *name)
+{
+    return token->type == KIVI_TOKEN_STR && token->bytes.size == strlen(name) &&
+           memcmp(token->bytes.data, name, token->bytes.size) == 0;
+}
+
 static bool is_blank(kivi_slice text)
 {
     kivi_slice line;
@@ -158,20 +164,45 @@ static bool is_blank(kivi_slice text)
     return true;
 }
 
+static bool is_container(const kivi_token *token)
+{
+    return token->type == KIVI_TOKEN_ARRAY || token->type == KIVI_TOKEN_MAP;
+}
+
+/* What the members of an object say of it, read without keeping any. False: the line is no whole object. */
+static bool look_through(cli_import *import, kivi_slice line, bool *is_pair)
+{
+    kivi_reader *reader = import->reader;
+    kivi_token token;
+    bool key = false, value = false;
+
+    kivi_reader_start(reader, line);
+    if (kivi_reader_next(reader, &token) || token.type != KIVI_TOKEN_MAP)
+        return false;
+    while (!kivi_reader_next(reader, &token)) {
+        if (token.type == KIVI_TOKEN_END) {
+            *is_pair = key && value;
+            return kivi_reader_next(reader, &token) == KIVI_END;
+        }
+        key |= is_name(&token, "key");
+        value |= is_name(&token, "value");
+        if (kivi_reader_next(reader, &token) || (is_container(&token) && kivi_reader_skip(reader)))
+            return false;
+    }
+    return false;
+}
+
 bool cli_import_is_lines(cli_import *import)
 {
     kivi_slice left = import->text;
     kivi_slice line = {NULL, 0};
+    bool is_pair;
 
     while (!line.size && cli_next_line(&left, &line))
         ;
     if (!line.size)
         return true;
-    if (cli_tree_parse(&import->tree, import->reader, line) ||
-        !cli_tree_is(&import->tree, 0, KIVI_TOKEN_MAP))
-        return false;
-    return !is_blank(left) || (cli_tree_member(&import->tree, 0, "key") != CLI_NO_NODE &&
-                               cli_tree_member(&import->tree, 0, "value") != CLI_NO_NODE);
+    return look_through(import, line, &is_pair) && (is_pair || !is_blank(left));
 }
 
 static bool add_elements(cli_import *import)

@@ -47,15 +47,23 @@ const char *cli_number(uint64_t number, char text[CLI_NUMBER_MAX])
     return text;
 }
 
+const char *cli_pairs(uint64_t number, char text[CLI_PAIRS_MAX])
+{
+    char commas[CLI_NUMBER_MAX];
+
+    snprintf(text, CLI_PAIRS_MAX, "%s %s", cli_number(number, commas), number == 1 ? "pair" : "pairs");
+    return text;
+}
+
 static void draw(uint64_t pairs, uint64_t position, uint64_t total, double elapsed)
 {
-    char number[CLI_NUMBER_MAX], rate[CLI_NUMBER_MAX], bar[BAR + 1];
+    char number[CLI_PAIRS_MAX], rate[CLI_NUMBER_MAX], bar[BAR + 1];
     unsigned percent;
 
-    cli_number(pairs, number);
+    cli_pairs(pairs, number);
     cli_number(elapsed > 0 ? (uint64_t)((double)pairs / elapsed) : 0, rate);
     if (!total) {
-        fprintf(stderr, "\r\033[K%s %s pairs, %s/s", state.doing, number, rate);
+        fprintf(stderr, "\r\033[K%s %s, %s/s", state.doing, number, rate);
         return;
     }
     if (position > total)
@@ -64,13 +72,13 @@ static void draw(uint64_t pairs, uint64_t position, uint64_t total, double elaps
     memset(bar, ' ', BAR);
     memset(bar, '=', (size_t)percent * BAR / 100);
     bar[BAR] = '\0';
-    fprintf(stderr, "\r\033[K[%s] %3u%%  %s %s pairs, %s/s", bar, percent, state.doing, number, rate);
+    fprintf(stderr, "\r\033[K[%s] %3u%%  %s %s, %s/s", bar, percent, state.doing, number, rate);
 }
 
 void cli_progress_show(uint64_t pairs, uint64_t position, uint64_t total)
 {
     double time;
-    char number[CLI_NUMBER_MAX];
+    char number[CLI_PAIRS_MAX];
 
     if (state.quiet)
         return;
@@ -82,7 +90,7 @@ void cli_progress_show(uint64_t pairs, uint64_t position, uint64_t total)
         draw(pairs, position, total, time - state.started);
         state.shown = true;
     } else {
-        fprintf(stderr, "%s %s pairs\n", state.doing, cli_number(pairs, number));
+        fprintf(stderr, "%s %s\n", state.doing, cli_pairs(pairs, number));
     }
     fflush(stderr);
 }
@@ -103,8 +111,8 @@ void cli_progress_clear(void)
 
 void cli_progress_summary(uint64_t pairs, char *text, size_t capacity)
 {
-    char number[CLI_NUMBER_MAX];
+    char number[CLI_PAIRS_MAX];
 
-    snprintf(text, capacity, "%s %s %s in %.2f s", state.doing, cli_number(pairs, number),
-             pairs == 1 ? "pair" : "pairs", now() - state.started);
+    snprintf(text, capacity, "%s %s in %.2f s", state.doing, cli_pairs(pairs, number),
+             now() - state.started);
 }

@@ -19,5 +19,8 @@ void cli_progress_summary(uint64_t pairs, char *text, size_t capacity);
 /* A number with commas. */
 #define CLI_NUMBER_MAX 32
 const char *cli_number(uint64_t number, char text[CLI_NUMBER_MAX]);
+/* The same of pairs: "1 pair", "2,000 pairs". */
+#define CLI_PAIRS_MAX 40
+const char *cli_pairs(uint64_t number, char text[CLI_PAIRS_MAX]);
 
 #endif

@@ -226,7 +226,8 @@ int cli_clear(cli_context *cli)
         cleared += more;
     } while (status == KIVI_TIMEOUT && more && !cli_interrupted());
     if (status) {
-        snprintf(about, sizeof about, "after %llu keys deleted", (unsigned long long)cleared);
+        snprintf(about, sizeof about, "after %llu %s deleted", (unsigned long long)cleared,
+                 cleared == 1 ? "key" : "keys");
         return cli_fail_call(status, error, cleared ? about : NULL);
     }
     printf("%llu\n", (unsigned long long)cleared);

@@ -45,6 +45,13 @@ int cli_read_file(const char *path, kivi_buffer *out)
     return code;
 }
 
+kivi_slice cli_without_mark(kivi_slice text)
+{
+    if (text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
+        return kivi_bytes((const char *)text.data + 3, text.size - 3);
+    return text;
+}
+
 void cli_put(kivi_slice bytes)
 {
     fwrite(bytes.data, 1, bytes.size, stdout);

@@ -39,6 +39,10 @@ bool cli_value_problem(cli_values *values, int code, const char *format, ...)
 
 bool cli_value_problem_error(cli_values *values, int code, const char *about, kivi_error *error)
 {
+    if (kivi_error_status(error) == KIVI_NO_MEMORY) { /* nothing is wrong with the value */
+        kivi_error_free(error);
+        return cli_value_problem(values, CLI_FAILED, "out of memory");
+    }
     cli_value_problem(values, code, "%s%s", about,
                       error ? kivi_error_message(error) : "it cannot be read");
     kivi_error_free(error);
@@ -97,8 +101,9 @@ bool cli_value_encode_node(cli_values *values, const cli_tree *json, size_t node
     kivi_writer_start(writer, out);
     wrong = cli_json_in(json, node, writer, &values->scratch);
     status = kivi_writer_finish(writer, wrong ? NULL : &error);
-    if (wrong)
+    if (wrong && status != KIVI_NO_MEMORY)
         return cli_value_problem(values, CLI_USAGE, "%s", wrong);
+    cli_need(wrong ? status : KIVI_OK);
     if (status)
         return cli_value_problem_error(values, CLI_USAGE, "", error);
     return true;
@@ -111,6 +116,8 @@ static bool encode_json(cli_values *values, kivi_slice given, kivi_buffer *out)
     if (cli_tree_parse(&values->tree, values->from_json, given)) {
         kivi_error *error = kivi_reader_error(values->from_json);
 
+        if (kivi_error_status(error) == KIVI_NO_MEMORY)
+            return cli_value_problem_error(values, CLI_FAILED, "", error);
         cli_value_problem(values, CLI_USAGE, "the value is no JSON: %s; for text say --text",
                           error ? kivi_error_message(error) : "it cannot be read");
         kivi_error_free(error);

@@ -1,7 +1,9 @@
 """Import, export and copy: real data sets, every shape of file, expiries, going on after an interruption."""
 import json
 import os
+import resource
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -137,7 +139,7 @@ def case_imports_that_are_wrong(kivi):
             ('{"key":"a","value":1}\n{"key":"b","value":1,"expires":"9999-01-01T00:00:00Z"}', (), "line 2: it lives", 1),
             ('{"key":"a","value":1}\n{"key":"' + "k" * 600 + '","value":1}', (), "600 bytes", 1)):
         url = kivi.store()
-        result = kivi.bad(url, 3 if "600" in words or "lives" in words else 2, [words, f"({stored} pairs imported before)"],
+        result = kivi.bad(url, 3 if "600" in words or "lives" in words else 2, [words, f"({stored} {'pair' if stored == 1 else 'pairs'} imported before)"],
                           "import", "-", *args, input=text)
         equal(kivi.good(url, "count").text, f"{stored}\n", f"what {text!r} left ({result.error.strip()})")
     kivi.bad(kivi.store(), 3, "cannot read", "import", kivi.path("none"))
@@ -156,7 +158,7 @@ def case_import_options(kivi):
     equal((done.value["imported"], done.value["skipped"]), (1, 1))
     equal(pairs(kivi, url), {"a": "old", "b": 2})
     true(99 < float(kivi.good(url, "ttl", "b").text) <= 100, "--ttl")
-    kivi.bad(url, 2, "were good before", "import", "-", "--dry-run", input='{"a":1,"b":')
+    kivi.bad(url, 2, "1 pair was good before", "import", "-", "--dry-run", input='{"a":1,"b":')
     equal(kivi.good(url, "import", "-", "--batch", "1", "--json", input='{"c":1,"d":2}').value["imported"], 2)
     kivi.bad(url, 2, "--batch", "import", "-", "--batch", "0")
 
@@ -215,7 +217,7 @@ def case_copy_between_codecs(kivi):
     kivi.good(None, "copy", target, back, "--quiet")
     equal(exported(kivi, back), exported(kivi, source))
     kivi.good(source, "set", "c", '{"deep":[1,{"$bin":"aGk="}]}')
-    kivi.bad(None, 3, ['"c"', "deep", "pairs copied"], "copy", source, target)
+    kivi.bad(None, 3, ['"c"', "deep", "0 pairs copied"], "copy", source, target)
     equal(kivi.good(target, "count").text, "2\n", "what the refused page left")
 
 
@@ -367,7 +369,7 @@ def case_copy_to_a_store_with_a_limit(kivi):
     """The key of what does not fit is named, and what came before it is there."""
     source = kivi.store()
     kivi.good(source, "set", "a", "1", "b", json.dumps("x" * 2000), "c", "3")
-    kivi.bad(None, 3, ['"b"', "pairs copied"], "copy", source, "memory:?max_value=1KiB")
+    kivi.bad(None, 3, ['"b"', "1 pair copied"], "copy", source, "memory:?max_value=1KiB")
 
 
 def case_rate(kivi):
@@ -393,3 +395,50 @@ def case_import_that_the_store_refuses(kivi):
     kivi.bad("memory:?fail_keys=k7&fail_status=denied", 3, ["k7: ", "not allowed", "9 pairs imported before"],
              "import", "-", input=lines)
     kivi.bad("memory:?fail_rate=1&fail_status=io", 3, ["error", "0 pairs imported before"], "import", "-", input=lines)
+
+
+def limited(kivi, url, megabytes, *args, input=b""):
+    """A run whose memory ends there."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    done = subprocess.run([kivi.program, *args], env=kivi.environ(url), input=input, capture_output=True,
+                          preexec_fn=limit, timeout=300, check=False)
+    return done.returncode, done.stderr.decode()
+
+
+def case_import_of_one_long_line(kivi):
+    """An object of very many members on one line is never held as a tree: memory for its text is enough."""
+    url = "memory:"
+    text = ("{" + ",".join(f'"{number}":{number % 10}' for number in range(1, 1000000)) + "}").encode()
+    code, error = limited(kivi, url, 90, "import", "-", "--quiet", "--dry-run", input=text)
+    equal((code, error), (0, ""), f"an import of {len(text) >> 20} MiB")
+
+
+def case_out_of_memory_is_no_mistake_of_the_caller(kivi):
+    """However far it gets before memory ends: never exit code 2, never "the value is no JSON"."""
+    text, ends = b"x" * 20000000, set()
+    for megabytes in range(40, 200, 8):
+        for words, value in ((["set", "k", "-"], b'"' + text + b'"'), (["set", "k", "-", "--text"], text)):
+            code, error = limited(kivi, "memory:", megabytes, *words, input=value)
+            ends.add(code)
+            true(code in (0, 3), f"{words}, {megabytes} MiB: exit code {code}: {error}")
+            true(code == 0 or "memory" in error, f"{words}, {megabytes} MiB: {error}")
+    true(3 in ends, "memory ended somewhere")
+
+
+def case_import_with_a_mark(kivi):
+    for text in ('{"a":1,"b":2}', '{"key":"a","value":1}\n{"key":"b","value":2}\n'):
+        url = kivi.store()
+        kivi.good(url, "import", "-", "--quiet", input=b"\xef\xbb\xbf" + text.encode())
+        equal(kivi.good(url, "keys").lines, ["a", "b"])
+    kivi.good(url, "apply", "-", input=b'\xef\xbb\xbf[{"op":"set","key":"c","value":3}]')
+    equal(kivi.good(url, "keys").lines, ["a", "b", "c"])
+
+
+def case_one_pair_is_one(kivi):
+    url = kivi.store()
+    kivi.bad(url, 2, "(1 pair imported before)", "import", "-", input='{"a":1,"b":')
+    kivi.bad(url, 2, "(2 pairs imported before)", "import", "-", input='{"a":1,"b":2,"c":')
+    kivi.bad(url, 2, "(1 pair was good before)", "import", "-", "--dry-run", input='{"a":1,"b":')
+    true(kivi.good(url, "import", "-", input='{"a":1}').text.startswith("imported 1 pair in"), "the summary")

@@ -100,6 +100,20 @@ Test(read_only, file_system, .timeout = 60)
     expect_all();
 }
 
+/* Who did not say that he only reads is told how to. */
+Test(read_only, file_system_without_saying_so, .timeout = 60)
+{
+    text url;
+    kivi_store *store = NULL;
+
+    make_disk();
+    mount_read_only("disk");
+    print(&url, "lmdb:%s/disk/file", folder);
+    REFUSED(KIVI_DENIED, "say read_only=true", kivi_store_open(url.bytes, NULL, &store, E));
+    print(&url, "lmdb:%s/disk/new", folder);
+    REFUSED(KIVI_DENIED, "cannot be written", kivi_store_open(url.bytes, NULL, &store, E));
+}
+
 /* As it comes from an image or a backup: the lock files are not there. */
 Test(read_only, file_system_without_lock_files, .timeout = 60)
 {

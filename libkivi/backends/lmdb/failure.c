@@ -57,6 +57,8 @@ static const char *advice(int rc)
         return "LMDB has had a fatal error with this file and could not be opened again yet";
     case MDB_TXN_FULL:
         return "too much for one transaction";
+    case EROFS:
+        return "it lies on a medium that cannot be written: to read it say read_only=true";
     case EIO:
         return "the disk failed, or is full";
     default:
