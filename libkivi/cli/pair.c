@@ -6,9 +6,10 @@
 /* When a key expires, as text; `now` is when its time left was read. */
 static void expiry_text(int64_t now, int64_t ttl, char text[CLI_TIME_MAX])
 {
-    int64_t at = now + ttl;
+    int64_t at;
 
-    if (ttl == KIVI_TTL_NONE || !cli_time_write(at / 1000, (uint32_t)(at % 1000) * 1000000, text))
+    if (ttl == KIVI_TTL_NONE || __builtin_add_overflow(now, ttl, &at) ||
+        !cli_time_write(at / 1000, (uint32_t)(at % 1000) * 1000000, text))
         snprintf(text, CLI_TIME_MAX, "never");
 }
 

@@ -2,7 +2,7 @@
 import json
 import time
 
-from support import equal, true
+from support import Peer, equal, true
 
 
 def case_set_and_get(kivi):
@@ -359,3 +359,22 @@ def case_apply_of_what_is_no_operation(kivi):
     kivi.bad(url, 2, "empty", "apply", "-", input='[{"op":"delete","key":""}]')
     kivi.bad(url, 3, "cannot read", "apply", kivi.path("none"))
     equal(kivi.good(url, "count").text, "0\n")
+
+
+def case_scans_that_get_nowhere_end(kivi):
+    """A server that always has a cursor and never a key."""
+    with Peer(lambda words: b"*2\r\n$2\r\n17\r\n*0\r\n") as peer:
+        for verb in (["keys"], ["scan", "p"], ["export"], ["count"], ["keys", "--page", "--limit", "5"]):
+            kivi.bad(peer.url, 3, "not one that this command can have", *verb, out=None)
+        kivi.bad(None, 3, "not one that this command can have", "copy", peer.url, kivi.store(), out=None)
+
+
+def case_answers_that_cannot_be(kivi):
+    """Numbers that a Redis never says are told as such, not taken for an outcome."""
+    with Peer(lambda words: b":5\r\n") as peer:
+        kivi.bad(peer.url, 3, "not one that this command can have", "persist", "k")
+        kivi.bad(peer.url, 3, "not one that this command can have", "exists", "k")
+    last = 2**63 - 1
+    answers = {b"SCAN": b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n", b"PTTL": b":%d\r\n" % last, b"MGET": b"*1\r\n$1\r\n5\r\n"}
+    with Peer(lambda words: answers[words[0]]) as peer:
+        equal(kivi.good(peer.url, "scan", "--expiry").text, "k\t53\tnever\n")

@@ -6,9 +6,11 @@ import pty
 import select
 import shutil
 import signal
+import socketserver
 import subprocess
 import tempfile
 import termios
+import threading
 import time
 from pathlib import Path
 
@@ -193,6 +195,38 @@ class Terminal:
         code = self.process.wait(timeout=WAIT)
         os.close(self.master)
         return code, self.output.decode().replace("\r\n", "\n")
+
+
+class Peer:
+    """A Redis that answers each command by a function of its words; its login is that of a version 7."""
+
+    HELLO = b"%2\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n"
+
+    def __init__(self, answer):
+        peer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                while True:
+                    line = self.rfile.readline()
+                    if not line:
+                        return
+                    words = []
+                    for _ in range(int(line[1:])):
+                        words.append(self.rfile.read(int(self.rfile.readline()[1:]) + 2)[:-2])
+                    self.wfile.write(peer.HELLO if words[0] == b"HELLO" else answer(words))
+
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"redis://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def interrupt(process, number=signal.SIGINT):
