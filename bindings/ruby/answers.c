@@ -3,7 +3,7 @@
 
 static VALUE read_value(kvb_answer *answer, kivi_slice bytes)
 {
-    return kvr_decode(kvr_config_of(answer->store), kvb_answer_reader(answer), bytes);
+    return kvr_read(kvr_config_of(answer->store), kvb_answer_reader(answer), bytes, answer->request.key);
 }
 
 static VALUE missing_of(const kvb_answer *answer)
@@ -30,35 +30,23 @@ static VALUE seconds_out(const kvb_answer *answer)
     return answer->done.integer == KIVI_TTL_NONE ? Qnil : DBL2NUM((double)answer->done.integer / 1000.0);
 }
 
-static VALUE found_out(kvb_answer *answer)
+static VALUE result_out(const kvb_answer *answer, size_t index)
 {
-    VALUE keys = (VALUE)answer->missing, found = rb_hash_new();
     const kivi_result *result = answer->done.result;
-    size_t count = kivi_result_count(result);
-    for (size_t i = 0; i < count; i++)
-        if (kivi_result_status(result, i) == KIVI_OK)
-            rb_hash_aset(found, rb_ary_entry(keys, (long)i),
-                         read_value(answer, kivi_result_value(result, i)));
-    return found;
-}
-
-static VALUE result_out(const kivi_result *result, size_t index)
-{
     kivi_status status = kivi_result_status(result, index);
-    const kivi_error *error = kivi_result_error(result, index);
     VALUE fields[4];
     fields[0] = rb_utf8_str_new_cstr(kivi_status_name(status));
     fields[1] = kivi_result_existed(result, index) ? Qtrue : Qfalse;
     fields[2] = LL2NUM(kivi_result_integer(result, index));
-    fields[3] = error ? kvr_exception(status, error) : Qnil;
+    fields[3] = kivi_result_error(result, index) ? kvr_item_exception(answer, index) : Qnil;
     return rb_class_new_instance(4, fields, kvr.Result);
 }
 
-static VALUE results_out(const kivi_result *result)
+static VALUE results_out(const kvb_answer *answer)
 {
     VALUE list = rb_ary_new();
-    for (size_t i = 0; i < kivi_result_count(result); i++)
-        rb_ary_push(list, result_out(result, i));
+    for (size_t i = 0; i < kivi_result_count(answer->done.result); i++)
+        rb_ary_push(list, result_out(answer, i));
     return list;
 }
 
@@ -117,9 +105,9 @@ static VALUE success_out(kvb_answer *answer)
     case KVB_SECONDS:
         return seconds_out(answer);
     case KVB_FOUND:
-        return found_out(answer);
+        return kvr_found_out(answer);
     case KVB_RESULTS:
-        return results_out(answer->done.result);
+        return results_out(answer);
     case KVB_PAGE:
         return kvr_page_out(answer);
     case KVB_MAP:
@@ -133,16 +121,27 @@ static VALUE success_out(kvb_answer *answer)
 
 /* ---- failures ---- */
 
-/* The errors of a batch's items, by position. */
-static VALUE failures_out(const kivi_result *result)
+/* The errors of a batch's items, by position; of one that was refused whole, that of the item it was refused for. */
+static VALUE failures_out(const kvb_answer *answer)
 {
-    VALUE failures = rb_hash_new();
-    for (size_t i = 0; i < kivi_result_count(result); i++) {
-        const kivi_error *error = kivi_result_error(result, i);
-        if (error)
-            rb_hash_aset(failures, SIZET2NUM(i), kvr_exception(kivi_result_status(result, i), error));
-    }
+    const kivi_completion *done = &answer->done;
+    VALUE failures = Qnil;
+    for (size_t i = 0; i < kivi_result_count(done->result); i++)
+        if (kivi_result_error(done->result, i))
+            kvr_add_failure(&failures, i, kvr_item_exception(answer, i));
+    if (!done->result && kivi_error_index(done->error) != SIZE_MAX)
+        kvr_add_failure(&failures, kivi_error_index(done->error),
+                        kvr_item_exception(answer, kivi_error_index(done->error)));
     return failures;
+}
+
+static VALUE exception_of(const kvb_answer *answer)
+{
+    VALUE exception = kvr_exception(answer->done.status, answer->done.error);
+    kivi_slice key = kvb_answer_key(answer);
+    if (!key.size)
+        return exception;
+    return kvr_name_key(exception, kvr_key_out(key), key, kvb_is_about_key(answer, answer->done.status));
 }
 
 NORETURN(static void failure_out(kvb_answer *answer));
@@ -153,11 +152,10 @@ static void failure_out(kvb_answer *answer)
         rb_memerror();
     if (answer->done.status == KIVI_NOT_FOUND)
         kvr_raise_missing(kvr_key_out(answer->request.key));
-    exception = kvr_exception(answer->done.status, answer->done.error);
+    exception = exception_of(answer);
     if (answer->done.result && answer->request.verb == KIVI_VERB_APPLY)
-        rb_ivar_set(exception, kvr.results, results_out(answer->done.result));
-    else if (answer->done.result)
-        rb_ivar_set(exception, kvr.failures, failures_out(answer->done.result));
+        rb_ivar_set(exception, kvr.results, results_out(answer));
+    rb_ivar_set(exception, kvr.failures, failures_out(answer));
     if (answer->request.verb == KVB_VERB_COPY)
         rb_ivar_set(exception, kvr.copied, copied_out(answer));
     rb_exc_raise(exception);
@@ -166,6 +164,8 @@ static void failure_out(kvb_answer *answer)
 static VALUE convert(VALUE given)
 {
     kvb_answer *answer = (kvb_answer *)given;
+    if (answer->request.verb == KIVI_VERB_GET_MANY && answer->done.result)
+        return kvr_found_out(answer); /* also where some of the keys failed */
     if (kvb_answer_failed(answer))
         failure_out(answer);
     return success_out(answer);

@@ -8,13 +8,14 @@ typedef struct filling {
     kvb_batch *batch;
     VALUE items;
     add_fn add;
+    size_t index; /* of the item being added */
 } filling;
 
 static VALUE fill(VALUE given)
 {
     filling *what = (filling *)given;
-    for (long i = 0; i < RARRAY_LEN(what->items); i++)
-        what->add(what->store, what->batch, RARRAY_AREF(what->items, i));
+    for (; what->index < (size_t)RARRAY_LEN(what->items); what->index++)
+        what->add(what->store, what->batch, RARRAY_AREF(what->items, (long)what->index));
     if (!kvb_batch_end(what->batch))
         rb_memerror();
     return Qnil;
@@ -23,7 +24,7 @@ static VALUE fill(VALUE given)
 /* Hooks of values may change the array while it is read: a copy. */
 static kvb_batch *batch_in(kvb_store *store, VALUE items, add_fn add)
 {
-    filling what = {store, NULL, rb_ary_dup(rb_convert_type(items, T_ARRAY, "Array", "to_a")), add};
+    filling what = {store, NULL, rb_ary_dup(rb_convert_type(items, T_ARRAY, "Array", "to_a")), add, 0};
     int state = 0;
     what.batch = kvb_batch_new();
     if (!what.batch)
@@ -32,6 +33,9 @@ static kvb_batch *batch_in(kvb_store *store, VALUE items, add_fn add)
     RB_GC_GUARD(what.items);
     if (!state)
         return what.batch;
+    state = kvr_name_item(state, what.index,
+                          what.batch->count > what.index ? kvb_batch_last_key(what.batch)
+                                                         : kivi_bytes(NULL, 0));
     kvb_batch_free(what.batch);
     rb_jump_tag(state);
 }

@@ -65,6 +65,8 @@ static kivi_status see(kivi_slice value, void *user)
     object = rb_protect(decode, (VALUE)read, &read->state);
     if (!read->state)
         kvr_answer_keep(answer, object);
+    else
+        read->state = kvr_name_caught(read->state, answer->request.key);
     return KIVI_OK;
 }
 

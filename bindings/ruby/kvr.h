@@ -17,9 +17,10 @@ typedef struct kvr_names {
     VALUE Calls, Page, Queue, Pending;               /* classes of this module */
     VALUE Ext, Pairs, Result, Copied;                /* of lib/kivi/values.rb */
     VALUE Loop;                                      /* of lib/kivi/loop.rb */
+    VALUE Error, About;                              /* modules of lib/kivi/errors.rb */
     VALUE KEEP, DELETE, LEAVE;                       /* words of lib/kivi/values.rb */
     ID type, data, of, wait, call, new, here, queue; /* names of methods and variables */
-    ID backend, native_code, retryable, results, failures, copied;
+    ID backend, native_code, retryable, key, cursor, results, failures, copied;
 } kvr_names;
 extern kvr_names kvr;
 
@@ -137,6 +138,27 @@ NORETURN(void kvr_raise(kivi_status status, kivi_error *error));
 NORETURN(void kvr_raise_text(kivi_status status, const char *format, ...));
 NORETURN(void kvr_raise_missing(VALUE key));
 
+/* ---- whose value it was (failures.c) ---- */
+
+/* The exception with the key that it is about: as `key`, and in the message of ours where asked. May raise. */
+VALUE kvr_name_key(VALUE exception, VALUE key, kivi_slice bytes, bool in_message);
+/* Names the key of what rb_protect() caught; answers its state. */
+int kvr_name_caught(int state, kivi_slice key);
+/* Reads a value; what is raised names its key. */
+VALUE kvr_read(const kvr_config *config, kivi_reader *reader, kivi_slice value, kivi_slice key);
+/* The same, where one of many that cannot be read ends nothing: false, and the exception is put among `*failures` (nil: a
+ * Hash is made) under its position. Raises what is no failure of reading. */
+bool kvr_read_one(const kvr_config *config, kivi_reader *reader, kivi_slice value, kivi_slice key,
+                  size_t index, VALUE *failures, VALUE *object);
+void kvr_add_failure(VALUE *failures, size_t index, VALUE exception);
+/* An exception as the first of failures, that has them all. */
+VALUE kvr_failures_exception(VALUE failures);
+/* Tells which item of a batch what rb_protect() caught is about; answers its state. */
+int kvr_name_item(int state, size_t index, kivi_slice key);
+/* The exception of one item of a batch. */
+VALUE kvr_item_exception(const kvb_answer *answer, size_t index);
+
+VALUE kvr_found_out(kvb_answer *answer); /* get_many */
 VALUE kvr_page_out(kvb_answer *answer);
 void kvr_page_ready(void);
 

@@ -33,6 +33,8 @@ static void find_names(void)
     kvr.backend = rb_intern("@backend");
     kvr.native_code = rb_intern("@native_code");
     kvr.retryable = rb_intern("@retryable");
+    kvr.key = rb_intern("@key");
+    kvr.cursor = rb_intern("@cursor");
     kvr.results = rb_intern("@results");
     kvr.failures = rb_intern("@failures");
     kvr.copied = rb_intern("@copied");
@@ -51,6 +53,8 @@ static void find_ruby(void)
     kvr.Result = from_ruby("Result");
     kvr.Copied = from_ruby("Copied");
     kvr.Loop = from_ruby("Loop");
+    kvr.Error = from_ruby("Error");
+    kvr.About = from_ruby("About");
     kvr.KEEP = from_ruby("KEEP");
     kvr.DELETE = from_ruby("DELETE");
     kvr.LEAVE = from_ruby("LEAVE");

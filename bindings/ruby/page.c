@@ -38,41 +38,51 @@ static page_object *page_of(VALUE object)
     return rb_check_typeddata(object, &page_type);
 }
 
-typedef struct reading {
+/* The failures that a walk over a page meets, and the page, as it reads. */
+typedef struct walking {
     page_object *self;
-    kivi_slice value;
-} reading;
+    size_t index;
+    VALUE failures; /* by position; nil: none yet */
+    kivi_pair pair;
+    VALUE value;
+} walking;
 
-static VALUE decode(VALUE given)
+static VALUE read_one(VALUE given)
 {
-    const reading *what = (const reading *)given;
-    return kvr_decode(&what->self->config, what->self->page->reader, what->value);
+    walking *what = (walking *)given;
+    bool read = kvr_read_one(&what->self->config, what->self->page->reader, what->pair.value,
+                             what->pair.key, what->index, &what->failures, &what->value);
+    return read ? Qtrue : Qfalse;
 }
 
 /* The page's reader reads one value at a time: a hook that reads the same page is refused. */
-static VALUE read_value(page_object *self, kivi_slice value)
+static bool read_value(walking *what)
 {
-    reading what = {self, value};
-    VALUE object;
+    VALUE read;
     int state;
-    if (self->busy)
+    if (what->self->busy)
         rb_raise(rb_eThreadError, "this Kivi::Page is being read by another thread or hook");
-    self->busy = true;
-    object = rb_protect(decode, (VALUE)&what, &state);
-    self->busy = false;
+    what->self->busy = true;
+    read = rb_protect(read_one, (VALUE)what, &state);
+    what->self->busy = false;
     if (state)
         rb_jump_tag(state);
-    return object;
+    return RTEST(read);
 }
 
-static VALUE item_out(page_object *self, const kivi_pair *pair)
+/* The item of the pair; Qundef: it cannot be read. */
+static VALUE item_out(walking *what)
 {
+    const kvb_page *page = what->self->page;
+    const kivi_pair *pair = &what->pair;
     VALUE fields[3];
     int count = 1;
     fields[0] = kvr_key_out(pair->key);
-    if (!self->page->keys_only)
-        fields[count++] = read_value(self, pair->value);
-    if (self->page->with_ttl)
+    if (!page->keys_only && !read_value(what))
+        return Qundef;
+    if (!page->keys_only)
+        fields[count++] = what->value;
+    if (page->with_ttl)
         fields[count++] = pair->ttl_ms == KIVI_TTL_NONE ? Qnil : DBL2NUM((double)pair->ttl_ms / 1000.0);
     return count == 1 ? fields[0] : rb_ary_new_from_values(count, fields);
 }
@@ -88,17 +98,33 @@ static VALUE page_size_of(VALUE object, VALUE arguments, VALUE enumerator)
     return page_size(object);
 }
 
+/* Raises the failures, with the cursor that goes on behind the page. */
+NORETURN(static void fail(const walking *what));
+static void fail(const walking *what)
+{
+    VALUE exception = kvr_failures_exception(what->failures);
+    if (!OBJ_FROZEN(exception))
+        rb_ivar_set(exception, kvr.cursor, kvr_bytes_out(kivi_page_end(what->self->page->page)));
+    rb_exc_raise(exception);
+}
+
+/* What cannot be read does not hide what comes after it: it is raised behind the last pair. */
 static VALUE page_each(VALUE object)
 {
-    page_object *self = page_of(object);
-    size_t count = kivi_page_count(self->page->page);
+    walking what = {.self = page_of(object), .failures = Qnil, .value = Qnil};
+    size_t count = kivi_page_count(what.self->page->page);
     RETURN_SIZED_ENUMERATOR(object, 0, NULL, page_size_of);
-    for (size_t i = 0; i < count; i++) {
-        kivi_pair pair = KIVI_PAIR_INIT;
-        if (kivi_page_pair(self->page->page, i, &pair))
+    for (; what.index < count; what.index++) {
+        VALUE item;
+        what.pair = (kivi_pair)KIVI_PAIR_INIT;
+        if (kivi_page_pair(what.self->page->page, what.index, &what.pair))
             break;
-        rb_yield(item_out(self, &pair));
+        item = item_out(&what);
+        if (item != Qundef)
+            rb_yield(item);
     }
+    if (!NIL_P(what.failures))
+        fail(&what);
     return object;
 }
 

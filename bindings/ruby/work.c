@@ -112,7 +112,8 @@ static void compute(work *self)
         return;
     }
     if (self->current)
-        current = kvr_decode(kvr_config_of(answer->store), kvb_answer_reader(answer), *self->current);
+        current = kvr_read(kvr_config_of(answer->store), kvb_answer_reader(answer), *self->current,
+                           answer->request.key);
     made = rb_funcall(block, kvr.call, 1, current);
     if (made == kvr.LEAVE) {
         *self->action = KIVI_UPDATE_LEAVE;

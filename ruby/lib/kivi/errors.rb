@@ -1,9 +1,27 @@
 # frozen_string_literal: true
 
 module Kivi
+  # What an error is about. Every {Error} has it, and what a hook of a store raised while a value was read.
+  module About
+    # @return [String, nil] the key that it is about
+    attr_reader :key
+
+    # @return [Hash{Integer => Exception}, nil] of a call with many keys, and of a page, the errors of those that failed,
+    #   by position
+    attr_reader :failures
+
+    # @return [Array<Result>, Hash, nil] of {Store#apply}, all outcomes; of {Store#get_many}, those found
+    attr_reader :results
+
+    # @return [String, nil] of a scan, where another one with this `cursor:` goes on, behind what this one gave
+    attr_reader :cursor
+  end
+
   # What every failure of this library is: `rescue Kivi::Error` catches them all. One class for each way a call can fail.
   # Nothing of a message is secret, and none holds a value.
   module Error
+    include About
+
     # @return [String] the word of libkivi: "TIMEOUT"
     def status = self.class::STATUS
 
@@ -19,12 +37,6 @@ module Kivi
     # @return [Boolean] whether doing the same again is safe and can help
     def retryable? = retryable == :yes
 
-    # @return [Hash{Integer => Error}, nil] of a call with many keys, the errors of those that failed, by position
-    attr_reader :failures
-
-    # @return [Array<Result>, nil] of {Store#apply}, all outcomes
-    attr_reader :results
-
     # @return [Copied, nil] of {Kivi.copy}, how far it came
     attr_reader :copied
   end
@@ -34,6 +46,8 @@ module Kivi
     include Error
 
     STATUS = "NOT_FOUND"
+
+    define_method(:key, KeyError.instance_method(:key))
 
     # @private
     def self.of(key, receiver = nil)

@@ -123,6 +123,7 @@ module Kivi
     # @!group Many keys
 
     # @return [Hash] of the keys that were found
+    # @raise [Error] of the first that could not be read; all are in {Error#failures}, the others' values in {Error#results}
     def get_many(*keys, timeout: nil)
       keys = keys.first.to_a if keys.size == 1 && !keys.first.is_a?(String) && keys.first.respond_to?(:to_a)
       call_get_many(keys, keys, timeout)
@@ -164,16 +165,19 @@ module Kivi
     # @!group All keys under a prefix
 
     # The pairs, page after page. It may be left at any time.
+    # A value that cannot be read hides no other: the rest of its page comes first, then it is raised, with the `cursor` that
+    # goes on behind the page and the page's `failures`.
     # @param after [String, nil] only keys beyond this one, where `capabilities[:order]` is "bytes"
+    # @param cursor [String, nil] of a page, or of an {Error}, behind which it goes on
     # @param limit [Integer, nil] at most so many
     # @param ttl [Boolean] yields the seconds left as well
     # @yieldparam key [String]
     # @yieldparam value [Object]
     # @return [Enumerator, self]
-    def scan(prefix = nil, after: nil, limit: nil, ttl: false, timeout: nil, &block)
-      return enum_for(:scan, prefix, after: after, limit: limit, ttl: ttl, timeout: timeout) unless block
+    def scan(prefix = nil, after: nil, cursor: nil, limit: nil, ttl: false, timeout: nil, &block)
+      return enum_for(:scan, prefix, after: after, cursor: cursor, limit: limit, ttl: ttl, timeout: timeout) unless block
 
-      walk(prefix, after, limit, false, ttl, timeout, &block)
+      walk(prefix, after, limit, false, ttl, timeout, cursor, &block)
     end
 
     # @yieldparam pair [Array(String, Object)]
@@ -185,17 +189,17 @@ module Kivi
     alias each_pair each
 
     # @yieldparam key [String]
-    def each_key(prefix = nil, after: nil, limit: nil, timeout: nil, &block)
-      return enum_for(:each_key, prefix, after: after, limit: limit, timeout: timeout) unless block
+    def each_key(prefix = nil, after: nil, cursor: nil, limit: nil, timeout: nil, &block)
+      return enum_for(:each_key, prefix, after: after, cursor: cursor, limit: limit, timeout: timeout) unless block
 
-      walk(prefix, after, limit, true, false, timeout, &block)
+      walk(prefix, after, limit, true, false, timeout, cursor, &block)
     end
 
     # @yieldparam value [Object]
-    def each_value(prefix = nil, timeout: nil)
-      return enum_for(:each_value, prefix, timeout: timeout) unless block_given?
+    def each_value(prefix = nil, cursor: nil, timeout: nil)
+      return enum_for(:each_value, prefix, cursor: cursor, timeout: timeout) unless block_given?
 
-      scan(prefix, timeout: timeout) { |_, value| yield value }
+      scan(prefix, cursor: cursor, timeout: timeout) { |_, value| yield value }
     end
 
     # @return [Array<String>]
@@ -288,10 +292,9 @@ module Kivi
       self
     end
 
-    def walk(prefix, after, limit, keys, ttl, timeout, &block)
-      cursor = nil
+    def walk(prefix, after, limit, keys, ttl, timeout, cursor = nil, &block)
       until limit&.zero?
-        page = call_page(prefix, after, cursor, limit && [limit, 1000].min, keys, ttl, timeout)
+        page = page_of_walk(prefix, after, cursor, limit && [limit, 1000].min, keys, ttl, timeout)
         page.each(&block)
         limit -= page.size if limit
         cursor = page.cursor
@@ -300,6 +303,14 @@ module Kivi
         after = nil
       end
       self
+    end
+
+    # One that fails says where to go on.
+    def page_of_walk(prefix, after, cursor, *how)
+      call_page(prefix, after, cursor, *how)
+    rescue Error => e
+      e.instance_variable_set(:@cursor, cursor)
+      raise
     end
 
     def text_of(text) = text.dup.force_encoding(Encoding::UTF_8)
