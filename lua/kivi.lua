@@ -10,10 +10,12 @@
 ---@field backend string # "redis"; "" where no store was reached
 ---@field retryable boolean|"if_idempotent"|"later" # whether doing the same again can help
 ---@field native_code integer # of the client library or the system, or 0
----@field results? kivi.Result[] # of the items, where one of a batch failed
+---@field key? string # that it is about
+---@field failures? table<integer, kivi.Error> # of a call with many keys, and of a page: the errors of those that failed, by position
+---@field results? kivi.Result[]|table<string, kivi.Value>|kivi.Page # what the others gave: of apply, get_many, page
+---@field cursor? string # of a scan or page: where another one goes on, behind what this one gave
 ---@field progress? kivi.Progress # of a copy that did not end
 ---@field cleared? integer # of a clear that did not end
----@field key? string # whose value could not be read, of several
 
 ---@class kivi.Options # of every call
 ---@field timeout? number # seconds; math.huge: as long as it takes

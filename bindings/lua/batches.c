@@ -57,16 +57,13 @@ static bool add_value(lua_State *L, filling *in, int index,
     return keep(in->batch, kivi_buffer_slice(&in->encoder->bytes)) ? true : no_memory(in->state);
 }
 
-/* Says beside what was wrong with a value whose it was. */
+/* Says of a value that was refused whose it was. The key's string is on the stack, and stays. */
 static bool name_key(lua_State *L, const filling *in, int index)
 {
-    kvl_problem *problem = &in->state->problem;
-    size_t size = strlen(problem->text);
-    if (problem->exit == KVL_ANSWER && size + 60 < sizeof(problem->text)) {
-        strcat(problem->text, " (key ");
-        strncat(problem->text, lua_tostring(L, index), 40);
-        strcat(problem->text, ")");
-    }
+    kivi_slice key;
+    key.data = lua_tolstring(L, index, &key.size);
+    kvl_refuse_key(in->state, key);
+    in->state->problem.item = in->batch->count;
     return false;
 }
 
@@ -261,8 +258,10 @@ static bool read_op(lua_State *L, filling *in, op_state *at)
     push_field(L, table, "op");
     at->op->kind = kvb_op_kind(text_of(L, -1));
     at->op->by = at->op->kind == KIVI_OP_INCREMENT;
-    lua_pop(L, 2);
-    return read_fields(L, in, at, table) && judge(in, at);
+    lua_pop(L, 1);
+    if (!read_fields(L, in, at, table))
+        return name_key(L, in, table + 1);
+    return judge(in, at);
 }
 
 static bool fill_ops(lua_State *L, filling *in)
@@ -273,7 +272,7 @@ static bool fill_ops(lua_State *L, filling *in)
         lua_rawgeti(L, in->argument, (int)i);
         if (!read_op(L, in, &at))
             return false;
-        lua_pop(L, 1);
+        lua_pop(L, 2); /* and its key */
     }
     return true;
 }

@@ -75,6 +75,58 @@ void kvl_push_error(lua_State *L, const kvl_state *state, kivi_status status, co
 void kvl_push_problem(lua_State *L, const kvl_state *state, const kvl_problem *problem)
 {
     push(L, state, problem->status, problem->text, "", KIVI_RETRY_NO, 0);
+    if (problem->key.size)
+        kvl_name_key(L, problem->key, true);
+    if (!problem->item)
+        return;
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    kvl_add_failure(L, state, lua_gettop(L) - 1, problem->item);
+}
+
+/* ---- whose value it was ---- */
+
+void kvl_name_key(lua_State *L, kivi_slice key, bool in_message)
+{
+    char prefix[KVB_KEY_PREFIX];
+    if (in_message) {
+        lua_pushstring(L, kvb_key_prefix(key, prefix));
+        lua_getfield(L, -2, "message");
+        lua_concat(L, 2);
+        lua_setfield(L, -2, "message");
+    }
+    lua_pushlstring(L, key.data ? key.data : "", key.size);
+    lua_setfield(L, -2, "key");
+}
+
+/* A table like the one on top, above it. */
+static void push_copy(lua_State *L, const kvl_state *state)
+{
+    int original = lua_gettop(L);
+    lua_createtable(L, 0, 10);
+    lua_pushnil(L);
+    while (lua_next(L, original)) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, original + 1);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, state->metas[KVL_META_ERROR]);
+    lua_setmetatable(L, -2);
+}
+
+void kvl_add_failure(lua_State *L, const kvl_state *state, int whole, size_t position)
+{
+    luaL_checkstack(L, 8, NULL);
+    if (lua_isnil(L, whole)) {
+        push_copy(L, state);
+        lua_newtable(L);
+        lua_setfield(L, -2, "failures");
+        lua_replace(L, whole);
+    }
+    lua_getfield(L, whole, "failures");
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, (int)position);
+    lua_pop(L, 1);
 }
 
 /* "TIMEOUT: no answer within 5 s [redis]" */

@@ -138,7 +138,8 @@ int kvl_compute_protected(lua_State *L)
         in->more = lua_isnil(L, -1) || lua_toboolean(L, -1);
         return 0;
     }
-    if (push_current(L, in)) {
+    bool read = push_current(L, in);
+    if (read) {
         lua_call(L, 1, 1);
         if (take_answer(L, in))
             return 0;
@@ -146,6 +147,8 @@ int kvl_compute_protected(lua_State *L)
             return lua_error(L);
     }
     in->status = in->state->problem.status;
+    if (!read)
+        kvl_refuse_key(in->state, in->answer->request.key);
     kvl_problem problem = in->state->problem;
     lua_settop(L, 0);
     kvl_push_problem(L, in->state, &problem);

@@ -68,6 +68,8 @@ typedef struct kvl_problem {
     kvl_exit exit;
     kivi_status status; /* of ANSWER */
     int argument;       /* of ARGUMENT */
+    kivi_slice key;     /* of ANSWER: that it is about, the caller's bytes; empty: none */
+    size_t item;        /* of a batch, from 1; 0: none */
     char text[KVL_TEXT];
 } kvl_problem;
 
@@ -101,6 +103,8 @@ bool kvl_refuse_argument(kvl_state *state, int argument, const char *format, ...
 bool kvl_refuse_type(lua_State *L, kvl_state *state, int argument, const char *expected);
 bool kvl_refuse_error(kvl_state *state, kivi_status status, kivi_error *error); /* frees it */
 bool kvl_refuse_top(kvl_state *state);
+/* Notes the key that the problem noted is about: its bytes stay until it is pushed. */
+void kvl_refuse_key(kvl_state *state, kivi_slice key);
 /* Leaves a function with the problem noted: raises, or answers how many results it pushed. */
 int kvl_leave(lua_State *L);
 
@@ -109,6 +113,11 @@ int kvl_leave(lua_State *L);
 void kvl_errors_register(lua_State *L, kvl_state *state);
 void kvl_push_error(lua_State *L, const kvl_state *state, kivi_status status, const kivi_error *error);
 void kvl_push_problem(lua_State *L, const kvl_state *state, const kvl_problem *problem);
+/* Gives the error on top the key that it is about; `in_message`: its message names it. */
+void kvl_name_key(lua_State *L, kivi_slice key, bool in_message);
+/* Pops an error that is one of several of a call, into the list of failures of the whole error at an index of the stack,
+ * which is made like the first (nil before). `position` counts from 1. */
+void kvl_add_failure(lua_State *L, const kvl_state *state, int whole, size_t position);
 
 /* ---- values that Lua's own types cannot tell (box.c, integer.c, arithmetic.c) ---- */
 

@@ -31,13 +31,11 @@ static int push_refusal(lua_State *L, const conversion *in)
     return 2;
 }
 
-/* The same of one key among several. */
-static int push_refusal_of(lua_State *L, const conversion *in, kivi_slice key)
+/* The same, about the one key of the call. */
+static int push_unreadable(lua_State *L, const conversion *in)
 {
-    int count = push_refusal(L, in);
-    lua_pushlstring(L, key.data, key.size);
-    lua_setfield(L, -2, "key");
-    return count;
+    kvl_refuse_key(in->state, in->answer->request.key);
+    return push_refusal(L, in);
 }
 
 static int push_nothing(lua_State *L)
@@ -53,7 +51,7 @@ static int push_value(lua_State *L, const conversion *in)
     if (answer->done.status == KIVI_NOT_FOUND)
         return push_nothing(L);
     if (!decode(L, in, answer->done.value))
-        return push_refusal(L, in);
+        return push_unreadable(L, in);
     if (kvb_answer_shape(answer) != KVB_VERSIONED)
         return 1;
     lua_pushlstring(L, (const char *)answer->done.version.data, answer->done.version.size);
@@ -85,31 +83,66 @@ static void push_key(lua_State *L, const conversion *in, size_t index)
         lua_pushlstring(L, key->data, key->size);
 }
 
-static int push_found(lua_State *L, const conversion *in)
+/* The error of one item of a batch. */
+static void push_item_error(lua_State *L, const conversion *in, size_t index)
+{
+    const kivi_completion *done = &in->answer->done;
+    kivi_status status = done->result ? kivi_result_status(done->result, index) : done->status;
+    kivi_slice key = kvb_answer_item_key(in->answer, index);
+    kvl_push_error(L, in->state, status,
+                   done->result ? kivi_result_error(done->result, index) : done->error);
+    if (key.data)
+        kvl_name_key(L, key, kvb_is_about_key(in->answer, status));
+}
+
+/* One value into the table of those found; false: its error is on top. */
+static bool add_found(lua_State *L, const conversion *in, size_t index, int found)
 {
     const kivi_result *result = in->answer->done.result;
-    size_t count = kivi_result_count(result);
-    int key;
-    lua_createtable(L, 0, hint(count));
-    for (size_t i = 0; i < count; i++) {
-        if (kivi_result_status(result, i))
-            continue;
-        push_key(L, in, i);
-        key = lua_gettop(L);
-        if (!decode(L, in, kivi_result_value(result, i))) {
-            kivi_slice bytes;
-            bytes.data = lua_tolstring(L, key, &bytes.size);
-            return push_refusal_of(L, in, bytes);
-        }
-        lua_rawset(L, key - 1);
+    int top = lua_gettop(L);
+    kivi_status status = kivi_result_status(result, index);
+    if (status == KIVI_NOT_FOUND)
+        return true;
+    if (status) {
+        push_item_error(L, in, index);
+        return false;
     }
-    return 1;
+    push_key(L, in, index);
+    if (decode(L, in, kivi_result_value(result, index))) {
+        lua_rawset(L, found);
+        return true;
+    }
+    kvl_problem problem = in->state->problem;
+    lua_settop(L, top);
+    problem.key = kvb_answer_item_key(in->answer, index);
+    kvl_push_problem(L, in->state, &problem);
+    return false;
+}
+
+/* The table of those found; where some could not be read, nil and an error that has it. */
+static int push_found(lua_State *L, const conversion *in)
+{
+    size_t count = kivi_result_count(in->answer->done.result);
+    int found = lua_gettop(L) + 1, whole = found + 1;
+    lua_createtable(L, 0, hint(count));
+    lua_pushnil(L);
+    for (size_t i = 0; i < count; i++)
+        if (!add_found(L, in, i, found))
+            kvl_add_failure(L, in->state, whole, i + 1);
+    if (lua_isnil(L, whole)) {
+        lua_settop(L, found);
+        return 1;
+    }
+    lua_pushvalue(L, found);
+    lua_setfield(L, whole, "results");
+    lua_pushnil(L);
+    lua_pushvalue(L, whole);
+    return 2;
 }
 
 static void push_result(lua_State *L, const conversion *in, size_t index)
 {
     const kivi_result *result = in->answer->done.result;
-    const kivi_error *error = kivi_result_error(result, index);
     lua_createtable(L, 0, 4);
     lua_pushstring(L, kivi_status_name(kivi_result_status(result, index)));
     lua_setfield(L, -2, "status");
@@ -117,8 +150,8 @@ static void push_result(lua_State *L, const conversion *in, size_t index)
     lua_setfield(L, -2, "existed");
     kvl_push_int(L, in->state, kivi_result_integer(result, index));
     lua_setfield(L, -2, "integer");
-    if (error) {
-        kvl_push_error(L, in->state, kivi_result_status(result, index), error);
+    if (kivi_result_error(result, index)) {
+        push_item_error(L, in, index);
         lua_setfield(L, -2, "error");
     }
 }
@@ -154,19 +187,26 @@ void kvl_push_pair_ttl(lua_State *L, int64_t ttl_ms)
 /* The lists of a page, by their places above it on the stack. */
 enum { KEYS = 1, VALUES, TTLS, LISTS = TTLS };
 
+/* A pair as the lists' item `i`; false: it cannot be read, and its error is on top. */
 static bool add_pair(lua_State *L, const conversion *in, const kivi_pair *pair, int page, int i)
 {
+    int top = lua_gettop(L);
+    if (!in->page->keys_only &&
+        !kvl_push_pair_value(L, in->state, in->page, pair->value, (uintptr_t)in->answer->missing)) {
+        kvl_problem problem = in->state->problem;
+        lua_settop(L, top);
+        problem.key = pair->key;
+        kvl_push_problem(L, in->state, &problem);
+        return false;
+    }
+    if (!in->page->keys_only)
+        lua_rawseti(L, page + VALUES, i);
     lua_pushlstring(L, pair->key.data, pair->key.size);
     lua_rawseti(L, page + KEYS, i);
     if (in->page->with_ttl) {
         kvl_push_pair_ttl(L, pair->ttl_ms);
         lua_rawseti(L, page + TTLS, i);
     }
-    if (in->page->keys_only)
-        return true;
-    if (!kvl_push_pair_value(L, in->state, in->page, pair->value, (uintptr_t)in->answer->missing))
-        return false;
-    lua_rawseti(L, page + VALUES, i);
     return true;
 }
 
@@ -191,22 +231,42 @@ static void finish_page(lua_State *L, const kvb_page *held, int page)
     lua_settop(L, page);
 }
 
+/* Nil and the error on top, which has the pairs that could be read, and the cursor behind the page. */
+static int push_page_error(lua_State *L, const kvb_page *held, int page)
+{
+    kivi_slice end = kivi_page_end(held->page);
+    lua_pushvalue(L, page);
+    lua_setfield(L, -2, "results");
+    lua_pushlstring(L, end.data, end.size);
+    lua_setfield(L, -2, "cursor");
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
 static int push_page(lua_State *L, conversion *in)
 {
     kivi_pair pair;
-    int page, i = 0;
+    int page, whole, i = 0;
     in->page = kvb_page_new(in->answer);
     if (!in->page)
         return no_memory(in), push_refusal(L, in);
+    lua_pushnil(L);
+    whole = lua_gettop(L);
     lua_createtable(L, 0, 4);
-    page = lua_gettop(L);
+    page = whole + 1;
     for (int list = KEYS; list <= LISTS; list++)
         lua_createtable(L, list == KEYS ? hint(kivi_page_count(in->page->page)) : 0, 0);
     while (kvb_page_next(in->page, &pair))
-        if (!add_pair(L, in, &pair, page, ++i))
-            return push_refusal_of(L, in, pair.key);
+        if (add_pair(L, in, &pair, page, i + 1))
+            i++;
+        else
+            kvl_add_failure(L, in->state, whole, in->page->index);
     finish_page(L, in->page, page);
-    return 1;
+    if (lua_isnil(L, whole))
+        return 1;
+    lua_pushvalue(L, whole);
+    return push_page_error(L, in->page, page);
 }
 
 /* ---- the rest ---- */
@@ -247,12 +307,37 @@ static int push_copied(lua_State *L, const conversion *in)
     return 1;
 }
 
+/* The errors of a batch's items, into the error on top; of one that was refused whole, that of the item it was refused for. */
+static void push_failures(lua_State *L, const conversion *in)
+{
+    const kivi_completion *done = &in->answer->done;
+    size_t index = kivi_error_index(done->error);
+    if (!done->result && index == SIZE_MAX)
+        return;
+    lua_newtable(L);
+    for (size_t i = 0; i < kivi_result_count(done->result); i++) {
+        if (!kivi_result_error(done->result, i))
+            continue;
+        push_item_error(L, in, i);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    if (!done->result) {
+        push_item_error(L, in, index);
+        lua_rawseti(L, -2, (int)index + 1);
+    }
+    lua_setfield(L, -2, "failures");
+}
+
 /* Nil and the error, which has with it how far the call came. */
 static int push_failure(lua_State *L, const conversion *in)
 {
     const kvb_answer *answer = in->answer;
+    kivi_slice key = kvb_answer_key(answer);
     lua_pushnil(L);
     kvl_push_error(L, in->state, answer->done.status, answer->done.error);
+    if (key.size)
+        kvl_name_key(L, key, kvb_is_about_key(answer, answer->done.status));
+    push_failures(L, in);
     if (answer->done.result) {
         push_results(L, in);
         lua_setfield(L, -2, "results");
@@ -267,6 +352,8 @@ static int push_failure(lua_State *L, const conversion *in)
 
 static int push(lua_State *L, conversion *in)
 {
+    if (in->answer->request.verb == KIVI_VERB_GET_MANY && in->answer->done.result)
+        return push_found(L, in); /* also where some of the keys failed */
     if (kvb_answer_failed(in->answer))
         return push_failure(L, in);
     switch (kvb_answer_shape(in->answer)) {
@@ -305,7 +392,7 @@ int kvl_convert_protected(lua_State *L)
     in->keys = lua_istable(L, 2) ? 2 : 0;
     if (!in->in_place)
         return push(L, in);
-    return decode(L, in, in->value) ? 1 : push_refusal(L, in);
+    return decode(L, in, in->value) ? 1 : push_unreadable(L, in);
 }
 
 /* How many results; -1: what was raised is on top. Uses the list of keys on top, if told so. */

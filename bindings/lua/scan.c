@@ -15,10 +15,14 @@ typedef struct scan {
     uint64_t page_size;
     bool limited;
     int64_t timeout_ms;
+    int failures; /* reference to the error of what the page holds and cannot be read; 0: none */
 } scan;
 
-static void end(scan *at)
+static void end(lua_State *L, scan *at)
 {
+    if (at->failures)
+        luaL_unref(L, LUA_REGISTRYINDEX, at->failures);
+    at->failures = 0;
     kvb_page_free(at->page);
     kivi_buffer_free(&at->prefix);
     kivi_buffer_free(&at->start);
@@ -37,7 +41,7 @@ static scan *check(lua_State *L)
 
 static int close_scan(lua_State *L)
 {
-    end(check(L));
+    end(L, check(L));
     return 0;
 }
 
@@ -48,6 +52,41 @@ static uint64_t page_size(scan *at)
     if (at->page_size > LARGEST_PAGE)
         at->page_size = LARGEST_PAGE;
     return at->limited && at->left < at->page_size ? at->left : at->page_size;
+}
+
+/* Where to go on, into the error on top. */
+static void say_cursor(lua_State *L, kivi_slice cursor)
+{
+    if (!cursor.size || !lua_istable(L, -1))
+        return;
+    lua_pushlstring(L, cursor.data, cursor.size);
+    lua_setfield(L, -2, "cursor");
+}
+
+/* Raises what the page holds and cannot be read, behind its last pair. The scan can go on. */
+static void raise_failures(lua_State *L, scan *at)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, at->failures);
+    luaL_unref(L, LUA_REGISTRYINDEX, at->failures);
+    at->failures = 0;
+    say_cursor(L, kivi_page_end(at->page->page));
+    lua_error(L);
+}
+
+/* Keeps the problem noted for the end of the page. */
+static void keep_failure(lua_State *L, scan *at, kivi_slice key)
+{
+    kvl_state *state = kvl_state_of(L);
+    kvl_problem problem = state->problem;
+    problem.key = key;
+    if (at->failures)
+        lua_rawgeti(L, LUA_REGISTRYINDEX, at->failures);
+    else
+        lua_pushnil(L);
+    kvl_push_problem(L, state, &problem);
+    kvl_add_failure(L, state, lua_gettop(L) - 1, at->page->index);
+    if (!at->failures)
+        at->failures = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 /* Reads the next page; raises what went wrong. */
@@ -75,6 +114,7 @@ static void read_page(lua_State *L, scan *at)
     if (kvb_answer_failed(answer)) {
         if (kvl_answer(L, answer) < 0 && state->problem.exit != KVL_RAISE)
             kvl_push_error(L, state, KIVI_NO_MEMORY, NULL);
+        say_cursor(L, range.cursor);
         lua_error(L);
     }
     page = kvb_page_new(answer);
@@ -87,42 +127,39 @@ static void read_page(lua_State *L, scan *at)
 
 static bool next_pair(lua_State *L, scan *at, kivi_pair *pair)
 {
-    if (!at->store || (at->limited && !at->left))
-        return false;
-    if (!at->page)
-        read_page(L, at);
-    while (!kvb_page_next(at->page, pair)) {
-        if (!kivi_page_cursor(at->page->page).size)
+    while (at->store) {
+        if (at->page && kvb_page_next(at->page, pair)) {
+            at->left--;
+            return true;
+        }
+        if (at->failures)
+            raise_failures(L, at);
+        if ((at->limited && !at->left) || (at->page && !kivi_page_cursor(at->page->page).size))
             return false;
         read_page(L, at);
     }
-    at->left--;
-    return true;
+    return false;
 }
 
-/* The iterator: key, value; then seconds left where asked. */
+/* The iterator: key, value; then seconds left where asked. What cannot be read does not hide what comes after it. */
 static int next(lua_State *L)
 {
     scan *at = check(L);
     kvl_state *state = kvl_state_of(L);
     kivi_pair pair;
-    if (!next_pair(L, at, &pair)) {
-        end(at);
-        return 0;
+    while (next_pair(L, at, &pair)) {
+        lua_settop(L, 1);
+        lua_pushlstring(L, pair.key.data, pair.key.size);
+        if (at->keys || kvl_push_pair_value(L, state, at->page, pair.value, at->pairs ? KVL_PAIRS : 0)) {
+            if (at->want_ttl)
+                kvl_push_pair_ttl(L, pair.ttl_ms);
+            return lua_gettop(L) - 1;
+        }
+        lua_settop(L, 1);
+        keep_failure(L, at, pair.key);
     }
-    lua_settop(L, 1);
-    lua_pushlstring(L, pair.key.data, pair.key.size);
-    if (!at->keys && !kvl_push_pair_value(L, state, at->page, pair.value, at->pairs ? KVL_PAIRS : 0)) {
-        kvl_problem problem = state->problem;
-        lua_settop(L, 2);
-        kvl_push_problem(L, state, &problem);
-        lua_pushvalue(L, 2);
-        lua_setfield(L, -2, "key");
-        return lua_error(L);
-    }
-    if (at->want_ttl)
-        kvl_push_pair_ttl(L, pair.ttl_ms);
-    return lua_gettop(L) - 1;
+    end(L, at);
+    return 0;
 }
 
 static bool prepare(lua_State *L, kvl_state *state, scan *at, const kvl_options *options, kivi_slice prefix)

@@ -121,6 +121,8 @@ bool kvl_refuse(kvl_state *state, kivi_status status, const char *format, ...)
     va_end(values);
     state->problem.exit = KVL_ANSWER;
     state->problem.status = status;
+    state->problem.key = kivi_bytes(NULL, 0);
+    state->problem.item = 0;
     return false;
 }
 
@@ -148,6 +150,12 @@ bool kvl_refuse_error(kvl_state *state, kivi_status status, kivi_error *error)
     return false;
 }
 
+void kvl_refuse_key(kvl_state *state, kivi_slice key)
+{
+    if (state->problem.exit == KVL_ANSWER)
+        state->problem.key = key;
+}
+
 bool kvl_refuse_top(kvl_state *state)
 {
     state->problem.exit = KVL_RAISE;
@@ -162,8 +170,8 @@ int kvl_leave(lua_State *L)
         return lua_error(L);
     if (problem.exit == KVL_ARGUMENT)
         return luaL_argerror(L, problem.argument, problem.text);
-    lua_settop(L, 0);
-    lua_pushnil(L);
+    luaL_checkstack(L, 8, NULL);
+    lua_pushnil(L); /* above the arguments, in which the problem's key may lie */
     kvl_push_problem(L, state, &problem);
     return 2;
 }

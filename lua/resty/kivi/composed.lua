@@ -226,28 +226,33 @@ end
 
 -- ---- iterators, which raise what goes wrong ----
 
+-- The next page; where some of its values cannot be read, also the error that says so.
 local function next_page(self, prefix, options, left)
     options.limit = left and math.min(left, LARGEST_PAGE) or nil
     local page, err = self:page(prefix, options)
-    if not page then
+    if not page and not err.results then
+        err.cursor = options.cursor
         error(err, 0)
     end
+    page = page or err.results
     options.after, options.cursor = nil, page.cursor
-    return page
+    return page, err
 end
 
 local function iterate(self, prefix, options, left)
-    local page, index = nil, 0
+    local page, index, unreadable = nil, 0, nil
     return function()
-        if left == 0 then
-            return nil
-        end
         index = index + 1
         while not page or index > #page.keys do
-            if page and not page.cursor then
+            if unreadable then
+                local err = unreadable
+                unreadable = nil
+                error(err, 0)
+            elseif left == 0 or page and not page.cursor then
                 return nil
             end
-            page, index = next_page(self, prefix, options, left), 1
+            page, unreadable = next_page(self, prefix, options, left)
+            index = 1
         end
         left = left and left - 1
         if options.keys then

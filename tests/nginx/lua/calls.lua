@@ -104,6 +104,36 @@ local function many(s, prefix)
     is("clear", 1, s:clear(prefix))
 end
 
+-- Values that Lua cannot read hide no others.
+local function unreadable(s, prefix)
+    if s:scheme() == "memory" then
+        return -- each one is its own
+    end
+    local raw = assert(kivi.open(s:url(), {codec = "raw"}))
+    is("set_many", true, s:set_many({[prefix .. 1] = 1, [prefix .. 3] = 3}))
+    is("set as another program does", true, raw:set(prefix .. 2, "plain"))
+    local found, err = s:get_many({prefix .. 1, prefix .. 2, prefix .. 3})
+    is("get_many", prefix .. 2, found == nil and err.failures[2].key)
+    is("get_many", {[prefix .. 1] = 1, [prefix .. 3] = 3}, err.results)
+    found = {}
+    local ok
+    ok, err = pcall(function()
+        for key, value in s:scan(prefix) do
+            found[key] = value
+        end
+    end)
+    is("scan", {[prefix .. 1] = 1, [prefix .. 3] = 3}, not ok and found)
+    is("scan", prefix .. 2, err.key)
+    for key in s:scan(prefix, {cursor = err.cursor}) do
+        table.insert(wrong, "scan behind the end gives " .. key)
+    end
+    fails("get", "CORRUPT", s:get(prefix .. 2))
+    fails("update", "CORRUPT", s:update(prefix .. 2, function() return 1 end))
+    is("update", prefix .. 2, select(2, s:update(prefix .. 2, function() return 1 end)).key)
+    is("clear", 3, s:clear(prefix))
+    raw:close()
+end
+
 local function functions(s, key)
     for i = 1, 2 do
         is("update", true, s:update(key, function(old) return (old or 0) + i end))
@@ -153,7 +183,7 @@ end
 return function(store, prefix)
     wrong = {}
     store:clear(prefix)
-    for i, part in ipairs {one_key, numbers, many, functions, mistakes, about} do
+    for i, part in ipairs {one_key, numbers, many, functions, mistakes, about, unreadable} do
         local ok, said = xpcall(part, debug.traceback, store, prefix .. i .. ":")
         if not ok then
             table.insert(wrong, tostring(said))
