@@ -382,7 +382,7 @@ static kivi_status gave_up(kvi_lmdb_env *env, kivi_status status, kivi_error **e
     pid_t thread = kvi_lmdb_foreign_writer(env), writer = thread ? kvi_lmdb_process_of(thread) : 0;
     char text[80];
 
-    if (!writer)
+    if (!writer || writer == env->pid)
         return kvi_lmdb_gave_up(error, status, env->names.data, "another program is writing");
     snprintf(text, sizeof(text), "process %d is writing, a program without kivi", (int)writer);
     return kvi_lmdb_gave_up(error, status, env->names.data, text);
