@@ -13,6 +13,7 @@ typedef struct export_state {
     kivi_range range;
     kivi_buffer cursor, line;
     uint64_t pairs;
+    int worst; /* exit code of a pair that was left out */
 } export_state;
 
 static bool member_text(export_state *state, const kivi_pair *pair)
@@ -32,21 +33,23 @@ static bool member_text(export_state *state, const kivi_pair *pair)
     return cli_value_decode(values, CLI_FORM_JSON, pair->value, &state->line);
 }
 
-static int put_pair(export_state *state, const kivi_pair *pair, int64_t now)
+/* One that cannot be written is told, and the others are written all the same. */
+static void put_pair(export_state *state, const kivi_pair *pair, int64_t now)
 {
     cli_values *values = &state->cli->values;
+    bool good = state->object ? member_text(state, pair)
+                              : cli_pair_json(values, pair, true, now, &state->line) == CLI_DONE;
 
-    if (!state->object) {
-        if (cli_pair_json(values, pair, true, now, &state->line))
-            return cli_fail_pair(values, pair->key);
-        cli_put_line(&state->line);
-    } else {
-        if (!member_text(state, pair))
-            return cli_fail_pair(values, pair->key);
-        cli_put_json(&state->line);
+    if (!good) {
+        state->worst = cli_fail_pair(values, pair->key);
+        cli_buffer_clear(&state->line);
+        return;
     }
+    if (state->object)
+        cli_put_json(&state->line);
+    else
+        cli_put_line(&state->line);
     state->pairs++;
-    return CLI_DONE;
 }
 
 static int put_page(export_state *state, const kivi_page *page)
@@ -54,17 +57,16 @@ static int put_page(export_state *state, const kivi_page *page)
     kivi_pair pair = KIVI_PAIR_INIT;
     int64_t now = cli_now_ms();
     char number[CLI_PAIRS_MAX];
-    int code = CLI_DONE;
 
-    for (size_t i = 0; i < kivi_page_count(page) && !code; i++) {
+    for (size_t i = 0; i < kivi_page_count(page); i++) {
         kivi_page_pair(page, i, &pair);
-        code = put_pair(state, &pair, now);
+        put_pair(state, &pair, now);
     }
-    if (!code && ferror(stdout))
+    if (ferror(stdout))
         return CLI_FAILED; /* told when the output is closed */
-    if (!code && cli_interrupted())
+    if (cli_interrupted())
         return cli_fail(CLI_INTERRUPTED, "interrupted after %s", cli_pairs(state->pairs, number));
-    return code;
+    return CLI_DONE;
 }
 
 static int export_pages(export_state *state)
@@ -115,5 +117,5 @@ int cli_export(cli_context *cli)
     cli_progress_clear();
     kivi_buffer_free(&state.cursor);
     kivi_buffer_free(&state.line);
-    return code;
+    return code ? code : state.worst;
 }

@@ -6,26 +6,31 @@
 
 #define PAGE_PAIRS 1000
 
+/* Prints the pairs; those that cannot be shown are told, and the others are printed all the same. */
 static int print_page(cli_context *cli, const kivi_page *page, bool with_value)
 {
     kivi_buffer line = KIVI_BUFFER_INIT;
     kivi_pair pair = KIVI_PAIR_INIT;
     int64_t now = cli_now_ms();
-    int code = CLI_DONE;
+    int worst = CLI_DONE;
 
-    for (size_t i = 0; i < kivi_page_count(page) && !code; i++) {
+    for (size_t i = 0; i < kivi_page_count(page); i++) {
+        int code;
+
         kivi_page_pair(page, i, &pair);
         code = cli_has(&cli->args, OPT_JSON)
                    ? cli_pair_json(&cli->values, &pair, with_value, now, &line)
                    : cli_pair_text(&cli->values, &pair, with_value, cli_has(&cli->args, OPT_EXPIRY),
                                    now, &line);
-        if (code)
-            cli_fail_pair(&cli->values, pair.key);
-        else
+        if (code) {
+            worst = cli_fail_pair(&cli->values, pair.key);
+            cli_buffer_clear(&line);
+        } else {
             cli_put_line(&line);
+        }
     }
     kivi_buffer_free(&line);
-    return code;
+    return worst;
 }
 
 /* After a single page: where the next begins. */
@@ -48,6 +53,7 @@ typedef struct scan {
     kivi_buffer cursor;
     uint64_t left; /* pairs still to print */
     bool single_page;
+    bool read; /* a page was */
 } scan;
 
 static int read_range(const cli_context *cli, uint32_t flags, scan *to)
@@ -85,6 +91,8 @@ static uint64_t page_limit(const scan *of)
 
 static int scan_pages(cli_context *cli, scan *of, bool with_value)
 {
+    int worst = CLI_DONE;
+
     for (;;) {
         kivi_page *page = NULL;
         kivi_error *error = NULL;
@@ -97,14 +105,16 @@ static int scan_pages(cli_context *cli, scan *of, bool with_value)
         if (status)
             return cli_fail_call(status, error, NULL);
         code = print_page(cli, page, with_value);
+        worst = code ? code : worst;
+        of->read = true;
         of->left -= kivi_page_count(page);
         cursor = kivi_page_cursor(page);
         cli_need(kivi_buffer_assign(&of->cursor, cursor));
         kivi_page_free(page);
-        if (!code && cli_interrupted())
-            code = cli_fail(CLI_INTERRUPTED, "interrupted");
-        if (code || !of->cursor.size || !of->left || of->single_page)
-            return code;
+        if (cli_interrupted())
+            return cli_fail(CLI_INTERRUPTED, "interrupted");
+        if (!of->cursor.size || !of->left || of->single_page)
+            return worst;
         of->range.cursor = kivi_buffer_slice(&of->cursor);
         of->range.after = kivi_bytes(NULL, 0);
     }
@@ -117,7 +127,7 @@ static int scan_verb(cli_context *cli, uint32_t flags)
 
     if (!code)
         code = scan_pages(cli, &of, !(flags & KIVI_SCAN_KEYS));
-    if (!code && of.single_page)
+    if (of.single_page && of.read)
         print_cursor(cli, kivi_buffer_slice(&of.cursor));
     kivi_buffer_free(&of.cursor);
     return code;

@@ -310,6 +310,29 @@ def case_damaged_values(kivi):
     equal(kivi.good(url, "keys").text, "v\n")
 
 
+def case_one_damaged_value_hides_no_other(kivi):
+    url = kivi.store()
+    kivi.good(url, "import", "-", input="".join(f'{{"key":"k{i:04}","value":{i}}}\n' for i in range(0, 2500, 2)).encode())
+    for i in (1, 3, 1499, 2499):
+        kivi.good(url, "set", f"k{i:04}\n", "-", "--stored", input=b"\xc1")
+    told = [f"kivi: k{i:04}\\x0a: the stored value is damaged" for i in (1, 3, 1499, 2499)]
+    for verb in (["scan"], ["scan", "--json"], ["export"], ["export", "--format", "object"]):
+        done = kivi.run(url, *verb)
+        equal((verb, done.code), (verb, 3))
+        lines = done.err.decode().splitlines()
+        equal([line[: len(told[0])] for line in lines], told)
+        if verb == ["scan"]:
+            equal(done.text, "".join(f"k{i:04}\t{i}\n" for i in range(0, 2500, 2)))
+        elif verb[-1] == "object":
+            equal(json.loads(done.text), {f"k{i:04}": i for i in range(0, 2500, 2)})
+        else:
+            equal([json.loads(line)["value"] for line in done.text.splitlines()], list(range(0, 2500, 2)))
+    done = kivi.run(url, "scan", "--page", "--limit", "3")
+    equal((done.code, done.text), (3, "k0000\t0\nk0002\t2\n"))
+    cursor = done.err.decode().splitlines()[-1]
+    equal(kivi.run(url, "scan", "--page", "--limit", "2", "--cursor", cursor).text, "k0004\t4\n")
+
+
 def case_versions(kivi):
     url = kivi.store()
     kivi.good(url, "set", "a", "1")
