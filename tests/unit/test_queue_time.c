@@ -109,7 +109,7 @@ static void submit_sets(kivi_queue *queue, kivi_store *store, int64_t timeout_ms
     call.timeout_ms = timeout_ms;
     kivi_queue_hold(queue, true);
     for (int i = 0; i < SETS; i++) {
-        char key[8];
+        char key[16];
         kivi_request request = KIVI_REQUEST_INIT;
         snprintf(key, sizeof(key), "k%d", i);
         request.verb = KIVI_VERB_SET;
