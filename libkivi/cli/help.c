@@ -86,7 +86,7 @@ int cli_help(cli_context *cli)
             puts(topic->text);
             return CLI_DONE;
         }
-    near = cli_verb_nearest(cli_verbs, name);
+    near = cli_verb_nearest(cli->verbs, name);
     if (near)
         return cli_fail(CLI_USAGE, "no verb or topic \"%s\": did you mean \"%s\"?", name, near);
     return cli_fail(CLI_USAGE, "no verb or topic \"%s\": kivi help lists them", name);
