@@ -202,6 +202,7 @@ static void *help(void *argument)
     kvi_lmdb_env *env = argument;
     kvi_lmdb_helper *helper = &env->helper;
     bool lingers;
+    void (*ended)(kvi_lmdb_env * env);
     int rc = 0;
 
     pthread_mutex_lock(&helper->mutex);
@@ -223,9 +224,10 @@ static void *help(void *argument)
         helper->started = false;
         pthread_detach(pthread_self());
     }
+    ended = helper->ended;
     pthread_mutex_unlock(&helper->mutex);
     if (lingers)
-        kvi_lmdb_env_put_late(env);
+        ended(env); /* which another put may have freed by now, with the helper in it */
     return NULL;
 }
 

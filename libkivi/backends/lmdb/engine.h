@@ -4,6 +4,7 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -55,6 +56,8 @@ static inline bool kvi_lmdb_is_same(kvi_lmdb_id left, kvi_lmdb_id right)
     return left.inode && left.inode == right.inode && left.device == right.device;
 }
 
+struct kvi_lmdb_env;
+
 /* The thread that begins a write transaction for a caller, see begin.c. `mutex` guards it all. */
 typedef struct kvi_lmdb_helper {
     pthread_mutex_t mutex;
@@ -65,6 +68,7 @@ typedef struct kvi_lmdb_helper {
     unsigned waiting; /* callers who want the transaction */
     bool stopping;    /* nobody gets it for now */
     bool lingering;   /* the last store was closed meanwhile: the thread closes the file */
+    void (*ended)(struct kvi_lmdb_env *env); /* called by it then */
     MDB_txn *txn;
     int rc;
 } kvi_lmdb_helper;
@@ -184,19 +188,34 @@ pid_t kvi_lmdb_process_of(pid_t thread);
 kivi_status kvi_lmdb_env_get(const char *path, const kvi_lmdb_settings *settings, kivi_wait *wait,
                              kvi_lmdb_env **env, kivi_error **error);
 void kvi_lmdb_env_put(kvi_lmdb_env *env);
-/* Closes what a put left open because the helper was at work there; by the helper, at its end. */
-void kvi_lmdb_env_put_late(kvi_lmdb_env *env);
 /* In a forked child: gives up one share in what the parent had open. False: a read of it still goes on. */
 bool kvi_lmdb_env_abandon(kvi_lmdb_env *env);
 void kvi_lmdb_fork_prepare(kvi_lmdb_env *env);
 void kvi_lmdb_fork_parent(kvi_lmdb_env *env);
 void kvi_lmdb_fork_child(kvi_lmdb_env *env);
 
-/* ---- environment.c ---- */
+/* ---- open.c ---- */
 
 /* Opens a file that this process does not have open yet. */
 kivi_status kvi_lmdb_env_open(kvi_lmdb_env *env, kivi_wait *wait, kivi_error **error);
 void kvi_lmdb_env_close(kvi_lmdb_env *env);
+
+/* ---- assertion.c ---- */
+
+/* Where a thread goes on when LMDB asserts; NULL: nowhere, LMDB ends the process. In place from a
+ * thread's start: memory that its first use would take is not asked for, and cannot be missing. */
+extern _Thread_local jmp_buf *kvi_lmdb_way_out __attribute__((tls_model("initial-exec")));
+/* What LMDB calls when it finds itself in a state that cannot be. */
+void kvi_lmdb_assertion(MDB_env *mdb, const char *text);
+
+/* ---- environment.c ---- */
+
+/* Has LMDB open the file, with the claims on it held. A failure leaves it closed, here and below. */
+kivi_status kvi_lmdb_env_map(kvi_lmdb_env *env, kivi_error **error);
+/* Reads what the file holds. `*blank`: nothing at all, not even the mark. */
+kivi_status kvi_lmdb_env_contents(kvi_lmdb_env *env, kivi_wait *wait, bool *blank, kivi_error **error);
+/* Ends the pool's transactions; with the gate closed. */
+void kvi_lmdb_readers_end(kvi_lmdb_env *env);
 /* Opens LMDB's part again after a fatal error; with the turn and the gate. */
 kivi_status kvi_lmdb_env_reopen(kvi_lmdb_env *env, kivi_error **error);
 /* Begins a read, after taking over a map that another process has just made larger; nobody else may
@@ -238,7 +257,7 @@ kivi_status kvi_lmdb_write_wait(kvi_lmdb_env *env, kivi_wait *wait, bool *wanted
 /* Keeps the helper out of LMDB; false: it is inside, waiting for another program. */
 bool kvi_lmdb_helper_stop(kvi_lmdb_env *env);
 void kvi_lmdb_helper_go_on(kvi_lmdb_env *env);
-/* For the last put: false: the helper is inside and will call kvi_lmdb_env_put_late. */
+/* For the last put: false: the helper is inside and will call helper.ended. */
 bool kvi_lmdb_helper_end(kvi_lmdb_env *env);
 /* In a forked child, of what the parent had. */
 bool kvi_lmdb_helper_is_idle(const kvi_lmdb_env *env);
@@ -292,8 +311,6 @@ kivi_status kvi_lmdb_mend(kvi_lmdb_env *env, kivi_error **error);
 /* Begins a read: a slot with a transaction, or the failure. */
 kivi_status kvi_lmdb_enter(kvi_lmdb_env *env, kivi_wait *wait, kvi_lmdb_slot **slot, kivi_error **error);
 void kvi_lmdb_leave(kvi_lmdb_env *env, kvi_lmdb_slot *slot);
-/* Ends the pool's transactions; with the gate closed. */
-void kvi_lmdb_readers_end(kvi_lmdb_env *env);
 
 /* ---- keys.c ---- */
 
@@ -418,9 +435,6 @@ int64_t kvi_lmdb_now(kvi_lmdb_pass *pass);
 
 /* Looks at some expiries further on and removes what is over. */
 int kvi_lmdb_sweep(kvi_lmdb_pass *pass);
-
-/* What LMDB calls when it finds itself in a state that cannot be. */
-void kvi_lmdb_assertion(MDB_env *mdb, const char *text);
 
 /* ---- the verbs: read.c, take.c, write.c, scan.c ---- */
 

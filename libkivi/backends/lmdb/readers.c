@@ -216,14 +216,3 @@ kivi_status kvi_lmdb_enter(kvi_lmdb_env *env, kivi_wait *wait, kvi_lmdb_slot **s
     }
     return enter_waiting(env, wait, slot, error);
 }
-
-void kvi_lmdb_readers_end(kvi_lmdb_env *env)
-{
-    for (unsigned i = 0; i < env->slot_count; i++) {
-        /* Places that LMDB gave to others are not touched: their transactions' memory is let go. */
-        if (env->slots[i].txn && !env->lost)
-            mdb_txn_abort(env->slots[i].txn);
-        env->slots[i].txn = NULL;
-    }
-    env->lost = false;
-}

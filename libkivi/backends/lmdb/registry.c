@@ -177,6 +177,19 @@ static void let_go(kvi_lmdb_env *env)
     free(env);
 }
 
+/* Closes what a put left open because the helper was at work there; by the helper, at its end. */
+static void put_late(kvi_lmdb_env *env)
+{
+    const kvi_lmdb_env *at;
+
+    registry_lock();
+    for (at = open_envs; at && at != env;)
+        at = at->next;
+    if (at && env->refs == 0)
+        let_go(env);
+    pthread_mutex_unlock(&mutex);
+}
+
 /* Without the mutex in between: others may be opened and closed meanwhile. */
 static kivi_status open_new(kvi_lmdb_names *names, const kvi_lmdb_settings *settings,
                             kivi_wait *wait, kvi_lmdb_env **opened, kivi_error **error)
@@ -194,6 +207,7 @@ static kivi_status open_new(kvi_lmdb_names *names, const kvi_lmdb_settings *sett
     env->opening = true;
     env->opener = pthread_self();
     env->refs = 1;
+    env->helper.ended = put_late;
     memset(names, 0, sizeof(*names));
     env->next = open_envs;
     open_envs = env;
@@ -243,18 +257,6 @@ void kvi_lmdb_env_put(kvi_lmdb_env *env)
 {
     registry_lock();
     if (--env->refs == 0)
-        let_go(env);
-    pthread_mutex_unlock(&mutex);
-}
-
-void kvi_lmdb_env_put_late(kvi_lmdb_env *env)
-{
-    const kvi_lmdb_env *at;
-
-    registry_lock();
-    for (at = open_envs; at && at != env;)
-        at = at->next;
-    if (at && env->refs == 0)
         let_go(env);
     pthread_mutex_unlock(&mutex);
 }

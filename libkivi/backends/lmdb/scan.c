@@ -1,5 +1,4 @@
 /* Scans and counts: a walk over the keys in byte order, beside one over their expiries. */
-#include <setjmp.h>
 
 #include <kivi/scan.h>
 
@@ -259,31 +258,19 @@ typedef struct walk_task {
     uint64_t count;
 } walk_task;
 
-/* In place from a thread's start: memory that its first use would take is not asked for, and cannot be missing. */
-static _Thread_local jmp_buf *way_out __attribute__((tls_model("initial-exec")));
-
-void kvi_lmdb_assertion(MDB_env *mdb, const char *text)
-{
-    (void)mdb;
-    (void)text;
-    /* Without a way out LMDB ends the process: a write transaction that was left so could not be ended. */
-    if (way_out)
-        longjmp(*way_out, 1);
-}
-
 /* LMDB's cursors do not report a damaged page, they assert; nothing but the cursor is lost with that. */
 static __attribute__((noinline)) kivi_status walk_guarded(walk *at, walk_task *task, kivi_error **error)
 {
-    jmp_buf here, *outer = way_out;
+    jmp_buf here, *outer = kvi_lmdb_way_out;
     kivi_status status;
 
     if (setjmp(here)) {
-        way_out = outer;
+        kvi_lmdb_way_out = outer;
         return kvi_lmdb_fail(error, MDB_CORRUPTED, at->env->names.data, "cannot scan");
     }
-    way_out = &here;
+    kvi_lmdb_way_out = &here;
     status = task->run(at, task, error);
-    way_out = outer;
+    kvi_lmdb_way_out = outer;
     return status;
 }
 
