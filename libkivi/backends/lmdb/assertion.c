@@ -1,7 +1,7 @@
 /* What LMDB calls when it finds itself in a state that cannot be. */
 #include "engine.h"
 
-_Thread_local jmp_buf *kvi_lmdb_way_out;
+_Thread_local jmp_buf *kvi_lmdb_way_out __attribute__((tls_model("initial-exec")));
 
 void kvi_lmdb_assertion(MDB_env *mdb, const char *text)
 {

@@ -2,7 +2,7 @@
 #include "counters.h"
 
 static _Atomic unsigned next_shard;
-_Thread_local unsigned kvi_my_shard;
+_Thread_local unsigned kvi_my_shard __attribute__((tls_model("initial-exec")));
 
 void kvi_shard_choose(void)
 {
