@@ -53,7 +53,7 @@ static int print_value(cli_context *cli, kivi_slice key, kivi_slice value, const
     else if (good)
         cli_put_line(&out);
     kivi_buffer_free(&out);
-    return good ? CLI_DONE : cli_fail_value(&cli->values, NULL);
+    return good ? CLI_DONE : cli_fail_pair(&cli->values, key);
 }
 
 static int get_one(cli_context *cli)
@@ -105,7 +105,24 @@ static int print_pair(cli_context *cli, kivi_slice key, kivi_slice value)
     if (good)
         cli_put_line(&line);
     kivi_buffer_free(&line);
-    return good ? CLI_DONE : cli_fail_value(&cli->values, NULL);
+    return good ? CLI_DONE : cli_fail_pair(&cli->values, key);
+}
+
+/* One of several keys; what is wrong with it ends nothing. */
+static int print_item(cli_context *cli, kivi_slice key, const kivi_result *result, size_t index)
+{
+    kivi_status status = kivi_result_status(result, index);
+    kivi_buffer memory = KIVI_BUFFER_INIT;
+    int code;
+
+    if (status == KIVI_OK)
+        return print_pair(cli, key, kivi_result_value(result, index));
+    if (status == KIVI_NOT_FOUND)
+        return cli_missing(key);
+    code = cli_fail(cli_exit_of(status), "%s: %s", cli_key_shown(key, &memory),
+                    kivi_error_message(kivi_result_error(result, index)));
+    kivi_buffer_free(&memory);
+    return code;
 }
 
 static int print_result(cli_context *cli, const kivi_slice *keys, const kivi_result *result)
@@ -113,9 +130,7 @@ static int print_result(cli_context *cli, const kivi_slice *keys, const kivi_res
     int code = CLI_DONE;
 
     for (size_t i = 0; i < kivi_result_count(result); i++) {
-        int each = kivi_result_status(result, i) == KIVI_NOT_FOUND
-                       ? cli_missing(keys[i])
-                       : print_pair(cli, keys[i], kivi_result_value(result, i));
+        int each = print_item(cli, keys[i], result, i);
 
         if (each > code)
             code = each;
@@ -136,7 +151,13 @@ static int get_many(cli_context *cli)
         code = cli_key_word(cli, cli->args.words[i], &keys[i]);
     if (!code) {
         status = kivi_store_get_many(cli->store, &cli->call, keys, count, &result, &error);
-        code = status ? cli_fail_result(status, error, result, keys) : print_result(cli, keys, result);
+        /* A store that is away is told once. */
+        if (status && (!result || kivi_status_class(status) == KIVI_CLASS_TRANSIENT)) {
+            code = cli_fail_result(status, error, result, keys);
+        } else {
+            code = print_result(cli, keys, result);
+            kivi_error_free(error);
+        }
     }
     kivi_result_free(result);
     free(keys);

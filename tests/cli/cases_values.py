@@ -302,8 +302,8 @@ def case_damaged_values(kivi):
     url = kivi.store()
     for value in (b"", b"\xc1", b"\xa5ab", b"\x01\x02", b"\x92\x01", b"\xa1\xff", nested(129), b"\xdd\xff\xff\xff\xff"):
         kivi.good(url, "set", "v", "-", "--stored", input=value)
-        kivi.bad(url, 3, "damaged", "get", "v")
-        kivi.bad(url, 3, "damaged", "get", "v", "--json")
+        kivi.bad(url, 3, "v: the stored value is damaged", "get", "v")
+        kivi.bad(url, 3, "v: the stored value is damaged", "get", "v", "--json")
         kivi.bad(url, 3, "v: ", "scan")
         kivi.bad(url, 3, "v: ", "export")
         equal(kivi.good(url, "get", "v", "--stored").out, value)
@@ -327,6 +327,9 @@ def case_one_damaged_value_hides_no_other(kivi):
             equal(json.loads(done.text), {f"k{i:04}": i for i in range(0, 2500, 2)})
         else:
             equal([json.loads(line)["value"] for line in done.text.splitlines()], list(range(0, 2500, 2)))
+    done = kivi.run(url, "get", "k0000", "k0001\n", "k0002")
+    equal((done.code, done.text), (3, "k0000\t0\nk0002\t2\n"))
+    true(done.error.startswith(told[0]) and done.error.count("\n") == 1, done.error)
     done = kivi.run(url, "scan", "--page", "--limit", "3")
     equal((done.code, done.text), (3, "k0000\t0\nk0002\t2\n"))
     cursor = done.err.decode().splitlines()[-1]
