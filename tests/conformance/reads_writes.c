@@ -1,4 +1,6 @@
 /* Reads and writes of single keys: what each answers. */
+#include <poll.h>
+
 #include "suite.h"
 
 CASE(single, missing)
@@ -92,6 +94,107 @@ static void take_all(worker *w)
         w->tally += status == KIVI_OK;
     }
     kivi_buffer_free(&value);
+}
+
+/* ---- in two steps ---- */
+
+typedef struct step_result {
+    kivi_completion done;
+    kivi_buffer value, version;
+    kivi_queue *queue; /* NULL: the call waits */
+} step_result;
+
+static kivi_status step(subject *s, step_result *to, kivi_verb verb, kivi_slice k, int64_t ttl_ms,
+                        kivi_slice expected)
+{
+    kivi_request ask = KIVI_REQUEST_INIT;
+    struct pollfd ready = {.events = POLLIN};
+    ask.verb = verb;
+    ask.key = k;
+    ask.ttl_ms = ttl_ms;
+    ask.expected = expected;
+    kivi_completion_release(&to->done);
+    to->done = (kivi_completion)KIVI_COMPLETION_INIT;
+    if (!to->queue)
+        return kivi_store_perform(s->store, NULL, &ask, &to->value, &to->version, &to->done);
+    kivi_status status = kivi_queue_submit(to->queue, s->store, NULL, &ask, NULL, E);
+    if (status)
+        return status;
+    ready.fd = kivi_queue_descriptor(to->queue);
+    while (kivi_queue_take(to->queue, &to->done, 1) == 0)
+        poll(&ready, 1, -1);
+    return to->done.status;
+}
+
+/* Nothing changes before the second step, which does nothing when somebody else wrote in between. */
+static void take_in_steps(subject *s, step_result *to)
+{
+    kivi_slice k = key(s, "k"), none = kivi_bytes(NULL, 0);
+    kivi_buffer version = KIVI_BUFFER_INIT;
+    EXPECT_NUMBER(step(s, to, KIVI_VERB_TAKE_BEGIN, k, 0, none), KIVI_NOT_FOUND);
+    put(s, k, text(s, "v"), KIVI_TTL_NONE);
+    EXPECT_NUMBER(step(s, to, KIVI_VERB_TAKE_BEGIN, k, 0, none), KIVI_OK);
+    EXPECT_BYTES(to->done.value, text(s, "v"));
+    EXPECT_HOLDS(k, text(s, "v"));
+    kivi_buffer_assign(&version, to->done.version);
+    put(s, k, text(s, "another"), KIVI_TTL_NONE);
+    EXPECT_NUMBER(step(s, to, KIVI_VERB_TAKE_END, k, 0, kivi_buffer_slice(&version)), KIVI_CONDITION);
+    EXPECT_HOLDS(k, text(s, "another"));
+    EXPECT_NUMBER(step(s, to, KIVI_VERB_TAKE_BEGIN, k, 0, none), KIVI_OK);
+    kivi_buffer_assign(&version, to->done.version);
+    EXPECT_NUMBER(step(s, to, KIVI_VERB_TAKE_END, k, 0, kivi_buffer_slice(&version)), KIVI_OK);
+    EXPECT_MISSING(k);
+    EXPECT_NUMBER(step(s, to, KIVI_VERB_TAKE_END, k, 0, kivi_buffer_slice(&version)), KIVI_CONDITION);
+    kivi_buffer_free(&version);
+}
+
+static void expire_in_steps(subject *s, step_result *to)
+{
+    kivi_slice k = key(s, "e"), none = kivi_bytes(NULL, 0);
+    kivi_buffer version = KIVI_BUFFER_INIT;
+    int64_t left = -7;
+    EXPECT_NUMBER(step(s, to, KIVI_VERB_GET_AND_EXPIRE_BEGIN, k, -5, none), KIVI_INVALID);
+    put(s, k, text(s, "v"), KIVI_TTL_NONE);
+    EXPECT_NUMBER(step(s, to, KIVI_VERB_GET_AND_EXPIRE_BEGIN, k, 600000, none), KIVI_OK);
+    EXPECT_BYTES(to->done.value, text(s, "v"));
+    OK(kivi_store_ttl(s->store, NULL, k, &left, E));
+    EXPECT_NUMBER(left, KIVI_TTL_NONE);
+    kivi_buffer_assign(&version, to->done.version);
+    EXPECT_NUMBER(step(s, to, KIVI_VERB_GET_AND_EXPIRE_END, k, 600000, kivi_buffer_slice(&version)),
+                  KIVI_OK);
+    OK(kivi_store_ttl(s->store, NULL, k, &left, E));
+    EXPECT(left > 500000 && left <= 600000 + s->can.ttl_resolution_ms);
+    put(s, k, text(s, "another"), KIVI_TTL_NONE);
+    EXPECT_NUMBER(step(s, to, KIVI_VERB_GET_AND_EXPIRE_END, k, 600000, kivi_buffer_slice(&version)),
+                  KIVI_CONDITION);
+    OK(kivi_store_ttl(s->store, NULL, k, &left, E));
+    EXPECT_NUMBER(left, KIVI_TTL_NONE);
+    kivi_buffer_free(&version);
+}
+
+static void in_steps(subject *s, void (*work)(subject *s, step_result *to))
+{
+    step_result to = {.done = KIVI_COMPLETION_INIT};
+    work(s, &to);
+    OK(kivi_store_delete(s->store, NULL, key(s, "k"), NULL, E));
+    OK(kivi_queue_new(&to.queue, E));
+    work(s, &to);
+    kivi_completion_release(&to.done);
+    kivi_queue_close(to.queue);
+    kivi_buffer_free(&to.value);
+    kivi_buffer_free(&to.version);
+}
+
+CASE(take, in_two_steps)
+{
+    if (!lacks_conditions(s))
+        in_steps(s, take_in_steps);
+}
+
+CASE(take, get_and_expire_in_two_steps)
+{
+    if (!lacks_conditions(s) && !lacks_ttl(s))
+        in_steps(s, expire_in_steps);
 }
 
 /* No two callers get the same value. */

@@ -1,6 +1,7 @@
 /* Calls that are described by a request: what a queue's worker makes, and what bindings make at once. */
 #include "perform.h"
 
+#include "read_modify_write.h"
 #include "verbs.h"
 
 static kivi_status read_key(kivi_store *store, const kivi_call *how, const kivi_request *ask,
@@ -17,6 +18,9 @@ static kivi_status read_key(kivi_store *store, const kivi_call *how, const kivi_
         return kivi_store_ttl(store, how, ask->key, &end->integer, &end->error);
     case KIVI_VERB_TAKE:
         return kivi_store_take(store, how, ask->key, value, &end->error);
+    case KIVI_VERB_TAKE_BEGIN:
+    case KIVI_VERB_GET_AND_EXPIRE_BEGIN:
+        return kvi_take_begin(store, how, ask, value, version, &end->error);
     default:
         return kivi_store_get_and_expire(store, how, ask->key, ask->ttl_ms, value, &end->error);
     }
@@ -43,6 +47,9 @@ static kivi_status write_key(kivi_store *store, const kivi_call *how, const kivi
         return kivi_store_compare_and_delete(store, how, ask->key, ask->expected, error);
     case KIVI_VERB_INCREMENT:
         return kivi_store_increment(store, how, ask->key, ask->by, ask->ttl_ms, &end->integer, error);
+    case KIVI_VERB_TAKE_END:
+    case KIVI_VERB_GET_AND_EXPIRE_END:
+        return kvi_take_end(store, how, ask, error);
     case KIVI_VERB_EXPIRE:
         return kivi_store_expire(store, how, ask->key, ask->ttl_ms, error);
     default:

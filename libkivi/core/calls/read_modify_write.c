@@ -5,6 +5,7 @@
 #include "../store/begin.h"
 #include "../store/keys.h"
 #include "../store/places.h"
+#include "verbs.h"
 
 #include <stdlib.h>
 
@@ -341,6 +342,42 @@ kivi_status kivi_store_get_and_expire(kivi_store *store, const kivi_call *call, 
         status = read_then(&all, KIVI_THEN_TOUCH, ttl_ms, value);
     if (status)
         value->size = 0;
+    return end(&all, status);
+}
+
+/* ---- the same in two steps ---- */
+
+static kivi_status begin_step(composed *all, kivi_store *store, const kivi_call *call,
+                              const kivi_request *ask, kivi_error **error)
+{
+    kivi_status status = begin(all, store, call, kvi_verb_find(ask->verb)->name, ask->key, error);
+    if (status || !(kvi_verb_find(ask->verb)->flags & KVI_HAS_TTL))
+        return status;
+    return kvi_ttl_check(&all->ctx, ask->ttl_ms, false);
+}
+
+kivi_status kvi_take_begin(kivi_store *store, const kivi_call *call, const kivi_request *ask,
+                           kivi_buffer *value, kivi_buffer *version, kivi_error **error)
+{
+    composed all;
+    kivi_status status = begin_step(&all, store, call, ask, error);
+    if (!status)
+        status = kvi_fetch(&all.ctx, all.key.stored, value, version);
+    return end(&all, status);
+}
+
+kivi_status kvi_take_end(kivi_store *store, const kivi_call *call, const kivi_request *ask,
+                         kivi_error **error)
+{
+    const kvi_verb_info *verb = kvi_verb_find(ask->verb);
+    composed all;
+    kivi_write_item item = {.kind = verb->op_kind, .condition = verb->condition, .expected = ask->expected};
+    kivi_status status = begin_step(&all, store, call, ask, error);
+    item.key = all.key.stored;
+    if (verb->flags & KVI_HAS_TTL)
+        item.ttl_ms = ask->ttl_ms;
+    if (!status)
+        status = kvi_write_one(&all.ctx, &item);
     return end(&all, status);
 }
 

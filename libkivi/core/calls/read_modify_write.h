@@ -4,6 +4,12 @@
 
 #include "../core.h"
 
+/* TAKE and GET_AND_EXPIRE in two steps, as their verbs of queue.h say. */
+kivi_status kvi_take_begin(kivi_store *store, const kivi_call *call, const kivi_request *ask,
+                           kivi_buffer *value, kivi_buffer *version, kivi_error **error);
+kivi_status kvi_take_end(kivi_store *store, const kivi_call *call, const kivi_request *ask,
+                         kivi_error **error);
+
 /* Adds to the integer of a stored key, whether or not the backend can. */
 kivi_status kvi_increment(kvi_context *ctx, kivi_slice stored, int64_t by, int64_t ttl_ms, int64_t *value);
 

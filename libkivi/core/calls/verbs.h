@@ -16,8 +16,9 @@ enum {
     KVI_HAS_VALUE = 1 << 1,
     KVI_HAS_TTL = 1 << 2,
     KVI_MAY_KEEP_TTL = 1 << 3, /* KIVI_TTL_KEEP is allowed */
-    KVI_COMPARES = 1 << 4,     /* with `expected` */
-    KVI_SAYS_EXISTED = 1 << 5  /* where KIVI_OP_WANT_EXISTED asks for it */
+    KVI_HAS_EXPECTED = 1 << 4, /* the value, or the version, that its condition is about */
+    KVI_COMPARES = 1 << 5,     /* by tokens where the bytes differ */
+    KVI_SAYS_EXISTED = 1 << 6  /* where KIVI_OP_WANT_EXISTED asks for it */
 };
 
 typedef struct kvi_verb_info {

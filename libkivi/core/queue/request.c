@@ -225,7 +225,7 @@ static kivi_write_item write_item(const kvi_queued *call)
                             .status = KIVI_PENDING};
     if (verb->flags & KVI_HAS_VALUE)
         item.value = request->value;
-    if (verb->flags & KVI_COMPARES)
+    if (verb->flags & KVI_HAS_EXPECTED)
         item.expected = request->expected;
     if (verb->flags & KVI_HAS_TTL)
         item.ttl_ms = request->ttl_ms;

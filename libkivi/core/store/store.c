@@ -214,3 +214,8 @@ const char *kivi_store_codec(const kivi_store *store)
 {
     return store->codec->name;
 }
+
+int64_t kivi_store_timeout(const kivi_store *store)
+{
+    return store->timeout_ms > 0 ? store->timeout_ms : KIVI_NO_TIMEOUT;
+}

@@ -100,6 +100,8 @@ KIVI_API const char *kivi_store_scheme(const kivi_store *store);
 KIVI_API const char *kivi_store_url(const kivi_store *store);
 /** The name of the store's codec: "msgpack", "json" or "raw". Static. Since 0.1. */
 KIVI_API const char *kivi_store_codec(const kivi_store *store);
+/** The option `timeout`, in ms: what calls have that name no other; KIVI_NO_TIMEOUT: as long as it takes. Since 0.1. */
+KIVI_API int64_t kivi_store_timeout(const kivi_store *store);
 
 #ifdef __cplusplus
 }

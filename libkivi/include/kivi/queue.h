@@ -49,7 +49,12 @@ typedef enum kivi_verb {
     KIVI_VERB_COUNT = 21, /**< key: the prefix */
     KIVI_VERB_CLEAR = 22, /**< key: the prefix; flags: KIVI_CLEAR_ALL */
     KIVI_VERB_HEALTH = 23,
-    KIVI_VERB_DESCRIBE = 24 /**< flags: a kivi_topic; answers its map in `value` */
+    KIVI_VERB_DESCRIBE = 24, /**< flags: a kivi_topic; answers its map in `value` */
+    /* TAKE and GET_AND_EXPIRE in two steps, for callers that decode in between: what they cannot read stays as it is. */
+    KIVI_VERB_TAKE_BEGIN = 25, /**< reads value and version; the key stays. NOT_FOUND */
+    KIVI_VERB_TAKE_END = 26,   /**< deletes it if it has the version `expected`, else CONDITION */
+    KIVI_VERB_GET_AND_EXPIRE_BEGIN = 27, /**< reads value and version; the expiry stays. NOT_FOUND */
+    KIVI_VERB_GET_AND_EXPIRE_END = 28 /**< sets it if the key has the version `expected`, else CONDITION */
 } kivi_verb;
 
 /** One call to submit. Zero it, or begin with KIVI_REQUEST_INIT. All it points to is copied by submit. */
