@@ -30,6 +30,7 @@ void kvb_answer_give(kvb_answer *answer)
     if (!store)
         return;
     kivi_completion_release(&answer->done);
+    kivi_completion_release(&answer->read);
     kvb_buffer_keep(&answer->value);
     kvb_store_unref(answer->target);
     free(answer->held);
@@ -64,6 +65,7 @@ void kvb_answer_submit(kvb_answer *answer)
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = answer->timeout_ms;
     answer->request.user = answer;
+    kvb_take_begins(answer);
     if (!answer->store->queue->queue) {
         answer->done.status = KIVI_CLOSED;
         return;
@@ -94,18 +96,26 @@ static bool would_wait(const kvb_answer *answer)
            answer->done.status == KIVI_TIMEOUT;
 }
 
-static kvb_answer *make(kvb_answer *answer)
+void kvb_answer_make(kvb_answer *answer)
 {
     if (is_submitted(answer)) {
         kvb_answer_submit(answer);
-        return answer;
+        return;
     }
+    kvb_take_begins(answer);
     kvb_host_wait(answer);
     if (would_wait(answer)) {
         kivi_completion_release(&answer->done);
         answer->done = (kivi_completion)KIVI_COMPLETION_INIT;
         kvb_answer_submit(answer);
     }
+}
+
+static kvb_answer *make(kvb_answer *answer)
+{
+    kvb_answer_make(answer);
+    if (!answer->pending)
+        kvb_take_arrived(answer);
     return answer;
 }
 
@@ -125,6 +135,7 @@ kvb_answer *kvb_call_with(kvb_store *store, int64_t timeout_ms, const kivi_reque
     }
     answer->missing = missing;
     answer->function = function;
+    kvb_take_prepare(answer);
     return make(answer);
 }
 
@@ -207,6 +218,10 @@ kvb_shape kvb_answer_shape(const kvb_answer *answer)
     case KIVI_VERB_GET:
     case KIVI_VERB_TAKE:
     case KIVI_VERB_GET_AND_EXPIRE:
+    case KIVI_VERB_TAKE_BEGIN:
+    case KIVI_VERB_TAKE_END:
+    case KIVI_VERB_GET_AND_EXPIRE_BEGIN:
+    case KIVI_VERB_GET_AND_EXPIRE_END:
     case KVB_VERB_GET_OR_SET:
         return KVB_VALUE;
     case KIVI_VERB_GET_VERSIONED:
@@ -270,7 +285,7 @@ bool kvb_answer_failed(const kvb_answer *answer)
 static bool has_one_key(const kvb_answer *answer)
 {
     int32_t verb = answer->request.verb;
-    return verb <= KIVI_VERB_PERSIST || verb == KVB_VERB_UPDATE || verb == KVB_VERB_GET_OR_SET;
+    return verb <= KIVI_VERB_PERSIST || (verb >= KIVI_VERB_TAKE_BEGIN && verb != KVB_VERB_COPY);
 }
 
 kivi_slice kvb_answer_item_key(const kvb_answer *answer, size_t index)

@@ -87,6 +87,9 @@ struct kvb_answer {
     kivi_copy_progress progress;
     kvb_answer *next, *before; /* while pending, the host's */
     void *held;                /* what the request refers to, of kvb_answer_hold() */
+    /* TAKE_BEGIN and what follows */
+    int64_t began_ms;     /* its step */
+    kivi_completion read; /* of the step before */
 };
 
 /* What an answer that is no failure holds. */
@@ -120,6 +123,8 @@ bool kvb_answer_hold(kvb_answer *answer);
 void kvb_answer_submit(kvb_answer *answer);
 /* Carries out an answer's request; blocks: the host calls it without the interpreter's lock. */
 void kvb_perform(kvb_answer *answer, const kivi_call *call);
+/* Makes or submits what the answer's request says. */
+void kvb_answer_make(kvb_answer *answer);
 kvb_shape kvb_answer_shape(const kvb_answer *answer);
 /* Whether the call failed: to be raised with done.status and done.error (NULL without memory). What is an answer for
  * this verb (missing, condition not met) is none. */
@@ -134,6 +139,22 @@ bool kvb_is_about_key(const kvb_answer *answer, kivi_status status);
 /* A reader of the store's codec for this answer; NULL: no memory. */
 kivi_reader *kvb_answer_reader(kvb_answer *answer);
 void kvb_answer_give(kvb_answer *answer); /* back to its store; NULL is nothing */
+
+/* ---- taking values that are decoded (take.c) ---- */
+
+/*
+ * take and get_and_expire come in two steps where a value may be one that the language cannot hold. An answer that is
+ * unconfirmed has read it: the host converts it, and only then, if that did not fail, has the key deleted, or its expiry set, by
+ * kvb_answer_confirm(). That waits, or submits again. Afterwards the answer is confirmed: the value is the host's; or it failed;
+ * or somebody else wrote meanwhile: then it is what was read anew, unconfirmed or missing.
+ */
+bool kvb_answer_is_unconfirmed(const kvb_answer *answer);
+bool kvb_answer_is_confirmed(const kvb_answer *answer);
+void kvb_answer_confirm(kvb_answer *answer);
+/* For answer.c and queue.c: before a call is made, before each step, and after it (false: another was submitted). */
+void kvb_take_prepare(kvb_answer *answer);
+void kvb_take_begins(kvb_answer *answer);
+bool kvb_take_arrived(kvb_answer *answer);
 
 /* ---- batches (batch.c) ---- */
 

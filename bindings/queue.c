@@ -40,10 +40,21 @@ void kvb_queue_unref(kvb_queue *queue)
 
 #define BATCH 256
 
+/* Hosts may give a store its queue only while a call is made. False: it goes on in this queue. */
+static bool is_over(kvb_queue *queue, kvb_answer *answer)
+{
+    kvb_queue *usual = answer->store->queue;
+    bool over;
+    answer->store->queue = queue;
+    over = kvb_take_arrived(answer);
+    answer->store->queue = usual;
+    return over;
+}
+
 size_t kvb_queue_take(kvb_queue *queue, kvb_answer **answers, size_t capacity)
 {
     kivi_completion done[BATCH];
-    size_t count;
+    size_t count, given = 0;
     done[0].struct_size = sizeof(done[0]);
     count = kivi_queue_take(queue->queue, done, capacity < BATCH ? capacity : BATCH);
     for (size_t i = 0; i < count; i++) {
@@ -55,9 +66,10 @@ size_t kvb_queue_take(kvb_queue *queue, kvb_answer **answers, size_t capacity)
             answer->request.keys = done[i].request->keys;
             answer->request.ops = done[i].request->ops;
         }
-        answers[i] = answer;
+        if (is_over(queue, answer))
+            answers[given++] = answer;
     }
-    return count;
+    return given;
 }
 
 void kvb_answer_cancel(kvb_answer *answer)

@@ -16,6 +16,7 @@
 ---@field cursor? string # of a scan or page: where another one goes on, behind what this one gave
 ---@field progress? kivi.Progress # of a copy that did not end
 ---@field cleared? integer # of a clear that did not end
+---@field stored? string # of take and get_and_expire: the bytes of a value that cannot be read; the key still has them
 
 ---@class kivi.Options # of every call
 ---@field timeout? number # seconds; math.huge: as long as it takes

@@ -65,6 +65,12 @@ static void push_keys(lua_State *L, const kvb_answer *answer)
     }
 }
 
+/* Whether its value is kept until its key is gone. */
+static bool takes(const kvb_answer *answer)
+{
+    return answer->request.verb >= KIVI_VERB_TAKE_BEGIN;
+}
+
 /* Under protection: the pending of an answer, and its keys, into the queue's table. */
 int kvl_pend_protected(lua_State *L)
 {
@@ -78,6 +84,9 @@ int kvl_pend_protected(lua_State *L)
     if (answer->request.verb == KIVI_VERB_GET_MANY) {
         push_keys(L, answer);
         keys = luaL_ref(L, 2);
+    } else if (takes(answer)) {
+        lua_pushboolean(L, false); /* the value's place: made here, so that nothing fails when it is there */
+        keys = luaL_ref(L, 2);
     }
     answer->object = (void *)(intptr_t)luaL_ref(L, 2);
     answer->function = (void *)(intptr_t)keys;
@@ -89,8 +98,9 @@ bool kvb_host_pending(kvb_answer *answer)
 {
     const kvl_state *state = answer->store->host;
     lua_State *L = state->L;
+    if (answer->object) /* it goes on */
+        return true;
     answer->missing = (void *)state->flags;
-    answer->object = NULL;
     lua_rawgeti(L, LUA_REGISTRYINDEX, state->pend);
     lua_pushlightuserdata(L, answer);
     return lua_pcall(L, 1, 0, 0) == 0;
@@ -145,17 +155,48 @@ static void take_kept(lua_State *L, int table, void *reference)
     luaL_unref(L, table, (int)(intptr_t)reference);
 }
 
-/* Calls the function at 2 for one answer and gives that back. False: what it raised is on top. Never raises. */
-static bool deliver(lua_State *L, int table, kvb_answer *answer)
+/* What an answer comes to: how many results it pushed; -1: what was raised is on top. */
+static int push_results(lua_State *L, int table, kvb_answer *answer)
 {
     bool has_keys = answer->request.verb == KIVI_VERB_GET_MANY;
-    int count;
-    lua_pushvalue(L, 2);
-    take_kept(L, table, answer->object);
-    unlink_pending(lua_touserdata(L, -1));
     if (has_keys)
         take_kept(L, table, answer->function);
-    count = kvl_answer_convert(L, answer, has_keys);
+    if (!kvb_answer_is_confirmed(answer))
+        return kvl_answer_convert(L, answer, has_keys);
+    lua_rawgeti(L, table, (int)(intptr_t)answer->function);
+    return 1;
+}
+
+/* The value on top can be handed over: it is kept, and its key goes first. True: the answer is on its way again. */
+static bool confirm(lua_State *L, queue *in, int table, pending *item, kvb_answer *answer)
+{
+    lua_rawseti(L, table, (int)(intptr_t)answer->function);
+    link_pending(in, item, answer);
+    kvb_answer_confirm(answer);
+    if (answer->pending)
+        return true;
+    unlink_pending(item);
+    return false;
+}
+
+/* Calls the function at 2 for one answer and gives that back. False: what it raised is on top. Never raises. */
+static bool deliver(lua_State *L, queue *in, int table, kvb_answer *answer)
+{
+    pending *item;
+    int count;
+    lua_pushvalue(L, 2);
+    lua_rawgeti(L, table, (int)(intptr_t)answer->object);
+    item = lua_touserdata(L, -1);
+    unlink_pending(item);
+    count = push_results(L, table, answer);
+    if (count == 1 && kvb_answer_is_unconfirmed(answer)) {
+        if (confirm(L, in, table, item, answer))
+            return true;
+        count = push_results(L, table, answer);
+    }
+    luaL_unref(L, table, (int)(intptr_t)answer->object);
+    if (takes(answer))
+        luaL_unref(L, table, (int)(intptr_t)answer->function);
     kvb_answer_give(answer);
     return count >= 0 && lua_pcall(L, 1 + count, 0, 0) == 0;
 }
@@ -180,7 +221,7 @@ static int take(lua_State *L)
                 kvb_answer_give(done[i]);
                 continue;
             }
-            if (!deliver(L, 3, done[i]) && !failed) {
+            if (!deliver(L, in, 3, done[i]) && !failed) {
                 lua_replace(L, 4);
                 failed = true;
             }

@@ -31,18 +31,28 @@ static int push_refusal(lua_State *L, const conversion *in)
     return 2;
 }
 
-/* The same, about the one key of the call. */
-static int push_unreadable(lua_State *L, const conversion *in)
-{
-    kvl_refuse_key(in->state, in->answer->request.key);
-    return push_refusal(L, in);
-}
-
 static int push_nothing(lua_State *L)
 {
     lua_pushnil(L);
     lua_pushnil(L);
     return 2;
+}
+
+/*
+ * The same, about the one key of the call. What is taken and cannot be read stays in the store, and its bytes are in the error:
+ * to repair it, or to delete the key.
+ */
+static int push_unreadable(lua_State *L, const conversion *in)
+{
+    kivi_slice stored = in->answer->done.value;
+    int count;
+    kvl_refuse_key(in->state, in->answer->request.key);
+    count = push_refusal(L, in);
+    if (kvb_answer_is_unconfirmed(in->answer)) {
+        lua_pushlstring(L, (const char *)stored.data, stored.size);
+        lua_setfield(L, -2, "stored");
+    }
+    return count;
 }
 
 static int push_value(lua_State *L, const conversion *in)
@@ -475,6 +485,14 @@ int kvl_answer(lua_State *L, kvb_answer *answer)
     if (answer->pending)
         return kvl_push_pending(L, answer) ? 1 : (kvl_refuse_top(state), -1);
     count = answer_count(L, answer);
+    while (count == 1 && kvb_answer_is_unconfirmed(answer)) {
+        state->L = L; /* what ran while the value was made may have called us */
+        kvb_answer_confirm(answer);
+        if (kvb_answer_is_confirmed(answer))
+            break;
+        lua_pop(L, 1);
+        count = answer_count(L, answer);
+    }
     kvb_answer_give(answer);
     if (count < 0)
         kvl_refuse_top(state);

@@ -28,8 +28,8 @@ PyObject *kvp_answer_read(kvb_answer *answer, kivi_slice bytes)
     return object;
 }
 
-/* What was taken and cannot be read is nowhere any more but in the exception. */
-static void keep_taken(kvb_answer *answer)
+/* What cannot be read stays in the store, and its bytes are in the exception: to repair it, or to delete the key. */
+static void attach_stored(kvb_answer *answer)
 {
     PyObject *type, *raised, *trace, *stored;
     PyErr_Fetch(&type, &raised, &trace);
@@ -48,8 +48,8 @@ static PyObject *value_out(kvb_answer *answer)
         return missing_key(answer);
     if (!answer->in_place) {
         object = kvp_answer_read(answer, answer->done.value);
-        if (!object && answer->request.verb == KIVI_VERB_TAKE)
-            keep_taken(answer);
+        if (!object && kvb_answer_is_unconfirmed(answer))
+            attach_stored(answer);
         return object;
     }
     object = answer->object;
@@ -292,6 +292,13 @@ PyObject *kvp_answer_out(kvb_answer *answer)
     if (answer->store && answer->store->queue && answer->request.verb < KVB_VERB_UPDATE)
         return kvp_call_out(answer);
     object = kvp_answer_value(answer);
+    while (object && kvb_answer_is_unconfirmed(answer)) {
+        kvb_answer_confirm(answer);
+        if (kvb_answer_is_confirmed(answer) && !PyErr_Occurred())
+            break;
+        Py_DECREF(object);
+        object = kvp_answer_value(answer);
+    }
     if (answer->request.verb == KVB_VERB_UPDATE)
         Py_XDECREF((PyObject *)answer->object);
     kvb_answer_give(answer);

@@ -182,8 +182,11 @@ static PyObject *result(kvp_call *self)
     self->stage = KVP_OVER;
     self->answer = NULL;
     self->value = self->error = NULL;
-    if (answer) {
+    if (answer && !kvb_answer_is_confirmed(answer)) {
+        Py_XDECREF(value); /* of the step before: it could not be confirmed */
         value = kvp_answer_value(answer);
+    }
+    if (answer) {
         kvp_answer_drop(answer);
     } else if (error) {
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
@@ -231,6 +234,31 @@ static PySendResult wait_for_it(kvp_call *self, PyObject **to)
     return PYGEN_NEXT;
 }
 
+/* A value that is to be taken, and can be: the key goes first. False: the result is due. */
+static bool goes_on(kvp_call *self)
+{
+    kvb_answer *answer = self->answer;
+    PyObject *value;
+    if (!answer || !kvb_answer_is_unconfirmed(answer))
+        return false;
+    value = kvp_answer_value(answer);
+    if (!value)
+        return false;
+    Py_XSETREF(self->value, value);
+    kvp_call_confirm(self);
+    return self->stage != KVP_DONE;
+}
+
+static PySendResult finish(kvp_call *self, PyObject **to)
+{
+    if (!PyErr_Occurred() && goes_on(self)) {
+        self->waiter->call = NULL; /* its task came back from it */
+        return wait_for_it(self, to);
+    }
+    *to = result(self);
+    return *to ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
 static PySendResult advance(kvp_call *self, PyObject **to)
 {
     self->awaited = true;
@@ -244,8 +272,7 @@ static PySendResult advance(kvp_call *self, PyObject **to)
             *to = Py_None;
             return PYGEN_NEXT;
         }
-        *to = result(self);
-        return *to ? PYGEN_RETURN : PYGEN_ERROR;
+        return finish(self, to);
     default:
         return wait_for_it(self, to);
     }

@@ -145,20 +145,25 @@ bool kvb_host_pending(kvb_answer *answer)
 
 /* ---- calls without room ---- */
 
-static PyObject *hold(kvb_answer *answer)
+static void stand_in_line(kvp_call *call)
 {
-    kvp_config *config = answer->store->host;
-    kvp_call *call = kvb_answer_hold(answer) ? begin(answer->store->queue->host, answer) : NULL;
-    if (!call) {
-        kvb_answer_give(answer);
-        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
-    }
+    kvp_config *config = call->answer->store->host;
     call->stage = KVP_NO_ROOM;
     if (config->held)
         config->last_held->next_held = call;
     else
         config->held = call;
     config->last_held = call;
+}
+
+static PyObject *hold(kvb_answer *answer)
+{
+    kvp_call *call = kvb_answer_hold(answer) ? begin(answer->store->queue->host, answer) : NULL;
+    if (!call) {
+        kvb_answer_give(answer);
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    }
+    stand_in_line(call);
     Py_INCREF(call);
     return (PyObject *)call;
 }
@@ -198,6 +203,28 @@ PyObject *kvp_call_out(kvb_answer *answer)
     object = kvp_answer_value(answer);
     kvb_answer_give(answer);
     return kvp_call_done(queue, object);
+}
+
+void kvp_call_confirm(kvp_call *call)
+{
+    kvb_answer *answer = call->answer;
+    Py_INCREF(call);
+    answer->object = call;
+    link_in(call->queue, answer);
+    call->stage = KVP_IN_FLIGHT;
+    kvb_answer_confirm(answer);
+    if (answer->pending)
+        return;
+    if (has_no_room(answer)) {
+        kivi_completion_release(&answer->done);
+        answer->done = (kivi_completion)KIVI_COMPLETION_INIT;
+        stand_in_line(call);
+        return;
+    }
+    link_out(call->queue, answer);
+    answer->object = NULL;
+    call->stage = KVP_DONE;
+    Py_DECREF(call);
 }
 
 /* A call of the store is done: those that wait for its place are submitted, as far as there is room. */

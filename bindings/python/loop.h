@@ -35,9 +35,9 @@ typedef struct kvp_waiter {
 typedef struct kvp_call {
     PyObject_HEAD kvp_queue *queue; /* held */
     kvb_answer *answer;             /* not converted yet */
-    PyObject *value, *error;        /* of a call that was answered at once */
-    kvp_waiter *waiter;             /* what the task that awaits it was given */
-    PyObject *wakeup, *context;     /* of that task */
+    PyObject *value, *error; /* of a call that was answered at once; value: or that is to be confirmed */
+    kvp_waiter *waiter;      /* what the task that awaits it was given */
+    PyObject *wakeup, *context; /* of that task */
     kvp_stage stage;
     bool awaited;
     bool pause;                 /* lets other tasks of the loop run first */
@@ -55,6 +55,11 @@ kvp_waiter *kvp_waiter_new(void);
  * KeyboardInterrupt or SystemExit came out of it.
  */
 bool kvp_call_wake(kvp_call *call, bool at_once);
+
+/* ---- loop.c ---- */
+
+/* The value of a call that is done was converted: has the key go, or its expiry set. The call is on its way again, or has failed (DONE). */
+void kvp_call_confirm(kvp_call *call);
 
 /* ---- await.c ---- */
 

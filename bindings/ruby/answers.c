@@ -183,19 +183,53 @@ static VALUE wait_pending(VALUE given)
     return Qnil;
 }
 
+/* Waits for a step of a call. False: something was raised meanwhile, and the queue gives the answer back. */
+static bool settle(kvb_answer *answer, kvr_frame *frame)
+{
+    pending what = {answer, frame};
+    if (!answer->pending) {
+        if (!answer->in_place && answer->object)
+            frame->state = (int)(intptr_t)answer->object;
+        return true;
+    }
+    rb_protect(wait_pending, (VALUE)&what, &frame->state);
+    return !frame->state;
+}
+
+static VALUE attach_stored(VALUE given)
+{
+    VALUE exception = rb_errinfo();
+    rb_ivar_set(exception, kvr.stored, kvr_bytes_out(((const kvb_answer *)given)->done.value));
+    return Qnil;
+}
+
+/* What cannot be read stays in the store, and its bytes are in the exception: to repair it, or to delete the key. */
+static void keep_stored(kvb_answer *answer)
+{
+    VALUE exception = rb_errinfo();
+    int ignored;
+    if (!rb_obj_is_kind_of(exception, rb_eException))
+        return;
+    rb_protect(attach_stored, (VALUE)answer, &ignored);
+    rb_set_errinfo(exception); /* also where it is frozen */
+}
+
 VALUE kvr_answer_out(kvb_answer *answer, kvr_frame *frame)
 {
     VALUE object = Qnil;
-    if (answer->pending) {
-        pending what = {answer, frame};
-        rb_protect(wait_pending, (VALUE)&what, &frame->state);
-        if (frame->state)
-            return Qnil; /* the queue gives it back */
-    } else if (!answer->in_place && answer->object) {
-        frame->state = (int)(intptr_t)answer->object;
+    while (true) {
+        if (!settle(answer, frame))
+            return Qnil;
+        if (!frame->state && !kvb_answer_is_confirmed(answer))
+            object = rb_protect(convert, (VALUE)answer, &frame->state);
+        if (frame->state || !kvb_answer_is_unconfirmed(answer))
+            break;
+        answer->store->queue = frame->queue;
+        kvb_answer_confirm(answer);
+        answer->store->queue = NULL;
     }
-    if (!frame->state)
-        object = rb_protect(convert, (VALUE)answer, &frame->state);
+    if (frame->state && kvb_answer_is_unconfirmed(answer))
+        keep_stored(answer);
     kvb_answer_give(answer);
     return object;
 }

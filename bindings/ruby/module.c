@@ -38,6 +38,7 @@ static void find_names(void)
     kvr.results = rb_intern("@results");
     kvr.failures = rb_intern("@failures");
     kvr.copied = rb_intern("@copied");
+    kvr.stored = rb_intern("@stored");
     kvr.queue = rb_intern("@queue");
     kvr.of = rb_intern("of");
     kvr.wait = rb_intern("wait");

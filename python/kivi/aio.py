@@ -19,6 +19,9 @@ twenty; one that would have to wait (the file grows, all readers are taken) goes
 answers the other tasks of the loop have their turn. A value that lies on a slow disk is read there and then: with in_place=False as
 option of the store nothing is.
 
+take and get_and_expire read the value when they are made; the key goes, or its expiry is set, when they are awaited and the value
+could be read. With the codec raw both happen at once.
+
 A store has at most `queue_limit` calls in flight (65,536; see kivi.options()). More wait for their turn, in line, and are not
 refused: that wait does not count against `timeout`; asyncio.timeout() bounds both.
 

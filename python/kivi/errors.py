@@ -16,7 +16,7 @@ class Error(Exception):
     found and could be read; else None.
     cursor: of a scan, where another scan(cursor=...) of that prefix goes on, behind what this one gave; else None.
     copied: of a copy(), how far it came, a kivi.Copied; else None.
-    stored: of a take() whose value cannot be read, its bytes, which are nowhere else any more; else None.
+    stored: of a take(), pop(), popitem() or get_and_expire() whose value cannot be read, its bytes, which the key still has; else None.
     """
 
     status = "UNKNOWN"

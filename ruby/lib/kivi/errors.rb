@@ -39,6 +39,9 @@ module Kivi
 
     # @return [Copied, nil] of {Kivi.copy}, how far it came
     attr_reader :copied
+
+    # @return [String, nil] of {Store#take} and {Store#get_and_expire}, the bytes of a value that cannot be read; the key still has them
+    attr_reader :stored
   end
 
   # The key is not there, or has expired. A KeyError too.
