@@ -139,15 +139,25 @@ static bool compute(kvb_answer *answer, const kivi_slice *current, kivi_buffer *
     return ok;
 }
 
+/* What those who wait for the computation are told: of one that was broken off (KeyboardInterrupt) nothing, they compute. */
+static kivi_status failure(const kvb_answer *answer)
+{
+    bool fails = answer->request.verb == KVB_VERB_GET_OR_SET && PyErr_ExceptionMatches(PyExc_Exception);
+    return fails ? KIVI_ABORTED : KIVI_CANCELLED;
+}
+
 kivi_status kvb_host_compute(kvb_answer *answer, const kivi_slice *current, kivi_buffer *next,
                              kivi_update_action *action)
 {
     waiting *wait = answer->object;
+    kivi_status failed = KIVI_OK;
     bool ok;
     PyEval_RestoreThread(wait->state);
     ok = compute(answer, current, next, action);
+    if (!ok)
+        failed = failure(answer);
     wait->state = PyEval_SaveThread();
-    return ok ? KIVI_OK : KIVI_CANCELLED;
+    return ok ? KIVI_OK : failed;
 }
 
 int kvb_host_progress(kvb_answer *answer, const kivi_copy_progress *progress)

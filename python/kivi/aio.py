@@ -29,6 +29,8 @@ A store belongs to the loop that opened it: in another loop, another thread or w
 kivi.Forked; open one there.
 """
 import asyncio
+import collections
+import contextvars
 import functools
 import inspect
 import os
@@ -125,9 +127,69 @@ class _Budget:
         self.check()
 
 
+_inside = contextvars.ContextVar("kivi_inside", default=False)  # in a function of update_key or get_or_set
+
+
 async def _computed(function, *arguments):
-    made = function(*arguments)
-    return await made if inspect.isawaitable(made) else made
+    token = _inside.set(True)
+    try:
+        made = function(*arguments)
+        return await made if inspect.isawaitable(made) else made
+    finally:
+        _inside.reset(token)
+
+
+class _Place:
+    """Where a task stands in the line of those that update a key: the first of the line has its turn."""
+
+    LONGEST = 0.1  # seconds in a function, then others do not wait any more: versions decide
+
+    def __init__(self, lines, name):
+        self._lines = lines
+        self._name = name
+        self._turn = None
+
+    def is_held(self):
+        line = self._lines.get(self._name)
+        return bool(line) and line[0] is self
+
+    async def take(self, budget):
+        line = self._lines.setdefault(self._name, collections.deque())
+        line.append(self)
+        if line[0] is self:
+            return
+        self._turn = asyncio.get_running_loop().create_future()
+        began = time.monotonic()
+        try:
+            await asyncio.wait([self._turn], timeout=budget.left)
+            budget.take(time.monotonic() - began)
+            if not self._turn.done():
+                budget.check()
+        except BaseException:
+            self.give()
+            raise
+
+    def give(self):
+        line = self._lines.get(self._name, ())
+        if self not in line:
+            return  # passed over
+        held = line[0] is self
+        line.remove(self)
+        if not line:
+            del self._lines[self._name]
+        elif held and not line[0]._turn.done():
+            line[0]._turn.set_result(None)
+
+    async def ask(self, function, current):
+        timer = asyncio.get_running_loop().call_later(self.LONGEST, self.give)
+        try:
+            return await _computed(function, current)
+        finally:
+            timer.cancel()
+
+
+def _name_of(key):
+    return key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
 
 
 class Store(_kivi.Calls):
@@ -135,6 +197,7 @@ class Store(_kivi.Calls):
 
     _hub = None  # while open
     _computing = None  # get_or_set: (future, task) of each key that a task computes
+    _lines = None  # update_key: the places of each key, in the order in which they came
 
     # -- calls with a function: which may be a coroutine function
 
@@ -143,13 +206,27 @@ class Store(_kivi.Calls):
 
         As kivi.Store.update_key(); what the function returns is awaited if it can be. timeout: for all steps
         together, without the function's time; None: the store's own for each.
+
+        Of the tasks that use this store one updates a key at a time, the longest waiter first. One that is in its function
+        for more than 0.1 s is passed over, and a call made inside a function waits for nobody.
         """
         budget = _Budget(timeout)
+        if self._lines is None:
+            self._lines = {}
+        place = _Place(self._lines, _name_of(key))
+        try:
+            return await self._update(place, key, function, ttl, budget)
+        finally:
+            place.give()
+
+    async def _update(self, place, key, function, ttl, budget):
         rounds = 0
         while True:
+            if not _inside.get() and not place.is_held():
+                await place.take(budget)
             current, version = await budget.spend(self.get_versioned, key)
             budget.check()  # now, and not when the function has done its work
-            made = await _computed(function, current)
+            made = await place.ask(function, current)
             if made is LEAVE or (made is DELETE and version is None):
                 return current
             op = {"op": "delete", "key": key}
@@ -170,13 +247,13 @@ class Store(_kivi.Calls):
         """Reads; if the key is missing, writes what function() returns, and returns that as it is stored.
 
         Of the tasks that use this store one computes a key at a time; the others wait for its value. If the
-        function raises, its task gets the exception and one of those that wait computes next; so too if the task is
-        cancelled. What the function returns is awaited if it can be. timeout: as of update_key().
+        function raises, they get its exception as well; if the task is cancelled or out of time, one of them
+        computes next. What the function returns is awaited if it can be. timeout: as of update_key().
         """
         budget = _Budget(timeout)
         if self._computing is None:
             self._computing = {}
-        name = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
+        name = _name_of(key)
         while True:
             value = await budget.spend(self.get, key, _MISSING)
             if value is not _MISSING:
@@ -185,6 +262,8 @@ class Store(_kivi.Calls):
             other = self._computing.get(name)
             if other is None:
                 return await self._compute(name, key, function, ttl, budget)
+            if _inside.get() and other[1] is not asyncio.current_task():  # two that wait for one another would for ever
+                return await self._add_computed(key, function, ttl, budget, None)
             await self._wait_for(*other, budget)
 
     async def _wait_for(self, future, task, budget):
@@ -193,28 +272,39 @@ class Store(_kivi.Calls):
         began = time.monotonic()
         await asyncio.wait([future], timeout=budget.left)
         budget.take(time.monotonic() - began)
+        if future.done() and future.result() is not None:
+            raise future.result()
         budget.check()
 
     async def _compute(self, name, key, function, ttl, budget):
         future = asyncio.get_running_loop().create_future()
         self._computing[name] = future, asyncio.current_task()
+        failures = []
         try:
             value = await budget.spend(self.get, key, _MISSING)  # another task was done just now
             if value is not _MISSING:
                 return value
-            budget.check()  # now, and not when the function has done its work
-            made = await _computed(function)
-            while True:
-                added = await budget.spend(self.add, key, made, ttl=ttl)
-                value = await budget.spend(self.get, key, _MISSING)
-                if value is not _MISSING:
-                    return value
-                if added:  # gone again
-                    return made
-                budget.check()
+            return await self._add_computed(key, function, ttl, budget, failures)
         finally:
             del self._computing[name]
-            future.set_result(None)
+            future.set_result(failures[0] if failures else None)
+
+    async def _add_computed(self, key, function, ttl, budget, failures):
+        budget.check()  # now, and not when the function has done its work
+        try:
+            made = await _computed(function)
+        except Exception as error:
+            if failures is not None:
+                failures.append(error)
+            raise
+        while True:
+            added = await budget.spend(self.add, key, made, ttl=ttl)
+            value = await budget.spend(self.get, key, _MISSING)
+            if value is not _MISSING:
+                return value
+            if added:  # gone again
+                return made
+            budget.check()
 
     # -- what a mapping does
 

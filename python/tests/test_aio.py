@@ -1,6 +1,7 @@
 """kivi.aio: how calls are awaited, functions and hooks in them, scans, copies, other loops."""
 import asyncio
 import contextvars
+import functools
 import subprocess
 import sys
 import threading
@@ -246,7 +247,7 @@ async def test_get_or_set_computes_once(store):
 
 
 @on_store
-async def test_get_or_set_goes_to_the_next(store):
+async def test_get_or_set_that_raises_raises_for_all_and_a_cancelled_one_goes_to_the_next(store):
     calls = []
 
     async def compute():
@@ -257,8 +258,8 @@ async def test_get_or_set_goes_to_the_next(store):
         return len(calls)
 
     outcomes = await asyncio.gather(*(store.get_or_set("k", compute) for _ in range(5)), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes].count(ZeroDivisionError) == 1
-    assert outcomes.count(2) == 4 and len(calls) == 2
+    assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 5 and len(calls) == 1
+    assert await store.get_or_set("k", compute) == 2
     await store.delete("k")
     first = asyncio.create_task(store.get_or_set("k", compute))
     others = [asyncio.create_task(store.get_or_set("k", compute)) for _ in range(3)]
@@ -266,6 +267,57 @@ async def test_get_or_set_goes_to_the_next(store):
     first.cancel()
     assert len(set(await asyncio.gather(*others))) == 1
     assert first.cancelled() and not store._computing
+
+
+@on_store
+async def test_updates_of_a_key_do_not_disturb_one_another(store):
+    rounds = []
+
+    async def count(current):
+        rounds.append(1)
+        await asyncio.sleep(0)
+        return (current or 0) + 1
+
+    await asyncio.gather(*(store.update_key("k", count, timeout=30) for _ in range(100)))
+    assert await store.get("k") == 100 and len(rounds) == 100 and not store._lines
+
+
+@on_store
+async def test_updates_that_are_nested_crossed_late_or_cancelled(store):
+    both = asyncio.Event()
+
+    async def across(other, current):
+        arrived.append(1)
+        if len(arrived) == 2:
+            both.set()
+        await both.wait()
+        if other not in crossed:  # again it would disturb the other for ever
+            crossed.append(other)
+            await store.update_key(other, lambda value: (value or 0) + 1, timeout=20)
+        return (current or 0) + 1
+
+    arrived, crossed = [], []
+    await asyncio.gather(store.update_key("a", functools.partial(across, "b"), timeout=20),
+                         store.update_key("b", functools.partial(across, "a"), timeout=20))
+    assert await store.get_many(["a", "b"]) == {"a": 2, "b": 2}
+
+    stays = asyncio.Event()
+
+    async def stay(current):
+        await stays.wait()
+        return (current or 0) + 1
+
+    first = asyncio.create_task(store.update_key("a", stay, timeout=20))
+    await asyncio.sleep(0.01)
+    late = asyncio.create_task(store.update_key("a", lambda value: value + 1, timeout=0.02))
+    cancelled = asyncio.create_task(store.update_key("a", lambda value: value + 1))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(kivi.Timeout):
+        await late
+    await asyncio.gather(*(store.update_key("a", lambda value: value + 1, timeout=20) for _ in range(10)))
+    stays.set()
+    assert await first == 13 and not store._lines and cancelled.cancelled()
 
 
 @on_store

@@ -19,12 +19,32 @@ static kivi_status wait_for(kvi_context *ctx, kvi_computing *one)
             return status;
         kvi_futex_wait(&one->done, 0, kvi_slice_left(ctx));
     }
-    return KIVI_OK;
+    if (one->status)
+        kvi_context_fail(ctx, one->status, "get_or_set: the computation of another caller failed");
+    return one->status;
 }
 
-/* Computes and adds; `*again`: another process was first and its value is gone already. */
+/* Whether a computation that ended so says nothing of the next: it was broken off. */
+static bool is_broken_off(kivi_status status)
+{
+    return status == KIVI_TIMEOUT || status == KIVI_INTERRUPTED || status == KIVI_CANCELLED ||
+           status == KIVI_CLOSED || status == KIVI_FORKED;
+}
+
+/* Two that wait for each other inside their functions would wait for ever: what is first in the store decides. */
+static bool waits_for_nobody(const kvi_context *ctx, const kvi_computing *one)
+{
+    bool inside = kvi_is_inside() || ctx->call->flags & KIVI_CALL_INSIDE;
+    return inside && !pthread_equal(one->owner, pthread_self());
+}
+
+/*
+ * Computes and adds; `*again`: another process was first and its value is gone already. `*failed`: what those who wait
+ * are told of the function.
+ */
 static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t ttl_ms,
-                                 kivi_compute_fn compute, void *user, kivi_buffer *value, bool *again)
+                                 kivi_compute_fn compute, void *user, kivi_buffer *value,
+                                 bool *again, kivi_status *failed)
 {
     kivi_status status = kvi_fetch(ctx, stored, value, NULL);
     if (status != KIVI_NOT_FOUND)
@@ -34,6 +54,7 @@ static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t tt
     kvi_go_inside();
     status = compute(value, user);
     kvi_come_back();
+    *failed = is_broken_off(status) ? KIVI_OK : status;
     if (status)
         return status;
     status = kvi_back_from_caller(ctx, left_ns);
@@ -62,18 +83,20 @@ static kivi_status get_or_set(kvi_context *ctx, kivi_slice stored, int64_t ttl_m
         kivi_status status = kvi_fetch(ctx, stored, value, NULL);
         if (status != KIVI_NOT_FOUND)
             return status;
-        bool mine;
+        bool mine, computes;
+        kivi_status failed = KIVI_OK;
         kvi_computing *one = kvi_computing_join(ctx->store, stored, &mine);
         if (!one)
             return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to compute a key");
-        bool again = !mine;
-        status = mine ? compute_value(ctx, stored, ttl_ms, compute, user, value, &again)
-                      : wait_for(ctx, one);
+        computes = mine || waits_for_nobody(ctx, one);
+        bool again = !computes;
+        status = computes ? compute_value(ctx, stored, ttl_ms, compute, user, value, &again, &failed)
+                          : wait_for(ctx, one);
         if (mine)
-            kvi_computing_finish(one);
+            kvi_computing_finish(one, failed);
         else
             kvi_computing_unref(one);
-        if (!again || (!mine && status))
+        if (!again || (!computes && status))
             return status;
         status = kvi_check(ctx);
         if (status)

@@ -60,7 +60,7 @@ kvi_computing *kvi_computing_join(const kivi_store *store, kivi_slice key, bool 
     return one;
 }
 
-void kvi_computing_finish(kvi_computing *one)
+void kvi_computing_finish(kvi_computing *one, kivi_status failed)
 {
     pthread_mutex_lock(&mutex);
     for (kvi_computing **link = &list; *link; link = &(*link)->next)
@@ -69,6 +69,7 @@ void kvi_computing_finish(kvi_computing *one)
             break;
         }
     pthread_mutex_unlock(&mutex);
+    one->status = failed;
     atomic_store(&one->done, 1);
     kvi_futex_wake(&one->done, INT32_MAX);
     kvi_computing_unref(one);

@@ -11,13 +11,14 @@ typedef struct kvi_computing {
     kivi_slice key; /* stored form, in the memory behind */
     pthread_t owner;
     uint32_t refs;         /* under the mutex */
-    _Atomic uint32_t done; /* a futex */
+    _Atomic uint32_t done; /* a futex; what follows is there when it is set */
+    kivi_status status;    /* how the function failed, for those who waited; OK: they look again */
 } kvi_computing;
 
 /* The entry of a key, with a reference; `*mine`: the caller is the one to compute. NULL: no memory. */
 kvi_computing *kvi_computing_join(const kivi_store *store, kivi_slice key, bool *mine);
-/* The computation is over: those that wait look again. Gives the reference back. */
-void kvi_computing_finish(kvi_computing *one);
+/* The computation is over: those that wait look again, or fail with `failed` if that is not OK. Gives the reference back. */
+void kvi_computing_finish(kvi_computing *one, kivi_status failed);
 void kvi_computing_unref(kvi_computing *one);
 
 /* ---- for forks ---- */

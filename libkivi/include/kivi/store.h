@@ -155,9 +155,10 @@ KIVI_API kivi_status kivi_store_update(kivi_store *store, const kivi_call *call,
 /** Computes a missing value into `value`. Any other status than KIVI_OK is the answer of the call. */
 typedef kivi_status (*kivi_compute_fn)(kivi_buffer *value, void *user);
 /**
- * Reads a key; if it is missing, computes and adds it. In one process one caller computes a key at a
- * time: others wait within their deadlines and get what it stored; if it fails it alone gets the error
- * and one waiter computes next. If another process stored first, its value is the answer. Since 0.1.
+ * Reads a key; if it is missing, computes and adds it. In one process one caller computes a key at a time: others wait
+ * within their deadlines and get what it stored. If it fails they get its status; if it ends with TIMEOUT, INTERRUPTED,
+ * CANCELLED, CLOSED or FORKED, one of them computes next. If another process stored first, its value is the answer. A
+ * call made inside a function of this kind waits for nobody. Since 0.1.
  */
 KIVI_API kivi_status kivi_store_get_or_set(kivi_store *store, const kivi_call *call, kivi_slice key,
                                            int64_t ttl_ms, kivi_compute_fn compute, void *user,
