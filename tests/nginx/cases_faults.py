@@ -74,6 +74,17 @@ def case_a_killed_computation_is_taken_over(world):
     wait_for("the next", lambda: world.get("/compute_at_last/redis") == (200, "at last\n"))
 
 
+def case_a_killed_update_is_passed_over(world):
+    world.start()
+    for store in ("redis", "lmdb"):
+        equal(world.good(f"/update_after_killed/{store}"), "1", f"the next on {store}")
+
+
+def case_a_computation_that_raises_raises_for_all_who_waited(world):
+    world.start()
+    equal(world.good("/compute_raising/redis"), "1 5", "how often it ran, and for how many it raised")
+
+
 def case_a_full_queue_says_busy(world):
     world.start()
     world.redis.signal(signal.SIGSTOP)

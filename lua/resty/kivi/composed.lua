@@ -1,5 +1,6 @@
 -- Methods made of several calls, each of which sleeps: update, get_or_set, and iterators.
 local kivi = require "kivi"
+local line = require "resty.kivi.line"
 local new_semaphore = require("ngx.semaphore").new
 
 local LARGEST_PAGE = 1000
@@ -89,31 +90,43 @@ local function write(self, op, options)
     return nil, result.error or kivi.loop.error(result.status, "update: not written")
 end
 
+-- One round: true, or false where somebody else wrote in between, or nil and an error.
+local function try_update(self, key, compute, options, clock, place)
+    local how = remaining(clock)
+    if not how then
+        return timed_out("update")
+    end
+    line.stay(place)
+    local current, version = self:get_versioned(key, how)
+    if type(version) == "table" then
+        return nil, version
+    end
+    if not remaining(clock) then -- now, and not when the function has done its work
+        return timed_out("update")
+    end
+    stop(clock)
+    line.stay(place)
+    local value = line.call(compute, current)
+    line.stay(place)
+    go_on(clock)
+    if value == nil or (value == kivi.delete and version == nil) then
+        return true
+    end
+    how = {timeout = math.max(clock.left, LEAST)}
+    return write(self, operation(key, value, version, options and options.ttl), how)
+end
+
 function composed.update(self, key, compute, options)
     check("update", 2, compute, "function")
     check_options("update", options, ttl_options)
     local clock, round = new_clock(self, options), 0
     while true do
-        local how = remaining(clock)
-        if not how then
-            return timed_out("update")
-        end
-        local current, version = self:get_versioned(key, how)
-        if type(version) == "table" then
-            return nil, version
-        end
-        if not remaining(clock) then -- now, and not when the function has done its work
-            return timed_out("update")
-        end
-        stop(clock)
-        local value = compute(current)
-        go_on(clock)
-        if value == nil or (value == kivi.delete and version == nil) then
-            return true
-        end
-        how = {timeout = math.max(clock.left, LEAST)}
-        local done, err = write(self, operation(key, value, version, options and options.ttl), how)
-        if done ~= false then
+        local place = line.take(self, key, ngx.now() + clock.left)
+        local ok, done, err = pcall(try_update, self, key, compute, options, clock, place)
+        line.give(place)
+        if not ok then
+            error(done, 0)
+        elseif done ~= false then
             return done, err
         end
         round = round + 1
@@ -177,6 +190,9 @@ local function compute_first(self, keys, key, compute, options, clock)
     keys[key] = one
     local ok, value
     ok, value, err = pcall(compute_value, self, key, compute, options, clock)
+    if not ok then
+        one.failed, one.failure = true, value
+    end
     finish(keys, key, one)
     if not ok then
         error(value, 0)
@@ -191,6 +207,9 @@ local function wait_for(keys, key, one, clock)
     end
     local how = remaining(clock)
     if how and one.semaphore:wait(math.min(how.timeout, DAY)) then
+        if one.failed then
+            error(one.failure, 0) -- what the function raised is raised for all who waited for it
+        end
         return true
     end
     if keys[key] == one then

@@ -159,6 +159,13 @@ local function functions(s, key)
         return old + 1
     end))
     is("update against another", 101, tries == 2 and s:get(key))
+    is("update inside an update", true, s:update(key, function(old)
+        if old == 101 then -- once: it disturbs the outer one
+            is("update inside", true, s:update(key, function(now) return now + 1 end, {timeout = 1}))
+        end
+        return old + 1
+    end))
+    is("update inside an update", 103, s:get(key))
     is("update that deletes", true, s:update(key, function() return kivi.delete end))
     is("update that deletes", false, s:exists(key))
     is("get_or_set", "computed", s:get_or_set(key, function() return "computed" end, {ttl = 100}))
@@ -168,6 +175,7 @@ local function functions(s, key)
     fails("get_or_set of nothing", "INVALID", s:get_or_set(key, function() end))
     raises("get_or_set that raises", "no luck", s.get_or_set, s, key, function() error("no luck") end)
     raises("update that raises", "no luck", s.update, s, key, function() error("no luck") end)
+    is("update after one that raised", true, s:update(key, function() return kivi.delete end, {timeout = 1}))
     is("after that", 1, s:get_or_set(key, function() return 1 end))
     is("delete", true, s:delete(key))
 end

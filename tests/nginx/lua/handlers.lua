@@ -186,6 +186,39 @@ function handlers.compute_at_last(store)
     answer(store:get_or_set("for ever", function() return "at last" end, {timeout = 0.5}))
 end
 
+-- One that is killed in its function, one that is killed in line behind it, and one that waits for both.
+function handlers.update_after_killed(store)
+    local holder = ngx.thread.spawn(function()
+        store:update("killed", function() ngx.sleep(3600) end)
+    end)
+    ngx.sleep(0.05)
+    local waiter = ngx.thread.spawn(function()
+        store:update("killed", function() return "never" end)
+    end)
+    ngx.thread.kill(waiter)
+    ngx.thread.kill(holder)
+    answer(store:update("killed", function(old) return (old or 0) + 1 end, {timeout = 5}) and store:get("killed"))
+end
+
+-- A function that raises while others wait for it: how often it ran, and how many it was raised for.
+function handlers.compute_raising(store)
+    local ran, raised, threads = 0, 0, {}
+    for i = 1, 5 do
+        threads[i] = ngx.thread.spawn(function()
+            local ok, why = pcall(store.get_or_set, store, "raising", function()
+                ran = ran + 1
+                ngx.sleep(0.1)
+                error("no luck", 0)
+            end, {timeout = 5})
+            raised = raised + (not ok and why == "no luck" and 1 or 0)
+        end)
+    end
+    for i = 1, 5 do
+        ngx.thread.wait(threads[i])
+    end
+    ngx.say(ran, " ", raised)
+end
+
 function handlers.kill_thread(store)
     local thread = ngx.thread.spawn(function()
         store:get("key")
