@@ -45,7 +45,7 @@ void kvb_answer_give(kvb_answer *answer)
 kivi_reader *kvb_answer_reader(kvb_answer *answer)
 {
     if (!answer->reader)
-        kivi_reader_new(answer->store->codec, NULL, &answer->reader, NULL);
+        answer->reader = kvb_reader_new(answer->store);
     return answer->reader;
 }
 

@@ -48,6 +48,9 @@ kivi_status kvb_option_integer(kivi_options *options, const char *name, int64_t 
 /* For what goes back into a pool: its memory stays, unless a large value made it large. */
 void kvb_buffer_keep(kivi_buffer *buffer);
 
+/* A reader of the store's codec, for values of any size; NULL: no memory. */
+kivi_reader *kvb_reader_new(const kvb_store *store);
+
 /* ---- values on their way in (store.c) ---- */
 
 /* Memory for the value of one argument. */

@@ -6,7 +6,7 @@
 kvb_page *kvb_page_new(kvb_answer *answer)
 {
     kvb_page *page = calloc(1, sizeof(*page));
-    if (!page || kivi_reader_new(answer->store->codec, NULL, &page->reader, NULL)) {
+    if (!page || !(page->reader = kvb_reader_new(answer->store))) {
         free(page);
         return NULL;
     }

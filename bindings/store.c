@@ -95,7 +95,16 @@ kivi_status kvb_option_integer(kivi_options *options, const char *name, int64_t 
     return kivi_options_set(options, name, text, error);
 }
 
-/* ---- encoders ---- */
+/* ---- readers and encoders ---- */
+
+kivi_reader *kvb_reader_new(const kvb_store *store)
+{
+    /* What a store holds it may give: its own `max_value` was the limit when it was written. */
+    kivi_limits limits = {.struct_size = sizeof(limits), .max_size = UINT64_MAX};
+    kivi_reader *reader = NULL;
+    kivi_reader_new(store->codec, &limits, &reader, NULL);
+    return reader;
+}
 
 #define KEPT_SIZE (256 * 1024)
 

@@ -45,7 +45,7 @@ static PyObject *value_out(kvb_page *from, kivi_slice bytes)
     kivi_reader *reader = from->reader;
     PyObject *value;
     from->reader = NULL;
-    if (!reader && kivi_reader_new(from->store->codec, NULL, &reader, NULL))
+    if (!reader && !(reader = kvb_reader_new(from->store)))
         return PyErr_NoMemory();
     value = kvp_decode(kvp_config_of(from->store), reader, bytes);
     if (from->reader)

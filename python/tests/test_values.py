@@ -319,3 +319,14 @@ def test_reference_counts(memory):
         with pytest.raises(kivi.Unrepresentable):
             memory["k"] = value
     assert [sys.getrefcount(value), sys.getrefcount(value["word"])] == counts
+
+
+def test_what_could_be_written_can_be_read():
+    """One value beyond what a reader takes unasked: the store's own limit is the only one."""
+    value = bytes((256 << 20) + 1)
+    with kivi.open("memory:", max_value="300MiB") as store:
+        store["k"] = value
+        assert store["k"] == value
+        assert store.get_many(["k"])["k"] == value
+        assert [found == value for _, found in store.scan()] == [True]
+        assert store.take("k") == value
