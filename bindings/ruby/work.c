@@ -178,18 +178,41 @@ static void wait_turn(work *self)
         wait_stopped(self);
 }
 
+/* Whether this fiber runs the block of a call: calls in it wait for nobody's turn at a key, though other threads make them. */
+static ID inside(void)
+{
+    return rb_intern("__kivi_inside__");
+}
+
 static void run_question(work *self)
 {
+    VALUE thread = rb_thread_current(), before = rb_thread_local_aref(thread, inside());
+    rb_thread_local_aset(thread, inside(), Qtrue);
     if (!self->state)
         rb_protect(run_block, (VALUE)self, &self->state);
+    rb_thread_local_aset(thread, inside(), before);
     if (self->state)
         __atomic_store_n(&self->stop, 1, __ATOMIC_RELAXED);
 }
 
+#define RAISED \
+    6 /* rb_protect's state of an exception; of a break or throw rb_errinfo() is no object */
+
+/* What those who wait for a computation are told: of one that was broken off (break, throw, a killed thread) nothing, they compute. */
+static kivi_status reply_of(const work *self)
+{
+    if (!self->state)
+        return KIVI_OK;
+    bool fails = self->answer->request.verb == KVB_VERB_GET_OR_SET && self->state == RAISED &&
+                 RTEST(rb_obj_is_kind_of(rb_errinfo(), rb_eStandardError));
+    return fails ? KIVI_ABORTED : KIVI_CANCELLED;
+}
+
 static void answer_question(work *self)
 {
+    kivi_status reply = reply_of(self);
     pthread_mutex_lock(&self->lock);
-    self->reply = self->state ? KIVI_CANCELLED : KIVI_OK;
+    self->reply = reply;
     self->asked = false;
     pthread_cond_signal(&self->turn);
     pthread_mutex_unlock(&self->lock);
@@ -243,6 +266,8 @@ void kvr_work(kvb_answer *answer)
     self.call.timeout_ms = answer->timeout_ms;
     self.call.interrupted = is_stopped;
     self.call.user = &self;
+    if (RTEST(rb_thread_local_aref(rb_thread_current(), inside())))
+        self.call.flags = KIVI_CALL_INSIDE;
     self.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     answer->object = NULL;
     if (self.event < 0) {

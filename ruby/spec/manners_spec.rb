@@ -118,6 +118,51 @@ RSpec.describe "the manners of a Hash" do
         expect(answers).to eq([1] * 6)
       end
 
+      it "fails for all threads that waited for a block that fails" do
+        asked = 0
+        compute = lambda do
+          store.fetch_or_set("a") { (asked += 1) && sleep(0.5) && raise(IOError, "no") }
+        rescue IOError, Kivi::Error => e
+          e
+        end
+        failures = Array.new(6) { Thread.new(&compute) }.map(&:value)
+        expect(asked).to be < 6
+        expect(failures.grep(IOError).size).to eq(asked)
+        expect(failures.grep(Kivi::Error).map(&:message)).to all(include("another caller"))
+        expect(store.fetch_or_set("a") { 7 }).to eq(7)
+      end
+
+      it "goes on after a block that is broken out of, for those who waited" do
+        begun = Queue.new
+        first = Thread.new { store.fetch_or_set("a") { begun << 1 and sleep(0.05) and break } }
+        begun.pop
+        expect(store.fetch_or_set("a") { 7 }).to eq(7)
+        first.join
+        expect(store["a"]).to eq(7)
+      end
+
+      it "updates inside a block, also the same key and across" do
+        turns = 0
+        store.update("a") { |old| (turns += 1) == 1 ? store.update("a") { 1 } && 5 : (old || 0) + 1 }
+        expect(store["a"]).to eq(2)
+        both = Queue.new
+        across = lambda do |mine, other|
+          first = true
+          store.update(mine, timeout: 20) do |old|
+            if first
+              first = false
+              both << 1
+              Thread.pass until both.size == 2
+              store.update(other, timeout: 20) { |now| (now || 0) + 1 }
+            end
+            (old || 0) + 1
+          end
+        end
+        store.delete("a")
+        [Thread.new { across.call("a", "b") }, Thread.new { across.call("b", "a") }].each(&:join)
+        expect([store["a"], store["b"]]).to eq([2, 2])
+      end
+
       it "takes, replaces, adds and compares" do
         expect([store.replace("a", 1), store.add("a", 1), store.add("a", 2), store.replace("a", 3)])
           .to eq([false, true, false, true])

@@ -112,7 +112,7 @@ module Kivi
     end
 
     # The value; where it is missing the block's, which is added. In one process one caller computes a key at a time, the
-    # others wait for what it stored.
+    # others wait for what it stored; where the block raises, they get {Error} and do not ask theirs.
     def fetch_or_set(key, ttl: nil, timeout: nil, &block)
       raise ArgumentError, "fetch_or_set needs a block" unless block
 
