@@ -20,14 +20,14 @@ tls_port=$(free_port)
 socket=$dir/redis.sock
 [ ${#socket} -lt 100 ] || socket=/tmp/kivi-redis-$port.sock
 run_server redis redis-server --port "$port" --bind 127.0.0.1 --dir "$dir/data" --save '' \
-    --unixsocket "$socket" --appendonly yes --appendfsync always --databases 16 \
+    --unixsocket "$socket" --databases 16 \
     --tls-port "$tls_port" --tls-cert-file "$tls/server.pem" --tls-key-file "$tls/server.key" \
     --tls-ca-cert-file "$tls/ca.pem" --tls-auth-clients yes \
     --user default on nopass '~*' '&*' +@all \
     --user kivi on '>kivi-secret' '~*' '&*' +@all
 old_port=$(free_port)
 run_server redis-old redis-server --port "$old_port" --bind 127.0.0.1 --dir "$dir/old" --save '' \
-    --appendonly yes --appendfsync always --requirepass old-secret \
+    --requirepass old-secret \
     --rename-command HELLO '' --rename-command GETEX '' --rename-command GETDEL ''
 wait_until 20 redis-cli -p "$port" ping
 wait_until 20 redis-cli -p "$old_port" -a old-secret --no-auth-warning ping
