@@ -161,7 +161,7 @@ class Closed(Error, ValueError):
 
 
 class NoMemory(Error, MemoryError):
-    """Memory could not be had."""
+    """Out of memory."""
 
     status = "NO_MEMORY"
 

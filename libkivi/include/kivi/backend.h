@@ -31,7 +31,7 @@
 extern "C" {
 #endif
 
-/** Grows by one whenever a table below changes in a way that older plugins cannot stand. */
+/** Incremented when a change below would break existing plugins. */
 #define KIVI_BACKEND_ABI 1
 
 typedef struct kivi_host kivi_host;
@@ -281,8 +281,8 @@ enum {
     KIVI_BACKEND_IN_PLACE = 1 << 2,
     KIVI_BACKEND_INCREMENTS = 1 << 3, /**< write does KIVI_OP_INCREMENT; else the core emulates it by conditions */
     KIVI_BACKEND_TAKES = 1 << 4, /**< read does THEN_DELETE and THEN_TOUCH; else the core emulates them by versions */
-    KIVI_BACKEND_GROUP_COMMIT = 1 << 5, /**< a write vector is dear whatever its size: the leader may wait for others to join */
-    KIVI_BACKEND_FORK_REFUSED = 1 << 6, /**< a child answers KIVI_FORKED: the engine cannot be had twice */
+    KIVI_BACKEND_GROUP_COMMIT = 1 << 5, /**< each write has a high fixed cost (an fsync, say), so the core may wait briefly to batch more */
+    KIVI_BACKEND_FORK_REFUSED = 1 << 6, /**< parent and child cannot both use the engine: a child returns KIVI_FORKED */
     KIVI_BACKEND_FORK_PRIVATE = 1 << 7 /**< a child goes on with its copy of the instance (no abandon); sessions are abandoned */
 };
 

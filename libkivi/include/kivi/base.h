@@ -90,7 +90,7 @@ enum {
     KIVI_DENIED = 48,    /**< the store refused these credentials or this operation */
     KIVI_FORKED = 49,    /**< this handle belongs to the parent process */
     KIVI_CLOSED = 50,    /**< the store was closed */
-    KIVI_NO_MEMORY = 51, /**< memory could not be had */
+    KIVI_NO_MEMORY = 51, /**< out of memory */
     KIVI_IO = 52,        /**< the operating system failed below the store: disk full, read error */
     KIVI_INTERNAL = 53   /**< a fault of libkivi or of the store's client library */
 };

@@ -37,7 +37,7 @@ enum {
 };
 
 /**
- * Options of one call. NULL stands for all defaults. Zeroed and with `struct_size` set it is the same:
+ * Options of one call. Pass NULL for the defaults, or start from KIVI_CALL_INIT and set what you need:
  * `kivi_call call = KIVI_CALL_INIT; call.timeout_ms = 250;`
  * Bytes beyond what the library knows must be zero, else KIVI_UNSUPPORTED before anything is sent.
  */

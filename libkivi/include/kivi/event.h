@@ -32,13 +32,14 @@ typedef struct kivi_event {
 
 /**
  * The hook of a store. It is called on the thread of the call, with no lock held and no lane taken: it may call the
- * store. Of calls that were submitted to a queue
- * - kivi_queue_take() tells the end, and before it the repeats, on the thread that takes them; but all that a thread of the queue
- *   makes as a whole (batches, pages, counts; reads of embedded engines) is told by that thread, as it happens;
- * - the vectors that the queue's threads serve are told soon after by one of these that does nothing else: a slow hook
- *   holds up no call. One that is 10,000 vectors behind is not told of those that come then.
- * On a thread of a queue it may submit, cancel and take as well, but not close that queue. When kivi_queue_close()
- * returns, all is told that the queue had to tell; until then the hook and its `user` are in use.
+ * store. Events of queued calls come from the thread that takes the completion, or from a notifier thread:
+ * - kivi_queue_take() calls the hook for the end of a call, and before it for the retries, on its own thread.
+ * - A batch, page or count, and a read of an embedded engine, runs whole on a thread of the queue. That thread calls the
+ *   hook as it happens.
+ * - A notifier thread calls the hook for the vectors that the queue's threads served. A slow hook delays no call: a notifier
+ *   that is 10,000 events behind drops new ones.
+ * On a thread of a queue the hook may submit, cancel and take, but not close that queue. kivi_queue_close() returns when
+ * the hook has had every event; until then the hook and its `user` are in use.
  */
 typedef void (*kivi_event_fn)(const kivi_event *event, void *user);
 

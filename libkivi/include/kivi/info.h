@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/** How a feature is had. Emulated is exact all the same, only dearer. */
+/** How a feature is provided. An emulated feature gives the same results and costs more round trips. */
 typedef enum kivi_feature { KIVI_ABSENT = 0, KIVI_EMULATED = 1, KIVI_NATIVE = 2 } kivi_feature;
 
 typedef enum kivi_consistency {

@@ -77,7 +77,7 @@ module Kivi
     Denied: ["DENIED", "The store refused these credentials or this operation."],
     Forked: ["FORKED", "What is used belongs to the parent process."],
     Closed: ["CLOSED", "The store was closed.", IOError],
-    NoMemory: ["NO_MEMORY", "Memory could not be had."],
+    NoMemory: ["NO_MEMORY", "Out of memory."],
     InputOutput: ["IO", "The operating system failed below the store: disk full, read error.", IOError],
     Internal: ["INTERNAL", "A fault of libkivi or of the store's client library."],
     Unknown: ["UNKNOWN", "A failure that this version of the gem does not know."] }.each do |name, (status, _, parent)|
