@@ -21,7 +21,7 @@ test: ## everything that must hold: tests, sanitizers, fuzzers
 test-long: ## the same with ten times the random operations, rounds and fuzzing; takes hours
 	LONG=1 tools/test
 
-bench: ## measure beside the raw libraries and rewrite the table in README.md
+bench: ## measure beside the raw libraries and rewrite libkivi/docs/performance.md
 	tools/install-packages
 	tools/build release
 	tools/bench
