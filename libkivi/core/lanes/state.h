@@ -35,7 +35,7 @@ enum {
  * How long the caller of a write waits for the word whether anything of it was sent, when its time is over. Callers that
  * came together go together, and the last of them ends the flight; while others stay in it the write may yet be sent.
  */
-#define KVI_LEAVE_NS (20 * KVI_MS)
+#define KVI_LEAVE_NS KVI_SLICE_NS
 
 /* Who is told instead of a thread, for tasks that no thread waits for (queue/calls.c). With no lock held. */
 typedef struct kvi_task kvi_task;

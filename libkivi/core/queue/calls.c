@@ -244,18 +244,15 @@ const kvi_driver kvi_queue_driver = {task_done, task_lead};
 
 /* ---- looking after calls ---- */
 
-/* A blocking verb looks up every slice, so that it takes so long until it is known what was sent. */
-static uint64_t leave_ns(const kvi_queued *call)
-{
-    return KVI_LEAVE_NS + (kvi_queue_is_stepped(call->ctx.store) ? 0 : KVI_SLICE_NS);
-}
+/* Those whose time is over a little later are looked at in the next slice; a blocking verb looks up as often. */
+#define LEAVE_NS (KVI_LEAVE_NS + KVI_SLICE_NS)
 
 /* A write in flight hears whether anything of it was sent: of a flight that nobody else waits for at once. */
 static void begin_leaving(kvi_queued *call, kivi_status why, uint64_t now)
 {
     uint32_t state = KVI_TASK_TAKEN;
     call->leaving = why; /* before the state: its flight may land at once */
-    call->due_ns = now + leave_ns(call);
+    call->due_ns = now + (uint64_t)LEAVE_NS;
     if (atomic_compare_exchange_strong(&call->task->state, &state, KVI_TASK_LEAVING)) {
         if (call->due_ns < call->queue->look_ns)
             call->queue->look_ns = call->due_ns;
