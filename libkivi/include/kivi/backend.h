@@ -4,18 +4,18 @@
  * A backend is a constant table, kivi_backend. It works on stored keys and stored values: namespaces,
  * escapes, codecs, limits, folding of duplicate keys, batching, pooling, deadlines, retries and hooks
  * are the core's. It is made of three verbs over vectors: read, write and scan, plus step, which goes on with
- * the verb that answered KIVI_PENDING. docs/add-a-backend.md walks through a complete one.
+ * the verb that returned KIVI_PENDING. docs/add-a-backend.md walks through a complete one.
  *
  * Two shapes:
- * - KIVI_BACKEND_BLOCKING: a verb does all its work before it answers. Local engines; client libraries
+ * - KIVI_BACKEND_BLOCKING: a verb does all its work before it returns. Local engines; client libraries
  *   that cannot be stepped. It asks kivi_wait_check() at least every 50 ms and on EINTR where it waits, and
  *   returns at once when that is not KIVI_OK.
- * - stepped (no flag): nothing ever blocks. A verb begins, answers KIVI_PENDING, and step() goes on when
+ * - stepped (no flag): nothing ever blocks. A verb begins, returns KIVI_PENDING, and step() goes on when
  *   the descriptor it named is ready; items are completed one by one as replies arrive. Connecting is a
  *   part of the first verb. Whoever waits drives: each function of a session may come from another
  *   thread, never two at once.
  *
- * An `error` of a function below is never NULL and points to NULL; a function that answers a failure puts
+ * An `error` of a function below is never NULL and points to NULL; a function that returns a failure puts
  * an error there, else leaves it alone. OK, NOT_FOUND, CONDITION, END and PENDING have none.
  */
 #ifndef KIVI_BACKEND_H
@@ -87,7 +87,7 @@ enum {
 /**
  * Given as the `revents` of a step after KIVI_POLL_MAY_WAIT; no bit of poll(2), and with none: nothing is known to be
  * ready. The step waits, KIVI_STEP_WAIT_NS at most and no longer after EINTR, then goes on with what came. Where
- * that was nothing it answers KIVI_PENDING, and the core looks for interrupts and deadlines.
+ * that was nothing it returns KIVI_PENDING, and the core looks for interrupts and deadlines.
  */
 #define KIVI_STEP_WAITS (UINT32_C(1) << 31)
 #define KIVI_STEP_WAIT_NS INT64_C(50000000)
@@ -96,7 +96,7 @@ enum {
 
 enum {
     KIVI_WANT_VALUE = 1 << 0,  /**< deliver the value */
-    KIVI_WANT_EXPIRY = 1 << 1, /**< answer ttl_ms */
+    KIVI_WANT_EXPIRY = 1 << 1, /**< return ttl_ms */
     KIVI_WANT_VERSION = 1 << 2 /**< deliver the version, or the value where the stored bytes are the version */
 };
 
@@ -138,8 +138,8 @@ typedef struct kivi_read_item {
 
 /**
  * Keys to read: each once, sorted by bytes. Step by `item_size` (kivi_read_item_at). Vector and items stay until
- * the verb has answered or its session is closed. A backend delivers a value, once, while it lies in the client
- * library's memory, and then sets the item's status; a deliver that does not answer KIVI_OK ends the item with
+ * the verb has returned or its session is closed. A backend delivers a value, once, while it lies in the client
+ * library's memory, and then sets the item's status; a deliver that does not return KIVI_OK ends the item with
  * that status. What expired is NOT_FOUND. deliver only copies, but for KIVI_BACKEND_IN_PLACE.
  */
 typedef struct kivi_read_vector {
@@ -195,7 +195,7 @@ enum {
 
 /**
  * Keys to write: each once, sorted by bytes. An item that fails does so alone; a backend whose vector is
- * one statement or transaction that was refused whole for the sake of some item answers the verb with that
+ * one statement or transaction that was refused whole for the sake of some item ends the verb with that
  * failure, KIVI_RETRY_YES and every status still KIVI_PENDING: the core halves the vector until the culprit
  * is alone. It does not for a refusal that no halving can mend: KIVI_IO, KIVI_NO_MEMORY and what is
  * transient (BUSY, UNAVAILABLE, TIMEOUT, INTERRUPTED). Vector and items stay as those of a read do.
@@ -286,11 +286,11 @@ enum {
     KIVI_BACKEND_FORK_PRIVATE = 1 << 7 /**< a child goes on with its copy of the instance (no abandon); sessions are abandoned */
 };
 
-/** What open answers; zeroed but for the struct_size of itself and what it holds. */
+/** What open returns; zeroed but for the struct_size of itself and what it holds. */
 typedef struct kivi_instance {
     uint32_t struct_size;
     uint32_t flags; /**< KIVI_BACKEND_* */
-    void *handle; /**< given to every function below; two opens may answer the same, counted, engine */
+    void *handle; /**< given to every function below; two opens may return the same, counted, engine */
     int32_t layout; /**< kivi_layout */
     /** Sessions the engine can use at once; 0: any. 1 for single-writer engines. (Where the user does not set `lanes`, 1 if
      *  the capabilities say `local`, else 8.) */
@@ -349,7 +349,7 @@ typedef struct kivi_backend {
                         kivi_error **error);
     kivi_status (*write)(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
                          kivi_error **error);
-    /** `range` and `sink` stay until the verb has answered or its session is closed. Not called where capabilities say that
+    /** `range` and `sink` stay until the verb has returned or its session is closed. Not called where capabilities say that
      *  there is no scan. Asked again, it begins the page anew. */
     kivi_status (*scan)(void *instance, void *session, const kivi_scan_range *range,
                         kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error);
@@ -405,7 +405,7 @@ struct kivi_host {
 };
 
 /**
- * The one symbol a plugin exports: takes the host's ABI version and table, answers its own table, or NULL
+ * The one symbol a plugin exports: takes the host's ABI version and table, returns its own table, or NULL
  * where it cannot work with that host. Called once a process; the table lives as long as the process.
  */
 typedef const kivi_backend *(*kivi_plugin_fn)(uint32_t host_abi, const kivi_host *host);

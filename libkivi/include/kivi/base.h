@@ -33,7 +33,7 @@ KIVI_API const char *kivi_version(void);
 
 /**
  * Bytes that somebody else owns: any bytes, NUL included. `data` may be NULL only when `size` is 0.
- * A slice given to a call is read until the call returns, never kept. A slice answered by a call says
+ * A slice given to a call is read until the call returns, never kept. A slice returned by a call says
  * beside it how long it stays.
  */
 typedef struct kivi_slice {
@@ -57,7 +57,7 @@ static inline kivi_slice kivi_str(const char *text)
 }
 
 /**
- * What a call answers. Numbers are explicit and never reused. A later library may answer numbers that
+ * What a call returns. Numbers are explicit and never reused. A later library may return numbers that
  * are not listed here: kivi_status_class() says what to make of them.
  *
  * OK, NOT_FOUND, CONDITION and END are answers: they leave `*error` NULL. All others are failures and

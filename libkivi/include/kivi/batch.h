@@ -31,12 +31,12 @@ KIVI_API void kivi_result_free(kivi_result *result);
 
 /**
  * The three calls below, and a kivi_store_apply() without KIVI_APPLY_ATOMIC, treat each key on its own.
- * They answer OK when no item failed (NOT_FOUND and CONDITION are answers), else the status and error of
+ * They return OK when no item failed (NOT_FOUND and CONDITION are answers), else the status and error of
  * the first item that did; `*result` (may be NULL where only that matters) then shows all items. When
  * nothing was sent at all (INVALID for an empty batch or key, TOO_LARGE) `*result` is NULL.
  */
 
-/** Reads `count` keys, which may repeat; each position is answered. Since 0.1. */
+/** Reads `count` keys, which may repeat; each position has its result. Since 0.1. */
 KIVI_API kivi_status kivi_store_get_many(kivi_store *store, const kivi_call *call, const kivi_slice *keys,
                                          size_t count, kivi_result **result, kivi_error **error);
 /** Writes `count` pairs with one TTL; of a key that repeats the last wins. Since 0.1. */
@@ -67,7 +67,7 @@ typedef enum kivi_condition {
 } kivi_condition;
 
 enum {
-    KIVI_OP_WANT_EXISTED = 1 << 0 /**< answer whether the key was there */
+    KIVI_OP_WANT_EXISTED = 1 << 0 /**< return whether the key was there */
 };
 
 /** One operation. Zero it, or begin with KIVI_OP_INIT. An array steps by the first item's struct_size. */
@@ -96,8 +96,8 @@ enum {
  * The general write; every other write is a shorthand of it. Without KIVI_APPLY_ATOMIC operations are
  * judged in order and each stands alone. With it every condition is judged on the state before; a key
  * named twice is INVALID; more than capabilities' `atomic_max` is UNSUPPORTED; if one does not hold the
- * call answers CONDITION, that item says CONDITION, and all others ABORTED. A TOUCH of a missing key is no
- * condition: it answers NOT_FOUND and stops nothing (say KIVI_IF_PRESENT where it should). Since 0.1.
+ * call returns CONDITION, that item says CONDITION, and all others ABORTED. A TOUCH of a missing key is no
+ * condition: it returns NOT_FOUND and stops nothing (say KIVI_IF_PRESENT where it should). Since 0.1.
  */
 KIVI_API kivi_status kivi_store_apply(kivi_store *store, const kivi_call *call, const kivi_op *ops,
                                       size_t count, uint32_t flags, kivi_result **result,

@@ -10,7 +10,7 @@ extern "C" {
 
 /**
  * A flag that ends waiting calls from outside. Raising is one atomic store: any thread or signal
- * handler may do it. Calls given the interrupt see it within 50 ms of waiting and answer
+ * handler may do it. Calls given the interrupt see it within 50 ms of waiting and return
  * KIVI_INTERRUPTED (or KIVI_UNCERTAIN, for a write of which something was sent). It stays raised until
  * cleared; a call that needs no waiting does not look at it. Must outlive the calls that name it.
  */

@@ -25,7 +25,7 @@ typedef enum kivi_retryable {
     KIVI_RETRY_LATER = 3 /**< nothing was applied, but only time can help: the store refuses connections */
 } kivi_retryable;
 
-/** The status that the call answered. Since 0.1. */
+/** The status that the call returned. Since 0.1. */
 KIVI_API kivi_status kivi_error_status(const kivi_error *error);
 /** One line of text without a final full stop, UTF-8 that may be printed: controls and marks that turn or hide
  * text are `?`, whatever is quoted. Lives as long as the error. Since 0.1. */

@@ -46,7 +46,7 @@ typedef struct kivi_capabilities {
     uint8_t reserved[3];
 } kivi_capabilities;
 
-/** Answers a store's capabilities. Does not block. Since 0.1. */
+/** Returns a store's capabilities. Does not block. Since 0.1. */
 KIVI_API kivi_status kivi_store_capabilities(kivi_store *store, kivi_capabilities *capabilities,
                                              kivi_error **error);
 

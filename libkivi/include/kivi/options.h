@@ -75,7 +75,7 @@ KIVI_API void kivi_options_free(kivi_options *options);
 
 /**
  * Describes the options of a scheme: first those every store has, then the backend's own, by position
- * from 0. Answers NOT_FOUND past the last, INVALID for an unknown scheme. `info->struct_size` must be
+ * from 0. Returns NOT_FOUND past the last, INVALID for an unknown scheme. `info->struct_size` must be
  * set by the caller; no more than that is written. Loads the backend's plugin. Since 0.1.
  */
 KIVI_API kivi_status kivi_option_describe(const char *scheme, size_t index, kivi_option_info *info,

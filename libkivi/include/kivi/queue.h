@@ -12,7 +12,7 @@ extern "C" {
 
 /**
  * A queue: one for each event loop or worker, for any number of stores. Submitting never waits for a store; the
- * queue's descriptor turns readable when something has completed, and kivi_queue_take() answers what has.
+ * queue's descriptor turns readable when something has completed, and kivi_queue_take() returns what has.
  * Calls in flight have no order between them: submit the second when the first has completed where that matters.
  * Requests for one store, whoever submits them, share vectors (pipelines).
  *
@@ -20,7 +20,7 @@ extern "C" {
  * deadlines, two for each blocking engine in use, one that tells the hooks of stores) start with the first submit that
  * needs them, block all signals, and end when nothing was in flight for a second; until then the queue keeps the stores
  * it was used for open.
- * After a fork the child's calls answer KIVI_FORKED.
+ * After a fork the child's calls return KIVI_FORKED.
  */
 typedef struct kivi_queue kivi_queue;
 
@@ -49,7 +49,7 @@ typedef enum kivi_verb {
     KIVI_VERB_COUNT = 21, /**< key: the prefix */
     KIVI_VERB_CLEAR = 22, /**< key: the prefix; flags: KIVI_CLEAR_ALL */
     KIVI_VERB_HEALTH = 23,
-    KIVI_VERB_DESCRIBE = 24, /**< flags: a kivi_topic; answers its map in `value` */
+    KIVI_VERB_DESCRIBE = 24, /**< flags: a kivi_topic; returns its map in `value` */
     /* TAKE and GET_AND_EXPIRE in two steps, for callers that decode in between: what they cannot read stays as it is. */
     KIVI_VERB_TAKE_BEGIN = 25, /**< reads value and version; the key stays. NOT_FOUND */
     KIVI_VERB_TAKE_END = 26,   /**< deletes it if it has the version `expected`, else CONDITION */
@@ -113,7 +113,7 @@ typedef struct kivi_completion {
 
 /**
  * Makes the call that a request describes and waits for it: the same request as a queue takes, for those who carry
- * both kinds of call through one door (bindings). It answers as the call of that name does; what a read found goes into
+ * both kinds of call through one door (bindings). It returns what the call of that name does; what a read found goes into
  * `value` and `version` (both given, reused, the caller's), which `completion` refers to. `completion->struct_size` is set by the caller,
  * who ends with kivi_completion_release(). Since 0.1.
  */
@@ -135,7 +135,7 @@ KIVI_API void kivi_queue_on_ready(kivi_queue *queue, void (*ready)(void *user), 
 /**
  * Submits a call; never blocks. OK: exactly one completion will come. BUSY: `queue_limit` calls of this store are in flight.
  * INVALID, UNSUPPORTED, TOO_LARGE, CLOSED, FORKED as the call on a key would be refused: no completion comes. (What is wrong inside
- * a batch or a range is told by its completion.)
+ * a batch or a range comes with its completion.)
  * `call` as everywhere (its deadline counts from here); its `interrupted` function must be NULL. `ticket` may be NULL. Since 0.1.
  */
 KIVI_API kivi_status kivi_queue_submit(kivi_queue *queue, kivi_store *store, const kivi_call *call,
@@ -153,7 +153,7 @@ KIVI_API void kivi_queue_cancel(kivi_queue *queue, uint64_t ticket);
  */
 KIVI_API void kivi_queue_hold(kivi_queue *queue, bool hold);
 /**
- * Takes up to `capacity` completions into an array whose first has struct_size set; answers how many. Never
+ * Takes up to `capacity` completions into an array whose first has struct_size set; returns how many. Never
  * blocks, but tells the hooks of stores that have one. The descriptor stays readable while there are more. Since 0.1.
  */
 KIVI_API size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t capacity);

@@ -10,7 +10,7 @@ extern "C" {
 
 enum {
     KIVI_SCAN_KEYS = 1 << 0,       /**< keys only: values are empty; keys of other types come too */
-    KIVI_SCAN_WANT_EXPIRY = 1 << 1 /**< answer each pair's time left; may cost a look-up each */
+    KIVI_SCAN_WANT_EXPIRY = 1 << 1 /**< return each pair's time left; may cost a look-up each */
 };
 
 /** What to scan. NULL stands for everything in the namespace. */
@@ -83,7 +83,7 @@ enum {
 };
 
 /**
- * Deletes every key under a prefix, in pages, and answers how many in `*cleared` (may be NULL), also
+ * Deletes every key under a prefix, in pages, and returns how many in `*cleared` (may be NULL), also
  * when it fails on the way: calling again goes on. The empty prefix clears the namespace or, without one,
  * the whole store; where that is a keyspace shared with others it is INVALID without KIVI_CLEAR_ALL. Since 0.1.
  */

@@ -18,7 +18,7 @@ extern "C" {
  *   beyond it. `error` may be NULL; OK, NOT_FOUND, CONDITION and END leave it NULL.
  * - A key is 1 to `max_key` bytes of any kind (INVALID when empty, TOO_LARGE when longer), compared as bytes.
  * - A value is any bytes, stored as they are: encode and decode with <kivi/value.h>.
- * - Beside what it names, it may answer TIMEOUT, INTERRUPTED, UNAVAILABLE, DENIED, BUSY, FORKED, CLOSED,
+ * - Beside what it names, it may return TIMEOUT, INTERRUPTED, UNAVAILABLE, DENIED, BUSY, FORKED, CLOSED,
  *   NO_MEMORY, IO, CORRUPT, INTERNAL, and a write UNCERTAIN: see <kivi/base.h>.
  */
 typedef struct kivi_store kivi_store;
@@ -33,12 +33,12 @@ typedef struct kivi_store kivi_store;
 KIVI_API kivi_status kivi_store_open(const char *url, const kivi_options *options,
                                      kivi_store **store, kivi_error **error);
 /**
- * Ends the work: calls in progress and later ones answer KIVI_CLOSED. From any thread, as often as you
+ * Ends the work: calls in progress and later ones return KIVI_CLOSED. From any thread, as often as you
  * like; does not wait for calls in progress. The handle stays valid until its last kivi_store_unref().
  * NULL is nothing. Since 0.1.
  */
 KIVI_API void kivi_store_close(kivi_store *store);
-/** Takes one more reference and answers the store. Since 0.1. */
+/** Takes one more reference and returns the store. Since 0.1. */
 KIVI_API kivi_store *kivi_store_ref(kivi_store *store);
 /** Gives a reference back; the last one closes and frees. No call of that holder may be in progress. NULL is nothing. Since 0.1. */
 KIVI_API void kivi_store_unref(kivi_store *store);
@@ -58,7 +58,7 @@ KIVI_API kivi_status kivi_store_get_versioned(kivi_store *store, const kivi_call
                                               kivi_slice key, kivi_buffer *value,
                                               kivi_buffer *version, kivi_error **error);
 
-/** Sees a value where it lies. `value` is valid during the call only. What it answers is the answer of the read. */
+/** Sees a value where it lies. `value` is valid during the call only. What it returns is the status of the read. */
 typedef kivi_status (*kivi_visit_fn)(kivi_slice value, void *user);
 /**
  * Reads a value without copying it where the store can (memory, LMDB): calls `visit` once, on this thread,
@@ -101,7 +101,7 @@ KIVI_API kivi_status kivi_store_compare_and_delete(kivi_store *store, const kivi
                                                    kivi_slice key, kivi_slice expected,
                                                    kivi_error **error);
 /**
- * Adds `by` to the integer that the key holds, from 0 where it is missing, and answers the sum in
+ * Adds `by` to the integer that the key holds, from 0 where it is missing, and returns the sum in
  * `*value` (may be NULL). `ttl_ms` counts only when this call creates the key (KIVI_TTL_NONE or KEEP: it
  * never expires); an existing expiry stays. WRONG_TYPE: no integer; OVERFLOW: unchanged. Since 0.1.
  */
@@ -133,7 +133,7 @@ KIVI_API kivi_status kivi_store_persist(kivi_store *store, const kivi_call *call
 typedef enum kivi_update_action {
     KIVI_UPDATE_SET = 0,    /**< write the new value */
     KIVI_UPDATE_DELETE = 1, /**< delete the key */
-    KIVI_UPDATE_LEAVE = 2   /**< write nothing; kivi_store_update() answers OK */
+    KIVI_UPDATE_LEAVE = 2   /**< write nothing; kivi_store_update() returns OK */
 } kivi_update_action;
 
 /**

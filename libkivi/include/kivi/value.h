@@ -82,7 +82,7 @@ KIVI_API void kivi_reader_free(kivi_reader *reader);
 
 /**
  * A streaming writer. Reused for any number of values; one thread at a time; never blocks. Its first
- * failure stays until the next start and is told by every later call: check kivi_writer_finish() alone.
+ * failure stays until the next start, and every later call returns it: check kivi_writer_finish() alone.
  * Failures: NO_MEMORY; INVALID for calls that make no value (a pair missing, more elements than said,
  * text that is not UTF-8, more than 10,000 nested containers); UNREPRESENTABLE for what the codec
  * cannot hold (raw holds one STR or BIN).
