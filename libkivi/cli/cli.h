@@ -214,8 +214,6 @@ bool cli_next_line(kivi_slice *text, kivi_slice *line);
 
 /* Appends a URL so that it means the same from any folder. */
 void cli_url_absolute(const char *url, kivi_buffer *out);
-/* Whether two URLs name one store, as far as their texts and files tell. */
-bool cli_urls_same(const char *a, const char *b);
 
 /* ---- pair.c ---- */
 

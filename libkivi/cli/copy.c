@@ -50,16 +50,9 @@ static int read_settings(copying *copy)
 static int open_stores(copying *copy)
 {
     char **words = copy->cli->args.words;
-    int code;
-
-    if (cli_urls_same(words[0], words[1]))
-        return cli_fail(CLI_USAGE, "source and target are the same store");
-    code = cli_open(copy->cli, words[0], &copy->source);
+    int code = cli_open(copy->cli, words[0], &copy->source);
     if (!code)
         code = cli_open(copy->cli, words[1], &copy->target);
-    /* Opening may have made the file that both names lead to. */
-    if (!code && cli_urls_same(words[0], words[1]))
-        code = cli_fail(CLI_USAGE, "source and target are the same store");
     return code;
 }
 

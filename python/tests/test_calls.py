@@ -322,6 +322,33 @@ def test_copy(store, tmp_path):
         assert kivi.copy(store, copied, dry_run=True).copied == 21 and len(copied) == 0
 
 
+@pytest.mark.parametrize("source, target", [
+    ("lmdb:{0}/a.mdb", "lmdb:{0}/link.mdb"),
+    ("lmdb:{0}/a.mdb", "lmdb:{0}/./a.mdb"),
+    ("lmdb:{0}/folder/", "lmdb:{0}/folder"),
+    ("memory:copied-into-itself", "memory:copied-into-itself?codec=json"),
+    ("redis://localhost:9/0", "redis://u:p@127.0.0.1:9?db=0"),
+    ("redis://127.0.0.1:9/3?namespace=x", "rediss://127.0.0.1:9?db=3&namespace=x"),
+    ("redis+unix:{0}/socket?db=1", "redis+unix:{0}/other?db=1"),
+])
+def test_copy_into_itself_by_another_name(source, target, tmp_path):
+    (tmp_path / "link.mdb").symlink_to("a.mdb")
+    (tmp_path / "socket").touch()
+    (tmp_path / "other").symlink_to("socket")
+    with kivi.open(source.format(tmp_path)) as one, kivi.open(target.format(tmp_path)) as other:
+        for left, right in ((one, other), (other, one)):
+            with pytest.raises(kivi.Invalid, match="the same store"):
+                kivi.copy(left, right)
+
+
+def test_copy_to_another_database_that_is_not_there(tmp_path):
+    """None of these is taken for one store: it is tried."""
+    for target in ("redis://127.0.0.1:9/1", "redis://127.0.0.1:9?namespace=x", "redis://127.0.0.2:9",
+                   f"redis+unix:{tmp_path}/none", "memory:9"):
+        with pytest.raises(kivi.Unavailable):
+            kivi.copy("redis://127.0.0.1:9", target)
+
+
 def test_copy_that_is_ended_goes_on(store):
     store.set_many({f"k{i:02}": i for i in range(50)})
     with kivi.open("memory:") as target:

@@ -363,6 +363,7 @@ RSpec.describe "the manners of a Hash" do
       end
     end
     expect { Kivi.copy("memory:x", 5) }.to raise_error(TypeError)
+    expect { Kivi.copy("memory:x", "memory:x") }.to raise_error(Kivi::Invalid, /the same store/)
   end
 
   it "knows the stores and their options" do

@@ -324,10 +324,12 @@ def case_copy_into_itself_by_another_name(kivi):
     os.symlink(path, link)
     os.link(path, hard)
     dotted = f"{Path(path).parent}/./{Path(path).name}"
-    for other in (f"lmdb:{link}", f"lmdb:{dotted}", f"lmdb://{path}", f"lmdb:{path}?sync=false",
+    for other in (f"lmdb:{link}", f"lmdb:{dotted}", f"lmdb://{path}", f"lmdb:{hard}",
                   "lmdb:" + path.replace("store", "st%6Fre")):
         kivi.bad(None, 2, "the same store", "copy", source, other)
         kivi.bad(None, 2, "the same store", "copy", other, source)
+    # With another sync the engine does not open it a second time.
+    kivi.bad(None, 3, "has it open with another", "copy", source, f"lmdb:{path}?sync=false")
     # Servers are told by their addresses, without asking them: nobody answers there.
     for other in ("redis://localhost:9/0", "rediss://u:p@127.0.0.1:9?db=0", "redis://127.0.0.1:9/?timeout=1"):
         kivi.bad(None, 2, "the same store", "copy", "redis://127.0.0.1:9", other)

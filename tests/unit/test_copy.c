@@ -375,6 +375,32 @@ static void expect_refused(const kivi_call *call, const kivi_copy_options *given
     cr_assert_eq(status, wanted, "%s instead of %s", kivi_status_name(status), kivi_status_name(wanted));
 }
 
+static void expect_same(const char *a, const char *b, bool same)
+{
+    kivi_store *one = open_store(a), *other = open_store(b);
+    kivi_copy_options dry = KIVI_COPY_OPTIONS_INIT;
+    kivi_error *error = NULL;
+    kivi_status status;
+
+    dry.flags = KIVI_COPY_DRY_RUN;
+    status = kivi_store_copy(one, other, NULL, &dry, NULL, NULL, &error);
+    cr_assert_eq(status, same ? KIVI_INVALID : KIVI_OK, "%s and %s: %s", a, b, kivi_status_name(status));
+    cr_assert(!same || strstr(kivi_error_message(error), "the same store"));
+    kivi_error_free(error);
+    kivi_store_unref(one);
+    kivi_store_unref(other);
+}
+
+Test(copy, one_store_by_two_handles_is_refused)
+{
+    expect_same("memory:one", "memory:one", true);
+    expect_same("memory:one?namespace=x", "memory:one?namespace=x&codec=json", true);
+    expect_same("memory:one", "memory:other", false);
+    expect_same("memory:", "memory:", false);
+    expect_same("memory:one?namespace=x", "memory:one?namespace=y", false);
+    expect_same("memory:one?namespace=x", "memory:one", false);
+}
+
 Test(copy, what_is_refused)
 {
     struct {

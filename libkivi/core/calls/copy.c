@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "../core.h"
+#include "../store/same.h"
 
 #define PAGE_DEFAULT 1000
 #define PAGES_A_SECOND 10 /* under a rate limit, so that pairs come evenly */
@@ -348,8 +349,8 @@ kivi_status kivi_store_copy(kivi_store *source, kivi_store *target, const kivi_c
     kvi_error_clear(error);
     copy.progress.struct_size = sizeof(copy.progress);
     copy.started_ns = kvi_monotonic_ns();
-    if (source == target)
-        return kvi_fail(error, KIVI_INVALID, "a store cannot be copied into itself");
+    if (kvi_store_is_same(source, target))
+        return kvi_fail(error, KIVI_INVALID, "source and target are the same store");
     if (summary) {
         status = kvi_struct_write(summary, &copy.progress, sizeof(copy.progress),
                                   "kivi_copy_progress", error);

@@ -44,7 +44,8 @@ typedef struct kivi_copy_options {
 
 /**
  * Copies pairs with the time they have left. Where both stores have the same codec the bytes move as they
- * are, else each value is read and written as tokens (UNREPRESENTABLE names the key and path). The call's
+ * are, else each value is read and written as tokens (UNREPRESENTABLE names the key and path). INVALID: both are one
+ * store, as far as that can be told (one file by two names, one database of a server by two addresses). The call's
  * deadline and interrupt hold for each page. `summary` (may be NULL) is filled also on failure; its cursor
  * then is in `resume` (may be NULL), from where it can go on. Since 0.1.
  */
