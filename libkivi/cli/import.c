@@ -109,19 +109,18 @@ static int run(cli_import *import)
 int cli_import_verb(cli_context *cli)
 {
     cli_import import = {.cli = cli};
-    kivi_buffer text = KIVI_BUFFER_INIT;
     int code = read_settings(&import);
 
-    if (!code)
-        code = cli_read_file(cli->args.words[0], &text);
+    if (!code && !cli_input_open(&import, cli->args.words[0]))
+        code = cli_fail(cli->values.code, "%s", cli->values.problem);
     if (!code) {
-        import.text = cli_without_mark(kivi_buffer_slice(&text));
         import.reader = cli_json_reader(UINT64_MAX);
         code = run(&import);
     }
+    cli_input_close(&import);
     kivi_reader_free(import.reader);
     cli_tree_free(&import.tree);
     cli_batch_free(&import.batch);
-    kivi_buffer_free(&text);
+    kivi_buffer_free(&import.stream.chunk);
     return code;
 }

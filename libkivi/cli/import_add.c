@@ -114,6 +114,6 @@ bool cli_import_add(cli_import *import, size_t begin, size_t node, int64_t ttl)
         return true;
     if (!cli_import_flush(import))
         return false;
-    cli_progress_show(import->stored + import->skipped, import->position, import->text.size);
+    cli_progress_show(import->stored + import->skipped, import->input.taken, import->input.total);
     return true;
 }

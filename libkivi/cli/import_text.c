@@ -6,6 +6,8 @@
 #include "cli.h"
 
 #define WHERE_MAX 64
+#define LOOK_MAX ((size_t)1 << 20) /* so long may a first line be whose kind only its end tells */
+#define LINE_MEMBERS 4             /* key, value, and expires or ttl: a pair has no more */
 
 static bool wrong(cli_import *import, const char *where, const char *what)
 {
@@ -26,6 +28,26 @@ static bool unreadable(cli_import *import, const char *where)
 {
     cli_value_problem_error(&import->cli->values, CLI_USAGE,
                             "it is no JSON: ", kivi_reader_error(import->reader));
+    return place(import, where);
+}
+
+/* The same of a document: its bytes are counted from its beginning. */
+static bool unreadable_part(cli_import *import, const char *where)
+{
+    cli_values *values = &import->cli->values;
+    char text[sizeof values->problem];
+    kivi_error *error;
+
+    if (import->input.failed)
+        return false;
+    error = kivi_reader_error(import->reader);
+    if (!error || kivi_error_status(error) == KIVI_NO_MEMORY) {
+        kivi_error_free(error);
+        return unreadable(import, where);
+    }
+    cli_stream_problem(import, kivi_error_message(error), text, sizeof text);
+    kivi_error_free(error);
+    cli_value_problem(values, CLI_USAGE, "it is no JSON: %s", text);
     return place(import, where);
 }
 
@@ -131,21 +153,19 @@ static bool add_value(cli_import *import, const char *where)
 
 bool cli_import_lines(cli_import *import)
 {
-    kivi_slice left = import->text;
     kivi_slice line;
     char where[WHERE_MAX];
 
-    for (size_t number = 1; cli_next_line(&left, &line); number++) {
+    while (cli_input_line(import, &line)) {
         if (!line.size)
             continue;
-        snprintf(where, sizeof where, ", line %zu", number);
-        import->position = import->text.size - left.size;
+        snprintf(where, sizeof where, ", line %llu", (unsigned long long)import->input.line - 1);
         if (cli_tree_parse(&import->tree, import->reader, line))
             return unreadable(import, where);
         if (!(import->key_field ? add_value(import, where) : add_line(import, where)))
             return false;
     }
-    return true;
+    return !import->input.failed;
 }
 
 static bool is_name(const kivi_token *token, const char *name)
@@ -192,17 +212,49 @@ static bool look_through(cli_import *import, kivi_slice line, bool *is_pair)
     return false;
 }
 
+/* Reads the whole first line. False: it is long, and has more members than a pair. */
+static bool await_line(cli_import *import, size_t *size)
+{
+    cli_stream scanner = {.scanned = 0};
+
+    *size = 0;
+    while (!cli_input_find_line(import, size)) {
+        cli_stream_scan(&scanner, cli_input_left(import));
+        if (!import->key_field && *size > LOOK_MAX && scanner.members >= LINE_MEMBERS)
+            return false;
+        if (!cli_input_more(import))
+            break;
+    }
+    return true;
+}
+
+/* Whether anything stands after the first line; very many blanks are not waited for. */
+static bool goes_on(cli_import *import, size_t line)
+{
+    for (;;) {
+        kivi_slice left = cli_input_left(import);
+
+        left = kivi_bytes((const char *)left.data + line, left.size - line);
+        if (!is_blank(left))
+            return true;
+        if (left.size > LOOK_MAX || !cli_input_more(import))
+            return false;
+    }
+}
+
 bool cli_import_is_lines(cli_import *import)
 {
-    kivi_slice left = import->text;
-    kivi_slice line = {NULL, 0};
+    kivi_slice line;
+    size_t size;
     bool is_pair;
 
-    while (!line.size && cli_next_line(&left, &line))
-        ;
-    if (!line.size)
+    cli_input_pass_blanks(import);
+    if (!cli_input_left(import).size)
         return true;
-    return look_through(import, line, &is_pair) && (is_pair || !is_blank(left));
+    if (*(const char *)cli_input_left(import).data != '{' || !await_line(import, &size))
+        return false;
+    line = kivi_bytes(cli_input_left(import).data, size);
+    return look_through(import, line, &is_pair) && (is_pair || goes_on(import, size));
 }
 
 static bool add_elements(cli_import *import)
@@ -214,13 +266,12 @@ static bool add_elements(cli_import *import)
         return wrong(import, "", "an array needs --key FIELD: the member that holds each element's key");
     for (size_t index = 0;; index++) {
         snprintf(where, sizeof where, ", element %zu", index);
-        if (kivi_reader_next(import->reader, &token))
-            return unreadable(import, where);
+        if (cli_stream_next(import, &token))
+            return unreadable_part(import, where);
         if (token.type == KIVI_TOKEN_END)
             return true;
-        if (cli_tree_read(&import->tree, import->reader, &token))
-            return unreadable(import, where);
-        import->position = kivi_reader_offset(import->reader);
+        if (cli_stream_tree(import, &token))
+            return unreadable_part(import, where);
         if (!add_value(import, where))
             return false;
     }
@@ -235,15 +286,13 @@ static bool add_members(cli_import *import)
         size_t begin = begin_key(import);
 
         snprintf(where, sizeof where, ", member %zu", index);
-        if (kivi_reader_next(import->reader, &token))
-            return unreadable(import, where);
+        if (cli_stream_next(import, &token))
+            return unreadable_part(import, where);
         if (token.type == KIVI_TOKEN_END)
             return true;
         cli_need(kivi_buffer_append(&import->batch.arena, token.bytes));
-        if (kivi_reader_next(import->reader, &token) ||
-            cli_tree_read(&import->tree, import->reader, &token))
-            return unreadable(import, where);
-        import->position = kivi_reader_offset(import->reader);
+        if (cli_stream_next(import, &token) || cli_stream_tree(import, &token))
+            return unreadable_part(import, where);
         if (!cli_import_add(import, begin, 0, import->ttl))
             return place(import, where);
     }
@@ -255,14 +304,13 @@ bool cli_import_document(cli_import *import, const char *pointer)
     kivi_status status;
     bool good;
 
-    kivi_reader_start(import->reader, import->text);
-    status = cli_pointer_find(import->reader, pointer, &token);
+    status = cli_pointer_find(import, pointer, &token);
     if (status == KIVI_INVALID)
         return wrong(import, "", "--at needs a JSON pointer, as /languages or /a/0");
     if (status == KIVI_NOT_FOUND)
         return wrong(import, "", "there is nothing where --at points");
     if (status)
-        return unreadable(import, "");
+        return unreadable_part(import, "");
     if (token.type == KIVI_TOKEN_ARRAY)
         good = add_elements(import);
     else if (token.type == KIVI_TOKEN_MAP && !import->key_field)
@@ -273,7 +321,7 @@ bool cli_import_document(cli_import *import, const char *pointer)
                          ? "--key is for an array, and there is an object"
                          : "there is neither an object nor an array of values");
     /* The rest is read as well: a file that was cut off must not pass for whole. */
-    while (good && !(status = kivi_reader_next(import->reader, &token)))
+    while (good && !(status = cli_stream_next(import, &token)))
         ;
-    return good && (status == KIVI_END || unreadable(import, ""));
+    return good && (status == KIVI_END || unreadable_part(import, ""));
 }

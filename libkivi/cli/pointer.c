@@ -23,33 +23,26 @@ static bool take_step(const char **pointer, kivi_buffer *step)
     return true;
 }
 
-static kivi_status pass_over(kivi_reader *reader, const kivi_token *token)
-{
-    if (token->type == KIVI_TOKEN_ARRAY || token->type == KIVI_TOKEN_MAP)
-        return kivi_reader_skip(reader);
-    return KIVI_OK;
-}
-
-static kivi_status enter_map(kivi_reader *reader, kivi_slice name, kivi_token *token)
+static kivi_status enter_map(cli_import *import, kivi_slice name, kivi_token *token)
 {
     for (;;) {
-        kivi_status status = kivi_reader_next(reader, token);
+        kivi_status status = cli_stream_next(import, token);
         bool found;
 
         if (status || token->type == KIVI_TOKEN_END)
             return status ? status : KIVI_NOT_FOUND;
         found = token->bytes.size == name.size &&
                 (!name.size || memcmp(token->bytes.data, name.data, name.size) == 0);
-        status = kivi_reader_next(reader, token);
+        status = cli_stream_next(import, token);
         if (status || found)
             return status;
-        status = pass_over(reader, token);
+        status = cli_stream_skip(import, token);
         if (status)
             return status;
     }
 }
 
-static kivi_status enter_array(kivi_reader *reader, kivi_slice name, kivi_token *token)
+static kivi_status enter_array(cli_import *import, kivi_slice name, kivi_token *token)
 {
     char text[24];
     int64_t index;
@@ -61,30 +54,30 @@ static kivi_status enter_array(kivi_reader *reader, kivi_slice name, kivi_token 
     if (!cli_parse_int(text, &index) || index < 0)
         return KIVI_NOT_FOUND;
     for (;; index--) {
-        kivi_status status = kivi_reader_next(reader, token);
+        kivi_status status = cli_stream_next(import, token);
 
         if (status || token->type == KIVI_TOKEN_END)
             return status ? status : KIVI_NOT_FOUND;
         if (!index)
             return KIVI_OK;
-        status = pass_over(reader, token);
+        status = cli_stream_skip(import, token);
         if (status)
             return status;
     }
 }
 
-kivi_status cli_pointer_find(kivi_reader *reader, const char *pointer, kivi_token *token)
+kivi_status cli_pointer_find(cli_import *import, const char *pointer, kivi_token *token)
 {
     kivi_buffer step = KIVI_BUFFER_INIT;
-    kivi_status status = kivi_reader_next(reader, token);
+    kivi_status status = cli_stream_next(import, token);
 
     while (!status && *pointer) {
         if (*pointer++ != '/' || !take_step(&pointer, &step))
             status = KIVI_INVALID;
         else if (token->type == KIVI_TOKEN_MAP)
-            status = enter_map(reader, kivi_buffer_slice(&step), token);
+            status = enter_map(import, kivi_buffer_slice(&step), token);
         else if (token->type == KIVI_TOKEN_ARRAY)
-            status = enter_array(reader, kivi_buffer_slice(&step), token);
+            status = enter_array(import, kivi_buffer_slice(&step), token);
         else
             status = KIVI_NOT_FOUND;
     }

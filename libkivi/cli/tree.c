@@ -54,38 +54,49 @@ static bool is_container(kivi_token_type type)
     return type == KIVI_TOKEN_ARRAY || type == KIVI_TOKEN_MAP;
 }
 
+void cli_tree_begin(cli_tree *tree, size_t *open)
+{
+    tree->count = 0;
+    cli_buffer_clear(&tree->bytes);
+    *open = CLI_NO_NODE;
+}
+
+bool cli_tree_add(cli_tree *tree, const kivi_token *token, size_t *open)
+{
+    size_t added;
+
+    if (token->type == KIVI_TOKEN_END) {
+        cli_node *closed = &tree->nodes[*open];
+
+        *open = closed->as.parent;
+        closed->span = tree->count - (size_t)(closed - tree->nodes);
+        if (closed->type == KIVI_TOKEN_MAP)
+            closed->count /= 2;
+        return *open == CLI_NO_NODE;
+    }
+    added = add_node(tree, token);
+    if (*open != CLI_NO_NODE)
+        tree->nodes[*open].count++;
+    if (is_container(token->type)) {
+        tree->nodes[added].as.parent = *open;
+        *open = added;
+    }
+    return *open == CLI_NO_NODE;
+}
+
 kivi_status cli_tree_read(cli_tree *tree, kivi_reader *reader, const kivi_token *first)
 {
     kivi_token token = *first;
-    size_t open = CLI_NO_NODE;
+    size_t open;
 
-    tree->count = 0;
-    cli_buffer_clear(&tree->bytes);
-    for (;;) {
-        if (token.type == KIVI_TOKEN_END) {
-            cli_node *closed = &tree->nodes[open];
-
-            open = closed->as.parent;
-            closed->span = tree->count - (size_t)(closed - tree->nodes);
-            if (closed->type == KIVI_TOKEN_MAP)
-                closed->count /= 2;
-        } else {
-            size_t added = add_node(tree, &token);
-
-            if (open != CLI_NO_NODE)
-                tree->nodes[open].count++;
-            if (is_container(token.type)) {
-                tree->nodes[added].as.parent = open;
-                open = added;
-            }
-        }
-        if (open == CLI_NO_NODE)
-            return KIVI_OK;
+    cli_tree_begin(tree, &open);
+    while (!cli_tree_add(tree, &token, &open)) {
         kivi_status status = kivi_reader_next(reader, &token);
 
         if (status)
             return status == KIVI_END ? KIVI_CORRUPT : status;
     }
+    return KIVI_OK;
 }
 
 kivi_status cli_tree_parse(cli_tree *tree, kivi_reader *reader, kivi_slice bytes)

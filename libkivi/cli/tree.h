@@ -33,6 +33,9 @@ typedef struct cli_tree {
 
 #define CLI_NO_NODE SIZE_MAX
 
+/* Begins another value; `open` is the container in hand. Then adds its tokens; true: it is whole. */
+void cli_tree_begin(cli_tree *tree, size_t *open);
+bool cli_tree_add(cli_tree *tree, const kivi_token *token, size_t *open);
 /* The rest of the value whose first token was read, in place of what the tree held. */
 kivi_status cli_tree_read(cli_tree *tree, kivi_reader *reader, const kivi_token *first);
 /* A whole value. */

@@ -410,11 +410,81 @@ def limited(kivi, url, megabytes, *args, input=b""):
 
 
 def case_import_of_one_long_line(kivi):
-    """An object of very many members on one line is never held as a tree: memory for its text is enough."""
+    """An object of very many members on one line is never held as a tree."""
     url = "memory:"
     text = ("{" + ",".join(f'"{number}":{number % 10}' for number in range(1, 1000000)) + "}").encode()
     code, error = limited(kivi, url, 90, "import", "-", "--quiet", "--dry-run", input=text)
     equal((code, error), (0, ""), f"an import of {len(text) >> 20} MiB")
+
+
+def case_import_in_less_memory_than_its_text(kivi):
+    """Whatever its form, and from a file as from a pipe: what is held is a pair and a window."""
+    count, value = 400000, '{"a":[1,"' + "v" * 100 + '"]}'
+    whole = ("{" + ",".join(f'"key {i:07}":{value}' for i in range(count)) + "}").encode()
+    inner = b'{"skipped":' + whole + b',"here":{"a":1},"more":[' + whole + b"]}"
+    lines = "".join(f'{{"key":"{i}","value":{value},"ttl":100}}\n' for i in range(count)).encode()
+    array = ("[" + ",".join(f'{{"id":{i},"v":{value}}}' for i in range(count)) + "]").encode()
+    for text, imported, args in ((whole, count, ()), (lines, count, ()), (array, count, ("--key", "id")),
+                                 (inner, 1, ("--at", "/here")), (whole[:-1], None, ())):
+        true(len(text) > 40 << 20, f"{len(text) >> 20} MiB")
+        name, given = "-", text
+        if text in (lines, array):
+            name, given = kivi.path("text"), b""
+            Path(name).write_bytes(text)
+        code, error = limited(kivi, "memory:", 40, "import", name, "--quiet", "--dry-run", *args, input=given)
+        equal((code, error) if imported else code, (0, "") if imported else 2, f"{args}, {name}: {error}")
+        true(imported or f"cut off at byte {len(text)} ({count:,} pairs were good before)" in error, error)
+
+
+def case_import_whose_form_is_seen_late(kivi):
+    """A first line is looked at to its end, if that is not far or it may be a pair."""
+    big = json.dumps("x" * 3000000)
+    for text, stored in ((f'{{"key":"a","value":{big}}}\n{{"key":"b","value":1}}', ["a", "b"]),
+                         (f'{{"key":"a","value":{big}}}', ["a"]), (f'{{"a":{big}}}\n \n', ["a"]),
+                         (f'\n \n{{"a":1,"b":2,"c":3,"d":4,"e":{big},"f":6}}\n', list("abcdef")),
+                         ("\n" * 3000000 + '{"key":"a","value":1}', ["a"])):
+        url = kivi.store()
+        kivi.good(url, "import", "-", "--quiet", input=text)
+        equal(kivi.good(url, "keys").lines, stored)
+    # Lines that are no pairs are told before anything is stored, and the place of a line counts blank ones.
+    kivi.bad(kivi.store(), 2, ["line 3: ", "0 pairs imported before"], "import", "-",
+             input='\n\n{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6}\n{"a":1}\n')
+    kivi.bad(kivi.store(), 2, ["at byte 5 (", "0 pairs imported before"], "import", "-", input='{"a":' + big[:-1])
+
+
+def case_import_of_what_comes_slowly(kivi):
+    """Tokens in pieces are what they are whole; full batches are stored before the rest has come."""
+    url = kivi.store()
+    process = kivi.start(url, "import", "-", "--format", "object", "--batch", "2", "--json", stdin=subprocess.PIPE)
+    for piece in ('{"a,{"', ':[1,', ' "\\"', ',]"],"b":{"x":{', '"y":[tr', 'ue,-1', '.5]}},', '"c":1,"d":2'):
+        process.stdin.write(piece.encode())
+        process.stdin.flush()
+        time.sleep(0.02)
+    ends = time.monotonic() + 60
+    while kivi.good(url, "keys").lines != ["a,{", "b"]:
+        true(time.monotonic() < ends, "the first batch is stored")
+        time.sleep(0.02)
+    process.stdin.write(b"}")
+    process.stdin.flush()
+    equal(json.loads(kivi.finish(process).out)["imported"], 4)
+    equal(pairs(kivi, url), {"a,{": [1, '",]'], "b": {"x": {"y": [True, -1.5]}}, "c": 1, "d": 2})
+
+
+def case_import_that_waits_is_interrupted(kivi):
+    """What was stored by then is told."""
+    url = kivi.store()
+    process = kivi.start(url, "import", "-", "--format", "object", "--batch", "2", stdin=subprocess.PIPE)
+    process.stdin.write(b'{"a":1,"b":2,"c":3,')
+    process.stdin.flush()
+    ends = time.monotonic() + 60
+    while kivi.good(url, "keys").lines != ["a", "b"]:
+        true(time.monotonic() < ends, "the first batch is stored")
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    equal(process.wait(60), 130)
+    equal(process.stderr.read(), b"kivi: interrupted (2 pairs imported before)\n")
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        pipe.close()
 
 
 def case_out_of_memory_is_no_mistake_of_the_caller(kivi):

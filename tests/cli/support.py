@@ -128,9 +128,9 @@ class Kivi:
             equal(result.out, out, f"standard output of kivi {shown}")
         return result
 
-    def start(self, url, *args, **keywords):
+    def start(self, url, *args, stdin=subprocess.DEVNULL, **keywords):
         """Starts one that goes on by itself."""
-        return subprocess.Popen([self.program, *args], env=self.environ(url), stdin=subprocess.DEVNULL,
+        return subprocess.Popen([self.program, *args], env=self.environ(url), stdin=stdin,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, **keywords)
 
     def finish(self, process):
