@@ -43,7 +43,8 @@ typedef struct kivi_capabilities {
     bool shared_keyspace;      /**< without a namespace, keys lie among those of others */
     bool local;                /**< no network between: embedded engines */
     bool in_place;             /**< kivi_store_visit() shows values where they lie */
-    uint8_t reserved[3];
+    bool evicts;               /**< the store drops keys before their time, when it is full */
+    uint8_t reserved[2];
 } kivi_capabilities;
 
 /** Returns a store's capabilities. Does not block. Since 0.1. */
