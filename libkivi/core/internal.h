@@ -38,6 +38,7 @@ static inline bool kvi_is_answer(kivi_status status)
 /* ---- clocks (clock.c) ---- */
 uint64_t kvi_monotonic_ns(void);
 int64_t kvi_clock_ms(void);
+int64_t kvi_expires(int64_t ttl_ms); /* as kivi_host.expires */
 
 /* ---- calls (interrupt.c) ---- */
 bool kvi_interrupt_is_raised(const kivi_interrupt *interrupt);

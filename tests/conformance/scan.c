@@ -60,6 +60,30 @@ CASE(scan, in_pages_of_any_limit)
     }
 }
 
+/* A cursor has room for the longest key that the store takes. */
+CASE(scan, longest_keys_at_the_ends_of_pages)
+{
+    if (lacks_scan(s))
+        return;
+    enum { LONG = 6 };
+    uint64_t room = s->can.max_key - key(s, "e").size;
+    size_t size = room < 1u << 20 ? (size_t)room : 1u << 20;
+    kivi_slice keys[LONG];
+    for (size_t i = 0; i < LONG; i++) {
+        kivi_slice middle = joined(s, key(s, "e"), filled(s, 'x', size - 1));
+        keys[i] = joined(s, middle, filled(s, 'a' + (int)i, 1));
+        put(s, keys[i], number(s, (int64_t)i), KIVI_TTL_NONE);
+    }
+    for (uint64_t limit = 1; limit <= 2; limit++) {
+        kivi_range range = under(key(s, "e"), limit);
+        harvest found = harvested(s, s->store, &range);
+        expect_sound(s, &found, range.prefix);
+        for (size_t i = 0; i < LONG; i++)
+            EXPECT_SAYING(harvest_find(&found, keys[i]) != NULL, "key %zu of %zu bytes is missing",
+                          i, keys[i].size);
+    }
+}
+
 CASE(scan, many)
 {
     if (lacks_scan(s))

@@ -113,6 +113,11 @@ static inline int64_t host_clock(void)
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static inline int64_t host_expires(int64_t ttl_ms)
+{
+    return ttl_ms > 0 ? host_clock() + ttl_ms : 0;
+}
+
 /* Any good hash will do for the backend. */
 static inline uint64_t host_hash(kivi_slice bytes)
 {
@@ -137,6 +142,7 @@ static const kivi_host host = {
     .report = host_report,
     .monotonic_ns = host_monotonic,
     .clock_ms = host_clock,
+    .expires = host_expires,
     .hash64 = host_hash,
     .guard_descriptors = host_guard,
 };

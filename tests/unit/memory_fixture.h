@@ -146,6 +146,11 @@ static int64_t fake_clock(void)
     return atomic_load(&fake_now);
 }
 
+static int64_t fake_expires(int64_t ttl_ms)
+{
+    return ttl_ms > 0 ? fake_clock() + ttl_ms : 0;
+}
+
 static uint64_t fake_hash(kivi_slice bytes)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -166,6 +171,7 @@ static const kivi_host fake_host = {
     .report = fake_report,
     .monotonic_ns = fake_monotonic,
     .clock_ms = fake_clock,
+    .expires = fake_expires,
     .hash64 = fake_hash,
 };
 
@@ -475,7 +481,7 @@ typedef struct pages {
     size_t sizes[PAGE_MOST];
     int64_t ttl[PAGE_MOST];
     size_t count, value_bytes;
-    uint8_t cursor[4096];
+    uint8_t cursor[(64 << 10) + 64]; /* what a store of the largest keys by default may give */
     size_t cursor_size;
     size_t enough;      /* KIVI_END with the pair of this number; 0: never */
     kivi_status answer; /* of pair */
@@ -528,7 +534,7 @@ static inline void pages_free(pages *all)
 static inline kivi_status run_page(memory_store *store, pages *all, kivi_scan_range range)
 {
     fake_wait wait = wait_for_ms(0);
-    uint8_t cursor[4096];
+    uint8_t cursor[sizeof(all->cursor)];
 
     memcpy(cursor, all->cursor, all->cursor_size);
     range.struct_size = sizeof(range);

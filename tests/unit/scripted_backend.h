@@ -40,8 +40,11 @@ static struct {
     uint32_t flags;
     uint32_t max_lanes;
     uint64_t max_items, max_bytes, atomic_max;
+    uint64_t max_stored_key; /* 0: 1000 */
     kivi_escape escape;
     bool unordered;
+    bool no_scan; /* and no scan() in the table, but with `claims_scan` the capability */
+    bool claims_scan;
     int64_t poll_ns;        /* 0: 1 ms */
     uint32_t poll_flags;    /* with KIVI_POLL_MAY_WAIT and no poll_ns: no time of its own */
     int ready_fd;           /* polled for POLLIN; 0: none */
@@ -220,14 +223,14 @@ static kivi_status scripted_open(const kivi_config *config, kivi_wait *wait,
     instance->max_lanes = script.max_lanes ? script.max_lanes : 1;
     instance->max_items = script.max_items;
     instance->max_bytes = script.max_bytes;
-    instance->max_stored_key = 1000;
+    instance->max_stored_key = script.max_stored_key ? script.max_stored_key : 1000;
     if (script.escape.struct_size)
         instance->escape = script.escape;
     instance->capabilities.max_value = 1 << 24;
     instance->capabilities.max_ttl_ms = KIVI_TTL_MAX;
     instance->capabilities.atomic_max = script.atomic_max;
     instance->capabilities.ttl = KIVI_NATIVE;
-    instance->capabilities.scan = KIVI_NATIVE;
+    instance->capabilities.scan = script.no_scan && !script.claims_scan ? KIVI_ABSENT : KIVI_NATIVE;
     instance->capabilities.order = script.unordered ? KIVI_ORDER_NONE : KIVI_ORDER_BYTES;
     return KIVI_OK;
 }
@@ -286,9 +289,13 @@ static const kivi_backend scripted_table = {
 
 static const kivi_backend *scripted_plugin(uint32_t host_abi, const kivi_host *host)
 {
+    static kivi_backend table;
     (void)host_abi;
     scripted_host = host;
-    return &scripted_table;
+    table = scripted_table;
+    if (script.no_scan)
+        table.scan = NULL;
+    return &table;
 }
 
 /* ---- for tests ---- */

@@ -344,3 +344,43 @@ Test(core_calls, whoever_is_last_frees_the_store)
         cr_assert_eq(atomic_load(&script.sessions), atomic_load(&script.closed));
     }
 }
+
+/* ---- what of a read with an end the backend does itself ---- */
+
+static unsigned thens, conditional_writes;
+
+/* Values have no version but themselves: an emulation writes under it. */
+static kivi_status play_then(scripted_verb *verb)
+{
+    for (size_t i = 0; verb->reads && i < verb->reads->count; i++)
+        thens += verb->reads->items[i].then != KIVI_THEN_NOTHING;
+    for (size_t i = 0; verb->writes && i < verb->writes->count; i++)
+        conditional_writes += verb->writes->items[i].condition == KIVI_IF_VERSION;
+    return scripted_all_done(verb);
+}
+
+static void check_then(uint32_t flags, unsigned takes, unsigned touches)
+{
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    script.flags = KIVI_BACKEND_BLOCKING | flags;
+    script.play = play_then;
+    kivi_store *store = scripted_store("scripted:");
+    thens = conditional_writes = 0;
+    cr_assert_eq(kivi_store_take(store, NULL, kivi_str("k"), &value, NULL), KIVI_OK);
+    cr_assert_eq(thens, takes);
+    cr_assert_eq(conditional_writes, 1 - takes);
+    thens = conditional_writes = 0;
+    cr_assert_eq(kivi_store_get_and_expire(store, NULL, kivi_str("k"), 5000, &value, NULL), KIVI_OK);
+    cr_assert_eq(thens, touches);
+    cr_assert_eq(conditional_writes, 1 - touches);
+    kivi_buffer_free(&value);
+    kivi_store_unref(store);
+}
+
+Test(core_calls, take_and_touch_are_each_native_or_emulated)
+{
+    check_then(0, 0, 0);
+    check_then(KIVI_BACKEND_TAKES, 1, 0);
+    check_then(KIVI_BACKEND_TOUCHES, 0, 1);
+    check_then(KIVI_BACKEND_TAKES | KIVI_BACKEND_TOUCHES, 1, 1);
+}

@@ -313,3 +313,80 @@ Test(core_pages, the_end_of_a_page_goes_on_behind_it_also_behind_the_last)
     kivi_page_free(last);
     kivi_store_unref(store);
 }
+
+/* ---- what a backend must not, or need not, do ---- */
+
+static size_t cursor_size;
+
+/* One pair, and a cursor of the size that the test wants. */
+static kivi_status play_cursor(scripted_verb *verb)
+{
+    static uint8_t bytes[8192];
+    if (!verb->sink)
+        return scripted_all_done(verb);
+    kivi_status status = verb->sink->pair(verb->sink, kivi_str("k"), kivi_str("v"), KIVI_TTL_NONE);
+    return status ? status : verb->sink->cursor(verb->sink, kivi_bytes(bytes, cursor_size));
+}
+
+static kivi_status cursor_of(kivi_store *store, size_t size, kivi_error **error)
+{
+    kivi_range range = KIVI_RANGE_INIT;
+    kivi_page *page = NULL;
+    cursor_size = size;
+    kivi_status status = kivi_store_page(store, NULL, &range, &page, error);
+    if (!status)
+        cr_assert_gt(kivi_page_cursor(page).size, size);
+    kivi_page_free(page);
+    return status;
+}
+
+static void check_cursor_limit(uint64_t max_stored_key, size_t most)
+{
+    kivi_error *error = NULL;
+    script.max_stored_key = max_stored_key;
+    kivi_store *store = scripted_store("scripted:");
+    cr_assert_eq(cursor_of(store, most, &error), KIVI_OK);
+    cr_assert_eq(cursor_of(store, most + 1, &error), KIVI_INTERNAL);
+    cr_assert(strstr(kivi_error_message(error), "a cursor of"), "%s", kivi_error_message(error));
+    kivi_error_free(error);
+    kivi_store_unref(store);
+}
+
+/* The backend passes the core's refusal on without words: the core has them. */
+Test(core_pages, a_cursor_has_room_for_a_key)
+{
+    static const uint32_t shapes[] = {0, KIVI_BACKEND_BLOCKING,
+                                      KIVI_BACKEND_BLOCKING | KIVI_BACKEND_SHARED_READS};
+    script.play = play_cursor;
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        script.flags = shapes[i];
+        check_cursor_limit(1000, 4096);
+        check_cursor_limit(4032, 4096);
+        check_cursor_limit(4033, 4097);
+        check_cursor_limit(8000, 8064);
+    }
+}
+
+Test(core_pages, a_backend_without_scan_has_no_function_for_it)
+{
+    uint64_t count;
+    kivi_error *error = NULL;
+    kivi_range range = KIVI_RANGE_INIT;
+    kivi_page *page = NULL;
+    script.no_scan = true;
+    kivi_store *store = scripted_store("scripted:");
+    put(store, "k");
+    cr_assert_eq(kivi_store_page(store, NULL, &range, &page, &error), KIVI_UNSUPPORTED);
+    kivi_error_free(error);
+    cr_assert_eq(kivi_store_count(store, NULL, kivi_str(""), &count, &error), KIVI_UNSUPPORTED);
+    kivi_error_free(error);
+    cr_assert_eq(kivi_store_clear(store, NULL, kivi_str("k"), 0, &count, &error), KIVI_UNSUPPORTED);
+    kivi_error_free(error);
+    kivi_store_unref(store);
+    script.claims_scan = true;
+    store = NULL;
+    cr_assert_eq(kivi_store_open("scripted:", NULL, &store, &error), KIVI_INTERNAL);
+    cr_assert(strstr(kivi_error_message(error), "no scan()"), "%s", kivi_error_message(error));
+    cr_assert_null(store);
+    kivi_error_free(error);
+}

@@ -45,8 +45,8 @@ Test(lmdb_backend, what_it_can_do)
     kivi_capabilities *can = &store.capabilities;
 
     cr_assert_eq(store.flags, KIVI_BACKEND_BLOCKING | KIVI_BACKEND_SHARED_READS |
-                                  KIVI_BACKEND_IN_PLACE | KIVI_BACKEND_INCREMENTS |
-                                  KIVI_BACKEND_TAKES | KIVI_BACKEND_GROUP_COMMIT);
+                                  KIVI_BACKEND_IN_PLACE | KIVI_BACKEND_INCREMENTS | KIVI_BACKEND_TAKES |
+                                  KIVI_BACKEND_TOUCHES | KIVI_BACKEND_GROUP_COMMIT);
     cr_assert_eq(store.layout, KIVI_LAYOUT_OURS);
     cr_assert_eq(store.max_lanes, 1);
     cr_assert_eq(store.max_stored_key, 510);

@@ -436,8 +436,8 @@ Test(loader, wrong_plugins_say_what_to_do)
     static const struct {
         const char *module, *package, *part;
     } rows[] = {
-        {"other-abi", NULL, "was made for plugin ABI 7, libkivi 0.1.0 has 1: install the one made for it"},
-        {"refusing", NULL, "does not work with libkivi 0.1.0 (plugin ABI 1)"},
+        {"other-abi", NULL, "was made for plugin ABI 7, libkivi 0.1.0 has 2: install the one made for it"},
+        {"refusing", NULL, "does not work with libkivi 0.1.0 (plugin ABI 2)"},
         {"no-plugin", NULL, "is no plugin of libkivi"},
         {"no-client", "libabsent3",
          "its client library libabsent-client.so.3 is not installed: install the "

@@ -32,7 +32,8 @@ Test(memory_backend, defaults)
 
     cr_assert_eq(store.instance.flags, KIVI_BACKEND_BLOCKING | KIVI_BACKEND_SHARED_READS |
                                            KIVI_BACKEND_IN_PLACE | KIVI_BACKEND_INCREMENTS |
-                                           KIVI_BACKEND_TAKES | KIVI_BACKEND_FORK_PRIVATE);
+                                           KIVI_BACKEND_TAKES | KIVI_BACKEND_TOUCHES |
+                                           KIVI_BACKEND_FORK_PRIVATE);
     cr_assert_eq(store.instance.layout, KIVI_LAYOUT_OURS);
     cr_assert_eq(store.instance.max_lanes, 1);
     cr_assert_eq(store.instance.max_items, 0);

@@ -80,7 +80,7 @@ Test(memory_scan, scan_after_flags_and_end)
     cr_assert_str_eq(page->keys[3], "n006");
     page->answer = KIVI_NO_MEMORY;
     cr_assert_eq(run_page(&store, page, range), KIVI_NO_MEMORY);
-    cr_assert_not_null(store.error);
+    cr_assert_null(store.error); /* the core's own status: it knows why */
     pages_free(page);
     page = pages_new();
     range.after = kivi_str("a"); /* before the prefix */
@@ -149,7 +149,7 @@ static void set_long_key(memory_store *store, char *key, size_t size, int last, 
     cr_assert_eq(writes.items[0].status, KIVI_OK);
 }
 
-/* Keys that are longer than a cursor may be. */
+/* Keys of many KiB: a cursor has the whole of one. */
 Test(memory_scan, scan_long_keys)
 {
     enum { SIZE = 60000, COUNT = 20 };
@@ -183,8 +183,7 @@ Test(memory_scan, scan_long_keys)
 
 Test(memory_scan, scan_bad_cursors)
 {
-    static const kivi_slice cursors[] = {{"\0", 1},     {"\0\0", 2},   {"\0\7n1", 4},
-                                         {"\1\0n1", 4}, {"\0\0m1", 4}, {"\0\1xxxxxxxx", 10}};
+    static const kivi_slice cursors[] = {{"\0", 1}, {"\1n1", 3}, {"\0m1", 3}, {"n1", 2}};
     memory_store store = open_store("");
     kivi_scan_range range = {.prefix = kivi_str("n"), .limit = 5};
 

@@ -395,6 +395,26 @@ Test(config, plugins_ask_through_the_host_table)
     cr_expect(kvi_host_table.clock_ms() > INT64_C(1600000000000));
     kivi_error *error = kvi_host_table.error(KIVI_IO, 5, KIVI_RETRY_NO, "disk %d", 1);
     cr_expect_str_eq(kivi_error_message(error), "disk 1");
-    kivi_error_free(error);
+    kivi_error *copy = kvi_host_table.error_copy(error);
+    kvi_host_table.error_free(error);
+    cr_expect_str_eq(kivi_error_message(copy), "disk 1");
+    cr_expect_eq(kivi_error_native_code(copy), 5);
+    cr_expect_eq(kvi_host_table.error_retryable(copy), KIVI_RETRY_NO);
+    kvi_host_table.error_free(copy);
+    cr_expect_null(kvi_host_table.error_copy(NULL));
+    cr_expect_eq(kvi_host_table.error_retryable(NULL), KIVI_RETRY_NO);
+    kvi_host_table.error_free(NULL);
+    cr_expect(kvi_host_table.option_is_set(config, "rate"));
+    cr_expect(kvi_host_table.option_is_set(config, "path"));
+    cr_expect_not(kvi_host_table.option_is_set(config, "codec"), "a default was not named");
+    cr_expect_not(kvi_host_table.option_is_set(config, "nonsense"));
     kvi_config_free(config);
+}
+
+Test(config, an_expiry_is_the_last_ms_of_life)
+{
+    cr_expect_eq(kvi_host_table.expires(KIVI_TTL_NONE), 0);
+    int64_t before = kvi_host_table.clock_ms(), end = kvi_host_table.expires(5000);
+    cr_expect_geq(end, before + 5000);
+    cr_expect_leq(end, kvi_host_table.clock_ms() + 5000);
 }

@@ -68,7 +68,7 @@ static void describe(const kvi_lmdb_store *store, kivi_instance *instance)
     kivi_capabilities *can = &instance->capabilities;
 
     instance->flags = KIVI_BACKEND_BLOCKING | KIVI_BACKEND_SHARED_READS | KIVI_BACKEND_IN_PLACE |
-                      KIVI_BACKEND_INCREMENTS | KIVI_BACKEND_TAKES;
+                      KIVI_BACKEND_INCREMENTS | KIVI_BACKEND_TAKES | KIVI_BACKEND_TOUCHES;
     if (env->settings.sync)
         instance->flags |= KIVI_BACKEND_GROUP_COMMIT;
     instance->layout = env->foreign ? KIVI_LAYOUT_FOREIGN : KIVI_LAYOUT_OURS;

@@ -29,7 +29,7 @@ static int take_found(kvi_lmdb_pass *pass, kivi_read_vector *vector, kivi_read_i
     if (item->then == KIVI_THEN_DELETE)
         rc = kvi_lmdb_remove(pass, key, &existed);
     else if (item->then == KIVI_THEN_TOUCH && ttl_ms != KIVI_TTL_KEEP)
-        rc = kvi_lmdb_touch(pass, key, value, ttl_ms > 0 ? kvi_lmdb_now(pass) + ttl_ms : 0);
+        rc = kvi_lmdb_touch(pass, key, value, kvi_lmdb_host->expires(ttl_ms));
     return rc;
 }
 

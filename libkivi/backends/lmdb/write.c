@@ -72,20 +72,20 @@ static kivi_status judge(const kivi_write_item *item, const kvi_lmdb_found *foun
 }
 
 /* When the value that an item leaves behind expires. */
-static int64_t expiry_after(kvi_lmdb_pass *pass, const kivi_write_item *item, const kvi_lmdb_found *found)
+static int64_t expiry_after(const kivi_write_item *item, const kvi_lmdb_found *found)
 {
     bool keeps = item->ttl_ms == KIVI_TTL_KEEP || item->kind == KIVI_OP_INCREMENT;
 
     if (keeps && found->present)
         return found->expiry_ms;
-    return item->ttl_ms > 0 ? kvi_lmdb_now(pass) + item->ttl_ms : 0;
+    return kvi_lmdb_host->expires(item->ttl_ms);
 }
 
 static int increment(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item *item,
                      MDB_val *key, const kvi_lmdb_found *found)
 {
     kivi_slice old = kivi_bytes(found->value.mv_data, found->value.mv_size), bytes;
-    int64_t expiry_ms = expiry_after(pass, item, found);
+    int64_t expiry_ms = expiry_after(item, found);
 
     item->status = vector->increment(vector, item, found->present ? &old : NULL, &bytes);
     return item->status == KIVI_OK ? kvi_lmdb_put(pass, key, bytes, expiry_ms) : 0;
@@ -104,7 +104,7 @@ static int apply(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item
         item->existed = found->present;
     switch (item->kind) {
     case KIVI_OP_SET:
-        return kvi_lmdb_put(pass, key, item->value, expiry_after(pass, item, found));
+        return kvi_lmdb_put(pass, key, item->value, expiry_after(item, found));
     case KIVI_OP_DELETE:
         rc = kvi_lmdb_remove(pass, key, &existed);
         if (is_blind(pass, item))
@@ -113,7 +113,7 @@ static int apply(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item
     case KIVI_OP_TOUCH:
         if (item->ttl_ms == KIVI_TTL_KEEP)
             return 0;
-        return kvi_lmdb_touch(pass, key, value, expiry_after(pass, item, found));
+        return kvi_lmdb_touch(pass, key, value, expiry_after(item, found));
     case KIVI_OP_INCREMENT:
         return increment(pass, vector, item, key, found);
     default:

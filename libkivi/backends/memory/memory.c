@@ -17,7 +17,7 @@ static uint32_t flags_of(const memory_settings *settings)
     if (settings->shape == SHAPE_SHARED)
         flags |= KIVI_BACKEND_SHARED_READS | KIVI_BACKEND_IN_PLACE;
     if (settings->native)
-        flags |= KIVI_BACKEND_INCREMENTS | KIVI_BACKEND_TAKES;
+        flags |= KIVI_BACKEND_INCREMENTS | KIVI_BACKEND_TAKES | KIVI_BACKEND_TOUCHES;
     if (settings->group_commit)
         flags |= KIVI_BACKEND_GROUP_COMMIT;
     return flags;

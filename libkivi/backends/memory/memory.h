@@ -60,7 +60,7 @@ kivi_status kvi_memory_apply(memory_instance *instance, kivi_write_vector *vecto
 void kvi_memory_confirm(kivi_write_item *item, const memory_answer *answer);
 kivi_status kvi_memory_write(memory_instance *instance, kivi_write_vector *vector, kivi_error **error);
 /* The last ms of a TTL that begins now: it ends on a multiple of the store's resolution. 0: never. */
-int64_t kvi_memory_expiry(const memory_instance *instance, int64_t ttl_ms, memory_clock *clock);
+int64_t kvi_memory_expiry(const memory_instance *instance, int64_t ttl_ms);
 
 /* ---- scan.c ---- */
 

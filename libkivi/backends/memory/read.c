@@ -5,7 +5,7 @@
 
 /* Reading with something to be done in the same step; under the exclusive lock. */
 static kivi_status then_do(memory_instance *instance, const kivi_read_item *item,
-                           memory_record *record, memory_clock *clock, memory_record **gone)
+                           memory_record *record, memory_record **gone)
 {
     memory_space *space = instance->space;
 
@@ -17,7 +17,7 @@ static kivi_status then_do(memory_instance *instance, const kivi_read_item *item
         return KIVI_UNSUPPORTED;
     if (item->ttl_ms > 0 && !kvi_heap_reserve(&space->heap, 1))
         return KIVI_NO_MEMORY;
-    kvi_space_expire(space, record, kvi_memory_expiry(instance, item->ttl_ms, clock));
+    kvi_space_expire(space, record, kvi_memory_expiry(instance, item->ttl_ms));
     return KIVI_OK;
 }
 
@@ -33,7 +33,7 @@ static void look(memory_instance *instance, const kivi_read_item *item, memory_c
         answer->record = record_ref(record);
     answer->status = KIVI_OK;
     if (item->then != KIVI_THEN_NOTHING)
-        answer->status = then_do(instance, item, record, clock, gone);
+        answer->status = then_do(instance, item, record, gone);
     if (item->want & KIVI_WANT_EXPIRY)
         answer->ttl_ms = kvi_space_ttl(record, clock);
 }

@@ -1,5 +1,6 @@
 /* The scan verb: a page of keys and pairs at one moment, and counting. */
 #include <kivi/scan.h>
+#include <stdlib.h>
 
 #include "memory.h"
 
@@ -8,17 +9,11 @@
  * times: pass n delivers the keys whose hash begins with n, so that the order is the store's own and a
  * cursor still means the same after any change.
  *
- * A cursor is the pass, a form, and the key. One longer than CURSOR_KEY is cut there, and its hash stands
- * before it (form LONG): the page goes on behind the key with that beginning and hash or, when that is
- * gone, from the first with that beginning, so that nothing is left out.
+ * A cursor is the pass, in one byte, and the key.
  */
 #define PASSES 8
-#define CURSOR_MOST 4096
-#define CURSOR_KEY (CURSOR_MOST - 2 - 8)
 #define LOOKED_MOST 100000 /* records passed over in one page */
 #define COUNT_SLICE 10000  /* records counted in one hold of the lock */
-
-enum { FORM_SHORT = 0, FORM_LONG = 1 };
 
 /* A page in the making. */
 typedef struct memory_page {
@@ -29,6 +24,7 @@ typedef struct memory_page {
     tree_cursor cursor;
     memory_clock clock;
     memory_record *last; /* the last one looked at */
+    kivi_error **error;
 } memory_page;
 
 static bool begins_with(kivi_slice key, kivi_slice prefix)
@@ -44,27 +40,21 @@ static uint64_t hash_of(kivi_slice key)
 
 /* ---- Cursors ---- */
 
-static void put_hash(uint8_t bytes[8], uint64_t hash)
-{
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)(hash >> (56 - 8 * i));
-}
-
 static kivi_status give_cursor(const memory_page *page)
 {
     kivi_slice key = record_key(page->last);
-    uint8_t bytes[CURSOR_MOST];
-    size_t size = 2;
+    uint8_t *bytes = malloc(1 + key.size);
+    kivi_status status;
 
-    bytes[0] = (uint8_t)page->pass;
-    bytes[1] = key.size > CURSOR_KEY ? FORM_LONG : FORM_SHORT;
-    if (bytes[1] == FORM_LONG) {
-        put_hash(bytes + size, hash_of(key));
-        size += 8;
-        key.size = CURSOR_KEY;
+    if (!bytes) {
+        *page->error = kvi_memory_error(KIVI_NO_MEMORY);
+        return KIVI_NO_MEMORY;
     }
-    memcpy(bytes + size, key.data, key.size);
-    return page->sink->cursor(page->sink, kivi_bytes(bytes, size + key.size));
+    bytes[0] = (uint8_t)page->pass;
+    memcpy(bytes + 1, key.data, key.size);
+    status = page->sink->cursor(page->sink, kivi_bytes(bytes, 1 + key.size));
+    free(bytes);
+    return status;
 }
 
 static void seek_behind(memory_page *page, kivi_slice key)
@@ -88,49 +78,20 @@ static void seek_start(memory_page *page)
         kvi_tree_seek(&page->instance->space->tree, range->prefix, &page->cursor);
 }
 
-/* Behind the long key that begins so and has this hash, else before the first that begins so. */
-static void seek_behind_long(memory_page *page, kivi_slice beginning, const uint8_t hash[8])
-{
-    const memory_tree *tree = &page->instance->space->tree;
-    const memory_record *record;
-    uint8_t bytes[8];
-
-    kvi_tree_seek(tree, beginning, &page->cursor);
-    while ((record = kvi_tree_at(&page->cursor)) != NULL && begins_with(record_key(record), beginning)) {
-        put_hash(bytes, hash_of(record_key(record)));
-        kvi_tree_next(&page->cursor);
-        if (memcmp(bytes, hash, sizeof(bytes)) == 0)
-            return;
-    }
-    seek_start(page);
-    record = kvi_tree_at(&page->cursor);
-    if (record && kvi_tree_compare(record_key(record), beginning) < 0)
-        kvi_tree_seek(tree, beginning, &page->cursor);
-}
-
 /* Goes to where the cursor says. False: the bytes are none of ours, or belong to another prefix. */
 static bool seek_cursor(memory_page *page)
 {
     kivi_slice cursor = page->range->cursor;
     const uint8_t *bytes = cursor.data;
-    size_t skip = 2;
     kivi_slice key;
 
-    if (cursor.size < 3 || bytes[0] >= page->passes || bytes[1] > FORM_LONG)
+    if (cursor.size < 2 || bytes[0] >= page->passes)
         return false;
-    if (bytes[1] == FORM_LONG)
-        skip += 8;
-    if (cursor.size <= skip)
-        return false;
-    key = kivi_bytes(bytes + skip, cursor.size - skip);
-    if (!begins_with(key, page->range->prefix) &&
-        !(bytes[1] == FORM_LONG && begins_with(page->range->prefix, key)))
+    key = kivi_bytes(bytes + 1, cursor.size - 1);
+    if (!begins_with(key, page->range->prefix))
         return false;
     page->pass = bytes[0];
-    if (bytes[1] == FORM_LONG)
-        seek_behind_long(page, key, bytes + 2);
-    else
-        seek_behind(page, key);
+    seek_behind(page, key);
     return true;
 }
 
@@ -209,7 +170,7 @@ static kivi_status fill(memory_page *page)
 kivi_status kvi_memory_scan(memory_instance *instance, const kivi_scan_range *range,
                             kivi_scan_sink *sink, kivi_error **error)
 {
-    memory_page page = {.instance = instance, .range = range, .sink = sink};
+    memory_page page = {.instance = instance, .range = range, .sink = sink, .error = error};
     kivi_status status = KIVI_INVALID;
     bool valid = true;
 
@@ -224,8 +185,6 @@ kivi_status kvi_memory_scan(memory_instance *instance, const kivi_scan_range *ra
     pthread_rwlock_unlock(&instance->space->lock);
     if (!valid)
         *error = kvi_memory_host->error(status, 0, KIVI_RETRY_NO, "not a cursor of this scan");
-    else if (status != KIVI_OK)
-        *error = kvi_memory_host->error(status, 0, KIVI_RETRY_YES, "the page was not taken");
     return status;
 }
 

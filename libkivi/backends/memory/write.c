@@ -14,14 +14,14 @@ typedef struct memory_change {
     memory_record *gone;
 } memory_change;
 
-int64_t kvi_memory_expiry(const memory_instance *instance, int64_t ttl_ms, memory_clock *clock)
+int64_t kvi_memory_expiry(const memory_instance *instance, int64_t ttl_ms)
 {
     int64_t resolution = instance->settings.ttl_resolution;
     int64_t end;
 
     if (ttl_ms <= 0)
         return 0;
-    end = kvi_clock_now(clock) + ttl_ms + 1; /* the first ms without it */
+    end = kvi_memory_host->expires(ttl_ms) + 1; /* the first ms without it */
     return (end + resolution - 1) / resolution * resolution - 1;
 }
 
@@ -110,7 +110,7 @@ static kivi_status set(memory_change *change, const kivi_write_item *item, const
     int64_t kept = old ? old->expires : 0;
     int64_t expires = item->ttl_ms == KIVI_TTL_KEEP
                           ? kept
-                          : kvi_memory_expiry(change->instance, item->ttl_ms, &change->clock);
+                          : kvi_memory_expiry(change->instance, item->ttl_ms);
     kivi_status status = put(change, answer->record, expires);
 
     if (status == KIVI_OK)
@@ -126,8 +126,7 @@ static kivi_status touch(memory_change *change, const kivi_write_item *item, mem
         return KIVI_OK;
     if (item->ttl_ms > 0 && !kvi_heap_reserve(&change->space->heap, 1))
         return KIVI_NO_MEMORY;
-    kvi_space_expire(change->space, old,
-                     kvi_memory_expiry(change->instance, item->ttl_ms, &change->clock));
+    kvi_space_expire(change->space, old, kvi_memory_expiry(change->instance, item->ttl_ms));
     return KIVI_OK;
 }
 
@@ -146,7 +145,7 @@ static kivi_status increment(memory_change *change, kivi_write_item *item, const
     record = record_new(item->key, bytes);
     if (!record)
         return KIVI_NO_MEMORY;
-    expires = old ? old->expires : kvi_memory_expiry(change->instance, item->ttl_ms, &change->clock);
+    expires = old ? old->expires : kvi_memory_expiry(change->instance, item->ttl_ms);
     status = put(change, record, expires);
     if (status != KIVI_OK)
         record_unref(record);

@@ -20,7 +20,7 @@ static void fill_instance(redis_instance *redis, bool msgpack, kivi_instance *in
 {
     kivi_capabilities *can = &instance->capabilities;
 
-    instance->flags = KIVI_BACKEND_TAKES |
+    instance->flags = KIVI_BACKEND_TAKES | KIVI_BACKEND_TOUCHES |
                       (msgpack ? KIVI_BACKEND_INCREMENTS : 0); /* the script reads no other */
     instance->handle = redis;
     instance->layout = KIVI_LAYOUT_UNMARKED;

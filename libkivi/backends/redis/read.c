@@ -172,8 +172,6 @@ static void found(kivi_read_vector *vector, kivi_read_item *item, kivi_slice val
         item->ttl_ms = KIVI_TTL_NONE;
     if (item->want & (KIVI_WANT_VALUE | KIVI_WANT_VERSION))
         status = vector->deliver(vector, item, value, kivi_bytes(NULL, 0));
-    if (status)
-        item->error = kvi_redis_host->error(status, 0, KIVI_RETRY_NO, "the value could not be taken over");
     item->status = status;
 }
 

@@ -222,33 +222,27 @@ static uint64_t print_of(const redis_page *page, size_t count)
 
 /* ---- Delivering ---- */
 
-static kivi_status sink_failed(kivi_status status, kivi_error **error)
-{
-    *error = kvi_redis_host->error(status, 0, KIVI_RETRY_NO, "the page could not be taken over");
-    return status;
-}
-
-static kivi_status deliver(redis_session *session, size_t index, kivi_slice value, kivi_error **error)
+static kivi_status deliver(redis_session *session, size_t index, kivi_slice value)
 {
     redis_page *page = &session->page;
     kivi_scan_sink *sink = session->job.sink;
     kivi_status status = sink->pair(sink, key_at(page, index), value, page->keys[index].ttl_ms);
 
     if (status != KIVI_OK && status != KIVI_END)
-        return sink_failed(status, error);
+        return status;
     page->complete = status == KIVI_END;
     return KIVI_OK;
 }
 
 /* Takes the answer for the next key of the page; `there`: it is delivered. */
-static kivi_status settle(redis_session *session, bool there, kivi_slice value, kivi_error **error)
+static kivi_status settle(redis_session *session, bool there, kivi_slice value)
 {
     redis_page *page = &session->page;
 
     if (page->complete) /* what comes behind the end is asked again */
         return KIVI_OK;
     page->delivered++;
-    return there ? deliver(session, page->delivered - 1, value, error) : KIVI_OK;
+    return there ? deliver(session, page->delivered - 1, value) : KIVI_OK;
 }
 
 static kivi_status refuse(redis_session *session, kivi_slice text, kivi_error **error)
@@ -273,7 +267,7 @@ static kivi_status ttl_reply(redis_session *session, const redis_command *comman
     key->ttl_ms = left == -2 ? TTL_GONE : left == -1 ? KIVI_TTL_NONE : left > 0 ? left : 1;
     if (!(session->job.range->flags & KIVI_SCAN_KEYS))
         return KIVI_OK;
-    return settle(session, left != -2, kivi_bytes(NULL, 0), error);
+    return settle(session, left != -2, kivi_bytes(NULL, 0));
 }
 
 static kivi_status values_reply(redis_session *session, const redis_command *command,
@@ -291,7 +285,7 @@ static kivi_status values_reply(redis_session *session, const redis_command *com
     if (token->depth > 1 || (!there && token->kind != KVI_RESP_NIL))
         return kvi_redis_breach(session, error);
     index = command->item + session->element++;
-    return settle(session, there && session->page.keys[index].ttl_ms != TTL_GONE, token->bytes, error);
+    return settle(session, there && session->page.keys[index].ttl_ms != TTL_GONE, token->bytes);
 }
 
 kivi_status kvi_redis_scan_reply(redis_session *session, redis_command *command,
@@ -361,11 +355,10 @@ static bool queue_rest(redis_session *session)
     return true;
 }
 
-static kivi_status end_page(redis_session *session, kivi_error **error)
+static kivi_status end_page(redis_session *session)
 {
     redis_page *page = &session->page;
     redis_position position = {.cursor = page->next, .barren = page->position.barren};
-    kivi_status status;
 
     if (page->delivered < page->key_count) {
         position = page->position;
@@ -374,8 +367,7 @@ static kivi_status end_page(redis_session *session, kivi_error **error)
     } else if (page->next == 0) {
         return KIVI_OK;
     }
-    status = give_cursor(session->job.sink, &position);
-    return status ? sink_failed(status, error) : KIVI_OK;
+    return give_cursor(session->job.sink, &position);
 }
 
 static kivi_status endless(kivi_error **error)
@@ -396,7 +388,7 @@ static kivi_status scan_on(redis_session *session, kivi_error **error)
     if (page->next && ++page->position.barren > BARREN_MOST)
         return endless(error);
     if (page->next == 0 || ++page->rounds == ROUNDS_MOST)
-        return end_page(session, error);
+        return end_page(session);
     page->position = (redis_position){.cursor = page->next,
                                       .count = count > COUNT_SEARCHING ? COUNT_SEARCHING : count,
                                       .barren = page->position.barren};
@@ -426,13 +418,13 @@ static kivi_status choose(redis_session *session, kivi_error **error)
     if (range->flags & KIVI_SCAN_WANT_EXPIRY || !(range->flags & KIVI_SCAN_KEYS))
         return queue_rest(session) ? KIVI_PENDING : kvi_redis_no_memory(error);
     while (status == KIVI_OK && page->delivered < page->last && !page->complete)
-        status = settle(session, true, kivi_bytes(NULL, 0), error);
-    return status ? status : end_page(session, error);
+        status = settle(session, true, kivi_bytes(NULL, 0));
+    return status ? status : end_page(session);
 }
 
 kivi_status kvi_redis_scan_end(redis_session *session, kivi_error **error)
 {
     const redis_command *last = &session->commands[session->command_count - 1];
 
-    return last->reply == REPLY_SCAN ? choose(session, error) : end_page(session, error);
+    return last->reply == REPLY_SCAN ? choose(session, error) : end_page(session);
 }

@@ -26,3 +26,12 @@ int64_t kvi_clock_ms(void)
             return ms;
     return last;
 }
+
+/*
+ * The clock drops what is below a millisecond, so the last one still counts as life: of a TTL that began late within
+ * a millisecond some is left when the clock shows its end.
+ */
+int64_t kvi_expires(int64_t ttl_ms)
+{
+    return ttl_ms > 0 ? kvi_clock_ms() + ttl_ms : 0;
+}

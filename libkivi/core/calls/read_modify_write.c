@@ -307,7 +307,8 @@ static kivi_status emulate_then(composed *all, kivi_write_item write, kivi_buffe
 
 static kivi_status read_then(composed *all, kivi_then then, int64_t ttl_ms, kivi_buffer *value)
 {
-    if (!(all->ctx.store->flags & KIVI_BACKEND_TAKES)) {
+    uint32_t needs = then == KIVI_THEN_DELETE ? KIVI_BACKEND_TAKES : KIVI_BACKEND_TOUCHES;
+    if (!(all->ctx.store->flags & needs)) {
         kivi_write_item write = {.kind = then == KIVI_THEN_DELETE ? KIVI_OP_DELETE : KIVI_OP_TOUCH,
                                  .ttl_ms = ttl_ms};
         return emulate_then(all, write, value);

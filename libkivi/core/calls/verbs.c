@@ -27,7 +27,7 @@ static const kvi_verb_info verbs[] = {
     [KIVI_VERB_TAKE] = {"take", .shape = KVI_SHAPE_READ, .needs = KIVI_BACKEND_TAKES,
                         .want = KIVI_WANT_VALUE, .then = KIVI_THEN_DELETE},
     [KIVI_VERB_GET_AND_EXPIRE] = {"get_and_expire", .shape = KVI_SHAPE_READ, .flags = KVI_HAS_TTL,
-                                  .needs = KIVI_BACKEND_TAKES, .want = KIVI_WANT_VALUE,
+                                  .needs = KIVI_BACKEND_TOUCHES, .want = KIVI_WANT_VALUE,
                                   .then = KIVI_THEN_TOUCH},
     [KIVI_VERB_EXPIRE] = {"expire", WRITES, .flags = KVI_HAS_TTL, .op_kind = KIVI_OP_TOUCH},
     [KIVI_VERB_PERSIST] = {"persist", WRITES, .op_kind = KIVI_OP_TOUCH},

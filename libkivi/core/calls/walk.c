@@ -4,8 +4,6 @@
 #include "../lanes/run.h"
 #include "../store/keys.h"
 
-#define CURSOR_MOST 4096 /* what backend.h allows */
-
 kivi_status kvi_walk_begin(kvi_walk *walk, kivi_slice after)
 {
     kvi_context *ctx = walk->ctx;
@@ -40,17 +38,33 @@ static kivi_status walk_pair(kivi_scan_sink *sink, kivi_slice stored, kivi_slice
 static kivi_status walk_cursor(kivi_scan_sink *sink, kivi_slice cursor)
 {
     kvi_walk *walk = sink->owner;
-    if (cursor.size > CURSOR_MOST)
-        return KIVI_INTERNAL;
-    return kivi_buffer_assign(&walk->next_cursor, cursor);
+    uint64_t most = KIVI_CURSOR_MOST(walk->ctx->store->instance.max_stored_key);
+    walk->cursor_size = cursor.size;
+    return cursor.size > most ? KIVI_INTERNAL : kivi_buffer_assign(&walk->next_cursor, cursor);
 }
 
 static void walk_reset(void *owner)
 {
     kvi_walk *walk = owner;
     walk->next_cursor.size = 0;
+    walk->cursor_size = 0;
     walk->strangers = 0;
     walk->reset(walk);
+}
+
+/* The words for a failure of walk_pair or walk_cursor, which the backend passed on as it is. */
+static kivi_status explain(kvi_walk *walk, kivi_status status)
+{
+    kvi_context *ctx = walk->ctx;
+    if (ctx->error)
+        return status;
+    if (status == KIVI_INTERNAL && walk->cursor_size)
+        return kvi_context_fail(
+            ctx, status, "the backend gave a cursor of %zu bytes; %llu are the most", walk->cursor_size,
+            (unsigned long long)KIVI_CURSOR_MOST(ctx->store->instance.max_stored_key));
+    if (status == KIVI_NO_MEMORY)
+        return kvi_context_fail(ctx, status, "no memory for a page");
+    return status;
 }
 
 kivi_status kvi_walk_page(kvi_walk *walk, uint64_t limit)
@@ -67,7 +81,7 @@ kivi_status kvi_walk_page(kvi_walk *walk, uint64_t limit)
     kivi_scan_sink sink = {sizeof(sink), 0, walk_pair, walk_cursor, walk};
     kivi_status status = kvi_run_scan(ctx, &range, &sink, walk_reset);
     if (status)
-        return status;
+        return explain(walk, status);
     kivi_buffer old = walk->cursor;
     walk->cursor = walk->next_cursor;
     walk->next_cursor = old;

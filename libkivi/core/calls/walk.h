@@ -10,7 +10,7 @@ typedef struct kvi_walk {
     kivi_slice prefix; /* the caller's */
     uint32_t flags;    /* KIVI_SCAN_* */
     kivi_buffer stored_prefix, after, cursor, next_cursor;
-    bool begun;
+    size_t cursor_size; /* of the cursor that the page in progress gave; 0: none */
     kivi_buffer decoded;
     uint64_t strangers; /* of the page in progress */
     /* One pair of ours under the prefix; `stored` is its stored key. KIVI_END: enough for this page. */

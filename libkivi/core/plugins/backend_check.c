@@ -29,9 +29,8 @@ static bool check_version(const kivi_backend *backend, char problem[KVI_PROBLEM_
 
 static bool check_functions(const kivi_backend *backend, char problem[KVI_PROBLEM_SIZE])
 {
-    if (!backend->open || !backend->close || !backend->abandon || !backend->read ||
-        !backend->write || !backend->scan)
-        return refuse(problem, "backend %s lacks one of open, close, abandon, read, write and scan",
+    if (!backend->open || !backend->close || !backend->abandon || !backend->read || !backend->write)
+        return refuse(problem, "backend %s lacks one of open, close, abandon, read and write",
                       backend->name);
     if (!backend->session_open != !backend->session_close ||
         !backend->session_open != !backend->session_abandon)

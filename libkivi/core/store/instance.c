@@ -21,6 +21,8 @@ static kivi_status check_instance(kivi_store *store, kivi_error **error)
         return kvi_fail(error, KIVI_INTERNAL, "the backend is stepped and has no step()");
     if (!blocking && instance->flags & KIVI_BACKEND_SHARED_READS)
         return kvi_fail(error, KIVI_INTERNAL, "the backend is stepped and shares reads");
+    if (!store->backend->scan && instance->capabilities.scan != KIVI_ABSENT)
+        return kvi_fail(error, KIVI_INTERNAL, "the backend says that it can scan, and has no scan()");
     /* An escape begins with '%': it could make a key begin so that did not. */
     if (instance->escape.reserved_prefix && strchr(instance->escape.reserved_prefix, '%'))
         return kvi_fail(error, KIVI_INTERNAL, "the backend reserves a prefix with '%%' in it");

@@ -105,7 +105,7 @@ static kivi_status apply(kivi_write_item *item)
     entry *old = *at && !compare((*at)->key, item->key) ? *at : NULL;
     bool same = old && !compare(old->value, item->expected); /* the bytes are the version as well */
     const bool holds[] = {true, !old, old, same, same};      /* by kivi_condition */
-    int64_t expires = item->ttl_ms > 0 ? host->clock_ms() + item->ttl_ms : 0;
+    int64_t expires = host->expires(item->ttl_ms);
     item->existed = old != NULL;
     if (!holds[item->condition])
         return KIVI_CONDITION;

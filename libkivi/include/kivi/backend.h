@@ -15,8 +15,10 @@
  *   part of the first verb. Whoever waits drives: each function of a session may come from another
  *   thread, never two at once.
  *
- * An `error` of a function below is never NULL and points to NULL; a function that returns a failure puts
- * an error there, else leaves it alone. OK, NOT_FOUND, CONDITION, END and PENDING have none.
+ * An `error` of a function below is never NULL and points to NULL; a function that fails puts an error
+ * there, else leaves it alone. OK, NOT_FOUND, CONDITION, END and PENDING have none. Whoever fails makes the
+ * error: a status that a function of the core returned (deliver, pair, cursor, increment) is passed on as
+ * it is, without an error, because the core knows why.
  */
 #ifndef KIVI_BACKEND_H
 #define KIVI_BACKEND_H
@@ -32,7 +34,7 @@ extern "C" {
 #endif
 
 /** Incremented when a change below would break existing plugins. */
-#define KIVI_BACKEND_ABI 1
+#define KIVI_BACKEND_ABI 2
 
 typedef struct kivi_host kivi_host;
 typedef struct kivi_config kivi_config; /**< the options of the store being opened */
@@ -238,6 +240,10 @@ typedef struct kivi_scan_range {
     uint64_t limit; /**< at most so many pairs, at least 1; a page may have fewer, or none */
 } kivi_scan_range;
 
+/** The most bytes of a cursor: 4 KiB, and always enough for a stored key and 64 bytes more. */
+#define KIVI_CURSOR_MOST(max_stored_key) \
+    ((max_stored_key) + 64 > 4096 ? (uint64_t)(max_stored_key) + 64 : UINT64_C(4096))
+
 /** Where a page goes. Both calls only copy what they are given: a lock may be held. */
 typedef struct kivi_scan_sink {
     uint32_t struct_size;
@@ -245,7 +251,7 @@ typedef struct kivi_scan_sink {
     /** One pair; `value` empty with KIVI_SCAN_KEYS, `ttl_ms` KIVI_TTL_NONE when it never expires or was not asked for.
      *  KIVI_END: enough, give the cursor behind this pair (none, where it was the last) and return OK. Failures end the verb. */
     kivi_status (*pair)(struct kivi_scan_sink *sink, kivi_slice key, kivi_slice value, int64_t ttl_ms);
-    /** Where the next page begins; not called when the scan is complete. At most 4 KiB. */
+    /** Where the next page begins; not called when the scan is complete. At most KIVI_CURSOR_MOST(max_stored_key) bytes. */
     kivi_status (*cursor)(struct kivi_scan_sink *sink, kivi_slice cursor);
     void *owner; /**< the core's */
 } kivi_scan_sink;
@@ -280,10 +286,11 @@ enum {
     /** with SHARED_READS: delivered values may be looked at for long, by code that calls the store: no lock is held then */
     KIVI_BACKEND_IN_PLACE = 1 << 2,
     KIVI_BACKEND_INCREMENTS = 1 << 3, /**< write does KIVI_OP_INCREMENT; else the core emulates it by conditions */
-    KIVI_BACKEND_TAKES = 1 << 4, /**< read does THEN_DELETE and THEN_TOUCH; else the core emulates them by versions */
+    KIVI_BACKEND_TAKES = 1 << 4, /**< read does THEN_DELETE; else the core emulates it by versions */
     KIVI_BACKEND_GROUP_COMMIT = 1 << 5, /**< each write has a high fixed cost (an fsync, say), so the core may wait briefly to batch more */
     KIVI_BACKEND_FORK_REFUSED = 1 << 6, /**< parent and child cannot both use the engine: a child returns KIVI_FORKED */
-    KIVI_BACKEND_FORK_PRIVATE = 1 << 7 /**< a child goes on with its copy of the instance (no abandon); sessions are abandoned */
+    KIVI_BACKEND_FORK_PRIVATE = 1 << 7, /**< a child goes on with its copy of the instance (no abandon); sessions are abandoned */
+    KIVI_BACKEND_TOUCHES = 1 << 8 /**< read does THEN_TOUCH; else the core emulates it by versions */
 };
 
 /** What open returns; zeroed but for the struct_size of itself and what it holds. */
@@ -349,8 +356,8 @@ typedef struct kivi_backend {
                         kivi_error **error);
     kivi_status (*write)(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
                          kivi_error **error);
-    /** `range` and `sink` stay until the verb has returned or its session is closed. Not called where capabilities say that
-     *  there is no scan. Asked again, it begins the page anew. */
+    /** `range` and `sink` stay until the verb has returned or its session is closed. Not called where the capabilities say
+     *  that there is no scan, and may be NULL there. Asked again, it begins the page anew. */
     kivi_status (*scan)(void *instance, void *session, const kivi_scan_range *range,
                         kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error);
     /** Goes on with the pending verb: as the verb returns, and with KIVI_PENDING fills `poll`. Stepped only. `revents`:
@@ -383,12 +390,19 @@ struct kivi_host {
     /** A new error; the backend's name is added by the core. Never NULL: out of memory it is a static one. */
     kivi_error *(*error)(kivi_status status, int64_t native_code, kivi_retryable retryable,
                          const char *format, ...)KIVI_PRINTF(4, 5);
+    /** A copy of an error, for several items that failed of one reason; how an error that is not given away is freed; and
+     *  what it says of trying again. All take NULL. */
+    kivi_error *(*error_copy)(const kivi_error *error);
+    void (*error_free)(kivi_error *error);
+    kivi_retryable (*error_retryable)(const kivi_error *error);
     /** Options by name, the backend's own and every store's (`sweep`, `consistency`), already checked; those not set have
      *  their defaults. text: NULL where there is none; "scheme" is the URL's. Valid during open. */
     const char *(*option_text)(const kivi_config *config, const char *name);
     int64_t (*option_int)(const kivi_config *config,
                           const char *name); /**< also SIZE, DURATION in ms, BOOL as 0 or 1 */
     double (*option_float)(const kivi_config *config, const char *name);
+    /** Whether the user named the option, in the URL or beside it; false: it has its default. */
+    bool (*option_is_set)(const kivi_config *config, const char *name);
     /** Opaque, unique to the store being opened; for report(), as long as the store's instance is open. */
     void *(*reporter)(const kivi_config *config);
     /** Tells the store of something it cannot see: SWEEP (`items` expired entries were removed), RECONNECT. It counts, and the
@@ -396,6 +410,9 @@ struct kivi_host {
     void (*report)(void *reporter, kivi_event_type type, kivi_status status, uint64_t items);
     uint64_t (*monotonic_ns)(void); /**< CLOCK_MONOTONIC */
     int64_t (*clock_ms)(void);      /**< ms since 1970-01-01 UTC; not before the last answer */
+    /** By that clock, the last ms in which a key is there whose TTL begins now: it has expired once clock_ms() is beyond it.
+     *  0 for KIVI_TTL_NONE. */
+    int64_t (*expires)(int64_t ttl_ms);
     /** XXH64, seed 0: the hash that an expiry kept beside a value carries. (https://github.com/Cyan4973/xxHash) */
     uint64_t (*hash64)(kivi_slice bytes);
     /** Fills those of the descriptors 0 to 2 that the process has closed, so that none that is opened next takes their place
