@@ -34,7 +34,7 @@ struct kivi_store {
     const kivi_backend *backend;
     kivi_instance instance;
     bool instance_open;
-    bool forked;     /* the engine cannot be had by a child; under fork_mutex */
+    bool forked;     /* a child cannot use the engine; under fork_mutex */
     bool plain_keys; /* stored keys are the keys themselves */
     bool escapes;    /* some key is stored escaped */
     bool forbids;    /* some key does not fit as it is */

@@ -11,7 +11,7 @@
 #include "../standin/standstill.h"
 #include "suite.h"
 
-/* Engines that cannot be had twice: a child is told so. */
+/* Engines that allow one handle: a child gets an error that says so. */
 static bool refuses_children(subject *s)
 {
     static const char *const schemes[] = {"rocksdb", "bolt", "badger"};

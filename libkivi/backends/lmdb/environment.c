@@ -50,7 +50,7 @@ static int try_open(kvi_lmdb_env *env, uint64_t map_size, unsigned flags)
     return rc;
 }
 
-/* Whether the lock file cannot be had because of where it lies. */
+/* Whether where the lock file lies keeps it from being made or opened. */
 static bool lock_is_out_of_reach(const kvi_lmdb_env *env, int rc)
 {
     return env->settings.read_only && (rc == EACCES || rc == EPERM || rc == EROFS) &&

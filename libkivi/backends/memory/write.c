@@ -268,7 +268,7 @@ static bool anything_served(const memory_change *change)
     return false;
 }
 
-/* A record that could not be had refuses an atomic vector whole; alone it fails its item. */
+/* Without memory for a record an atomic vector fails whole; else its item alone. */
 static bool lacks_memory(const memory_change *change)
 {
     for (size_t i = 0; i < change->vector->count; i++)

@@ -20,7 +20,7 @@ struct kivi_error {
         KIVI_##name, KIVI_RETRY_##retry, 0, "", #name ", and no memory to say more", SIZE_MAX \
     }
 static const kivi_error bare_errors[] = {
-    {KIVI_NO_MEMORY, KIVI_RETRY_NO, 0, "", "memory could not be had", SIZE_MAX},
+    {KIVI_NO_MEMORY, KIVI_RETRY_NO, 0, "", "out of memory", SIZE_MAX},
     BARE(INVALID, NO),
     BARE(UNSUPPORTED, NO),
     BARE(TOO_LARGE, NO),

@@ -125,7 +125,7 @@ kivi_status kvi_fork_reopen(kvi_context *ctx)
         goto out;
     if (store->flags & KIVI_BACKEND_FORK_REFUSED) {
         status = kvi_context_fail(ctx, KIVI_FORKED,
-                                  "opened before the fork; %s cannot be had by parent and child",
+                                  "opened before the fork; %s cannot be used by both parent and child",
                                   store->backend->name);
         goto out;
     }
