@@ -12,7 +12,7 @@ static kivi_error *error;
 
 static kvi_net_target target_of(const char *host, const char *port)
 {
-    return (kvi_net_target){.core = &kvi_host_table, .host = host, .port = port};
+    return (kvi_net_target){.place = {.core = &kvi_host_table, .host = host, .port = port}};
 }
 
 /* ---- A system that has too little: this program's pthread_create is the one that is found ---- */
@@ -60,7 +60,7 @@ Test(net, numeric_address)
     kvi_net_init(&net, &target);
     cr_assert_eq(connect_net(&net, &error), KIVI_OK);
     cr_assert_eq(net.state, KVI_NET_OPEN);
-    cr_assert_null(net.addresses);
+    cr_assert_null(net.walk.addresses);
     kvi_net_free(&net);
     cr_assert_eq(net.fd, -1);
     close(server);
@@ -152,7 +152,7 @@ static void expect_local_failure(const kvi_net_target *target, const char *part)
 Test(net, no_descriptors)
 {
     const kvi_net_target numeric = target_of("127.0.0.1", "1"), name = target_of("localhost", "1"),
-                         local = {.core = &kvi_host_table, .path = "/tmp/kivi-nowhere"};
+                         local = {.place = {.core = &kvi_host_table, .path = "/tmp/kivi-nowhere"}};
 
     leave_descriptors(0);
     expect_local_failure(&numeric, "127.0.0.1:1: cannot connect: Too many open files");
@@ -179,7 +179,7 @@ Test(net, unix_socket)
     kvi_net net;
 
     socket_path(address.sun_path, sizeof(address.sun_path));
-    kvi_net_target target = {.core = &kvi_host_table, .path = address.sun_path};
+    kvi_net_target target = {.place = {.core = &kvi_host_table, .path = address.sun_path}};
     unlink(address.sun_path);
     kvi_net_init(&net, &target);
     kivi_status status = kvi_net_connect(&net, &error);
@@ -199,7 +199,7 @@ Test(net, unix_socket)
 Test(net, unix_path_too_long)
 {
     char path[200];
-    kvi_net_target target = {.core = &kvi_host_table, .path = path};
+    kvi_net_target target = {.place = {.core = &kvi_host_table, .path = path}};
     kvi_net net;
 
     memset(path, 'a', sizeof(path));

@@ -98,7 +98,7 @@ static void client_open(client *c, const tls_server *server, const kvi_net_tls_s
     cr_assert_eq(kvi_net_tls_new(&kvi_host_table, settings, host, &c->tls, &error), KIVI_OK, "%s",
                  error ? kivi_error_message(error) : "");
     c->target = (kvi_net_target){
-        .core = &kvi_host_table, .host = host, .port = server->port, .tls = c->tls};
+        .place = {.core = &kvi_host_table, .host = host, .port = server->port}, .tls = c->tls};
     kvi_net_init(&c->net, &c->target);
 }
 

@@ -171,12 +171,12 @@ static kivi_status read_tls(redis_settings *settings, const kivi_config *config,
 static void set_target(redis_settings *settings, const kivi_config *config)
 {
     settings->target = (kvi_net_target){
-        .core = kvi_redis_host,
-        .host = settings->host,
-        .port = settings->port,
-        .path = settings->path,
+        .place = {.core = kvi_redis_host,
+                  .host = settings->host,
+                  .port = settings->port,
+                  .path = settings->path,
+                  .attempt_ms = (uint32_t)kvi_redis_host->option_int(config, "address_timeout")},
         .tls = settings->tls,
-        .attempt_ms = (uint32_t)kvi_redis_host->option_int(config, "address_timeout"),
     };
 }
 

@@ -20,13 +20,6 @@
 
 /* ---- One address ---- */
 
-static void forget_addresses(kvi_net *net)
-{
-    if (net->addresses)
-        freeaddrinfo(net->addresses);
-    net->addresses = net->next = NULL;
-}
-
 static void close_socket(kvi_net *net)
 {
     if (net->fd >= 0)
@@ -34,17 +27,10 @@ static void close_socket(kvi_net *net)
     net->fd = -1;
 }
 
-static bool is_refusal(int code)
-{
-    return code == ECONNREFUSED || code == ENOENT || code == EHOSTUNREACH || code == ENETUNREACH ||
-           code == EADDRNOTAVAIL || code == EAFNOSUPPORT;
-}
-
-static void note_failure(kvi_net *net, int code)
+static void attempt_failed(kvi_net *net, int code)
 {
     close_socket(net);
-    net->last_code = code;
-    net->refusals += is_refusal(code);
+    kvi_resolve_failed(&net->walk, code);
 }
 
 static void set_options(int fd, int family)
@@ -68,12 +54,10 @@ static void set_options(int fd, int family)
 /* OK: connected; PENDING; IO: not this one (noted). */
 static kivi_status try_address(kvi_net *net, const struct sockaddr *address, socklen_t size)
 {
-    net->attempts++;
-    net->attempt_ns = net->target->core->monotonic_ns();
-    net->target->core->guard_descriptors();
+    net->target->place.core->guard_descriptors();
     net->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (net->fd < 0) {
-        note_failure(net, errno);
+        attempt_failed(net, errno);
         return KIVI_IO;
     }
     set_options(net->fd, address->sa_family);
@@ -82,46 +66,32 @@ static kivi_status try_address(kvi_net *net, const struct sockaddr *address, soc
     /* A unix socket whose queue is full says EAGAIN: it cannot be waited for, only tried again. */
     if (errno == EINPROGRESS || errno == EINTR)
         return KIVI_PENDING;
-    note_failure(net, errno);
+    attempt_failed(net, errno);
     return KIVI_IO;
 }
 
-static kivi_status try_path(kvi_net *net, kivi_error **error)
+static kivi_status try_path(kvi_net *net, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t size = strlen(net->target->path);
 
-    if (size >= sizeof(address.sun_path)) {
-        net->state = KVI_NET_BROKEN;
-        *error = net->target->core->error(KIVI_INVALID, 0, KIVI_RETRY_NO,
-                                          "the path of the socket is longer than %zu bytes",
-                                          sizeof(address.sun_path) - 1);
-        return KIVI_INVALID;
-    }
-    memcpy(address.sun_path, net->target->path, size + 1);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     return try_address(net, (const struct sockaddr *)&address, sizeof(address));
 }
 
-/* ---- All addresses ---- */
-
-static kivi_status all_failed(kvi_net *net, kivi_error **error)
+static kivi_status check_path(kvi_net *net, kivi_error **error)
 {
-    bool refused = net->refusals == net->attempts;
-    int code = net->last_code;
+    const kvi_place *place = &net->target->place;
+    size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 
-    forget_addresses(net);
-    if (kvi_net_is_local(code))
-        return kvi_net_fail_local(net, code, "cannot connect", error);
-    if (code == EACCES || code == EPERM) {
-        char place[300];
-        net->state = KVI_NET_BROKEN;
-        *error = net->target->core->error(KIVI_DENIED, code, KIVI_RETRY_NO,
-                                          "%s: the system does not let this process connect",
-                                          kvi_net_place(net->target, place, sizeof(place)));
-        return KIVI_DENIED;
-    }
-    return kvi_net_break(net, refused ? KIVI_RETRY_LATER : KIVI_RETRY_YES, code, "cannot connect", error);
+    if (!place->path || strlen(place->path) <= most)
+        return KIVI_OK;
+    net->state = KVI_NET_BROKEN;
+    *error = place->core->error(KIVI_INVALID, 0, KIVI_RETRY_NO,
+                                "the path of the socket is longer than %zu bytes", most);
+    return KIVI_INVALID;
 }
+
+/* ---- All addresses ---- */
 
 /*
  * Lets reads of the socket wait for a time, for steps that wait by themselves; all other calls say MSG_DONTWAIT. Not those
@@ -131,7 +101,7 @@ static void time_reads(kvi_net *net)
 {
     struct timeval limit = {0, KIVI_STEP_WAIT_NS / 1000};
 
-    if (net->target->tls || net->target->path ||
+    if (net->target->tls || net->target->place.path ||
         setsockopt(net->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)))
         return;
     net->can_wait = fcntl(net->fd, F_SETFL, 0) == 0;
@@ -142,7 +112,7 @@ static kivi_status connected(kvi_net *net, kivi_error **error)
 {
     kivi_status status;
 
-    forget_addresses(net);
+    kvi_resolve_leave(&net->walk, false);
     time_reads(net);
     if (!net->target->tls) {
         net->state = KVI_NET_OPEN;
@@ -156,61 +126,38 @@ static kivi_status connected(kvi_net *net, kivi_error **error)
 /* Goes through the addresses that are left. */
 static kivi_status try_next(kvi_net *net, kivi_error **error)
 {
+    const char *path = net->target->place.path;
+
     net->state = KVI_NET_CONNECTING;
-    while (net->next && !kvi_net_is_local(net->last_code)) {
-        const struct addrinfo *address = net->next;
-        kivi_status status;
-        net->next = address->ai_next;
-        status = try_address(net, address->ai_addr, address->ai_addrlen);
+    while (kvi_resolve_next(&net->walk)) {
+        const struct addrinfo *at = net->walk.at;
+        kivi_status status = path ? try_path(net, path) : try_address(net, at->ai_addr, at->ai_addrlen);
         if (status == KIVI_OK)
             return connected(net, error);
         if (status == KIVI_PENDING)
             return KIVI_PENDING;
     }
-    return all_failed(net, error);
+    net->state = KVI_NET_BROKEN;
+    return kvi_resolve_fail(&net->walk, error);
 }
 
-/* OK: net->addresses is there, without asking anybody. */
-static bool read_numeric(kvi_net *net)
+/* What the look-up came to. */
+static kivi_status looked_up(kvi_net *net, kivi_status status, kivi_error **error)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-
-    if (getaddrinfo(net->target->host, net->target->port, &hints, &net->addresses)) {
-        net->addresses = NULL;
-        return false;
-    }
-    net->next = net->addresses;
-    return true;
+    if (status == KIVI_OK)
+        return try_next(net, error);
+    net->state = status == KIVI_PENDING ? KVI_NET_RESOLVING : KVI_NET_BROKEN;
+    return status;
 }
 
 kivi_status kvi_net_connect(kvi_net *net, kivi_error **error)
 {
-    kivi_status status;
+    kivi_status status = check_path(net, error);
 
-    net->attempts = net->refusals = 0;
-    net->last_code = 0;
-    net->state = KVI_NET_CONNECTING;
-    if (net->target->path) {
-        status = try_path(net, error);
-        if (status == KIVI_IO)
-            return all_failed(net, error);
-        return status ? status : connected(net, error);
-    }
-    if (read_numeric(net))
-        return try_next(net, error);
-    net->state = KVI_NET_RESOLVING;
-    return kvi_net_lookup_begin(net, error);
-}
-
-/* How long the attempt in progress still has, where there is another address; negative: no limit. */
-static int64_t attempt_left(const kvi_net *net)
-{
-    uint64_t limit = net->target->attempt_ms * KVI_NET_NS_PER_MS;
-
-    if (!limit || !net->next)
-        return -1;
-    uint64_t spent = net->target->core->monotonic_ns() - net->attempt_ns;
-    return spent < limit ? (int64_t)(limit - spent) : 0;
+    if (status)
+        return status;
+    kvi_resolve_leave(&net->walk, false);
+    return looked_up(net, kvi_resolve_begin(&net->walk, &net->target->place, error), error);
 }
 
 static kivi_status advance_connecting(kvi_net *net, uint32_t revents, kivi_error **error)
@@ -219,16 +166,16 @@ static kivi_status advance_connecting(kvi_net *net, uint32_t revents, kivi_error
     socklen_t size = sizeof(code);
 
     if (!(revents & (POLLOUT | POLLERR | POLLHUP))) {
-        if (attempt_left(net) != 0)
+        if (kvi_resolve_left(&net->walk) != 0)
             return KIVI_PENDING;
-        note_failure(net, ETIMEDOUT);
+        attempt_failed(net, ETIMEDOUT);
         return try_next(net, error);
     }
     if (getsockopt(net->fd, SOL_SOCKET, SO_ERROR, &code, &size))
         code = errno;
     if (code == 0)
         return connected(net, error);
-    note_failure(net, code);
+    attempt_failed(net, code);
     return try_next(net, error);
 }
 
@@ -238,8 +185,7 @@ kivi_status kvi_net_advance(kvi_net *net, uint32_t revents, kivi_error **error)
 
     switch (net->state) {
     case KVI_NET_RESOLVING:
-        status = kvi_net_lookup_end(net, error);
-        return status ? status : try_next(net, error);
+        return looked_up(net, kvi_resolve_advance(&net->walk, error), error);
     case KVI_NET_CONNECTING:
         return advance_connecting(net, revents, error);
     case KVI_NET_SHAKING:
@@ -262,12 +208,12 @@ void kvi_net_wait(const kvi_net *net, kivi_poll *poll)
     poll->timeout_ns = -1;
     switch (net->state) {
     case KVI_NET_RESOLVING:
-        poll->fd = kvi_net_lookup_fd(net->lookup);
+        poll->fd = kvi_resolve_fd(&net->walk);
         poll->events = POLLIN;
         break;
     case KVI_NET_CONNECTING:
         poll->events = POLLOUT;
-        poll->timeout_ns = attempt_left(net);
+        poll->timeout_ns = kvi_resolve_left(&net->walk);
         break;
     case KVI_NET_SHAKING:
         poll->events = net->wants_write ? POLLOUT : POLLIN;
@@ -313,9 +259,7 @@ static void forget_stream(kvi_net *net)
 
 static void close_with(kvi_net *net, bool polite, bool inherited)
 {
-    kvi_net_lookup_leave(net->lookup, inherited);
-    net->lookup = NULL;
-    forget_addresses(net);
+    kvi_resolve_leave(&net->walk, inherited);
     kvi_net_tls_end(net, polite);
     close_socket(net);
     forget_stream(net);
@@ -345,8 +289,8 @@ void kvi_net_free(kvi_net *net)
 void kvi_net_abandon(kvi_net *net, bool whole)
 {
     if (!whole) {
-        if (net->lookup)
-            close(kvi_net_lookup_fd(net->lookup));
+        if (net->walk.lookup)
+            close(kvi_resolve_fd(&net->walk));
         close_socket(net);
         return;
     }

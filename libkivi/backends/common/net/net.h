@@ -2,9 +2,8 @@
 #ifndef KVI_NET_H
 #define KVI_NET_H
 
-#include <kivi/backend.h>
+#include "resolve.h"
 
-struct addrinfo;
 struct ssl_st;
 
 /*
@@ -47,14 +46,10 @@ void kvi_net_tls_free(kvi_net_tls *tls); /* NULL is nothing */
 
 /* ---- Where to ---- */
 
-/* Owned by the backend's instance; its texts outlive the connections. Either host and port, or path. */
+/* Owned by the backend's instance; outlives the connections. */
 typedef struct kvi_net_target {
-    const kivi_host *core;
-    const char *host; /* a name or a numeric address */
-    const char *port; /* a number */
-    const char *path; /* a unix socket */
+    kvi_place place;
     kvi_net_tls *tls; /* NULL: in clear */
-    uint32_t attempt_ms; /* where another address is left, it is tried after so long; 0: only after a failure */
 } kvi_net_target;
 
 /* ---- A connection ---- */
@@ -73,13 +68,8 @@ typedef struct kvi_net_reference {
 typedef struct kvi_net {
     const kvi_net_target *target;
     kvi_net_state state;
-    int fd; /* -1: none */
-    /* connecting */
-    struct kvi_net_lookup *lookup;
-    struct addrinfo *addresses, *next; /* found, and the one to try next */
-    uint64_t attempt_ns;               /* when the attempt began */
-    uint32_t attempts, refusals;
-    int last_code;
+    int fd;           /* -1: none */
+    kvi_resolve walk; /* while it connects */
     /* TLS */
     struct ssl_st *ssl;
     bool wants_write, wants_read; /* of a read, or of a write, that TLS could not do without */

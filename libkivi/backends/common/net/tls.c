@@ -97,11 +97,11 @@ static bool is_refusal(int reason)
 static kivi_status deny(kvi_net *net, const char *what, const char *reason, int64_t code,
                         kivi_error **error)
 {
-    char place[300];
+    char place[KVI_PLACE_SIZE];
 
     net->state = KVI_NET_BROKEN;
-    *error = net->target->core->error(KIVI_DENIED, code, KIVI_RETRY_NO, "%s: TLS: %s: %s",
-                                      kvi_net_place(net->target, place, sizeof(place)), what, reason);
+    *error = net->target->place.core->error(KIVI_DENIED, code, KIVI_RETRY_NO, "%s: TLS: %s: %s",
+                                            kvi_place_text(&net->target->place, place), what, reason);
     return KIVI_DENIED;
 }
 
@@ -127,7 +127,7 @@ static kivi_status fail_by_queue(kvi_net *net, kivi_error **error)
     unsigned long last = ERR_peek_last_error();
     const char *reason = ERR_reason_error_string(last);
     long verdict = SSL_get_verify_result(net->ssl);
-    char place[300];
+    char place[KVI_PLACE_SIZE];
 
     ERR_clear_error();
     if (net->target->tls->verify && verdict != X509_V_OK)
@@ -136,9 +136,9 @@ static kivi_status fail_by_queue(kvi_net *net, kivi_error **error)
         return deny(net, "the server did not accept this client", reason ? reason : "refused",
                     (int64_t)last, error);
     net->state = KVI_NET_BROKEN;
-    *error = net->target->core->error(KIVI_UNAVAILABLE, (int64_t)last, KIVI_RETRY_NO, "%s: TLS: %s",
-                                      kvi_net_place(net->target, place, sizeof(place)),
-                                      reason ? reason : "the protocol was broken");
+    *error = net->target->place.core->error(KIVI_UNAVAILABLE, (int64_t)last, KIVI_RETRY_NO,
+                                            "%s: TLS: %s", kvi_place_text(&net->target->place, place),
+                                            reason ? reason : "the protocol was broken");
     return KIVI_UNAVAILABLE;
 }
 

@@ -1,12 +1,12 @@
 /* Names into addresses, on a helper thread that lives as long as that takes. */
-#include "net_internal.h"
+#include "resolve.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@
 #define STACK_SIZE (512 * 1024) /* plugins of the name service may want some */
 
 /* Shared by the connection and the thread; whoever leaves last frees it, so that neither waits for the other. */
-struct kvi_net_lookup {
+typedef struct kvi_lookup {
     _Atomic int refs;
     _Atomic bool done; /* `code` and `found` are there */
     int fd;            /* readable when done */
@@ -22,9 +22,9 @@ struct kvi_net_lookup {
     int system_code;   /* of the system, where that failed */
     struct addrinfo *found;
     char *host, *port;
-};
+} kvi_lookup;
 
-static void lookup_free(kvi_net_lookup *lookup)
+static void lookup_free(kvi_lookup *lookup)
 {
     if (lookup->found)
         freeaddrinfo(lookup->found);
@@ -35,7 +35,7 @@ static void lookup_free(kvi_net_lookup *lookup)
     free(lookup);
 }
 
-static void lookup_unref(kvi_net_lookup *lookup)
+static void lookup_unref(kvi_lookup *lookup)
 {
     if (atomic_fetch_sub(&lookup->refs, 1) == 1)
         lookup_free(lookup);
@@ -43,7 +43,7 @@ static void lookup_unref(kvi_net_lookup *lookup)
 
 static void *look_up(void *user)
 {
-    kvi_net_lookup *lookup = user;
+    kvi_lookup *lookup = user;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     uint64_t one = 1;
     ssize_t written;
@@ -59,20 +59,20 @@ static void *look_up(void *user)
 }
 
 /* NULL with the system's code in `code`. */
-static kvi_net_lookup *lookup_new(const kvi_net_target *target, int *code)
+static kvi_lookup *lookup_new(const kvi_place *place, int *code)
 {
-    kvi_net_lookup *lookup = calloc(1, sizeof(*lookup));
+    kvi_lookup *lookup = calloc(1, sizeof(*lookup));
 
     *code = ENOMEM;
     if (!lookup)
         return NULL;
     lookup->refs = 2;
-    target->core->guard_descriptors();
+    place->core->guard_descriptors();
     lookup->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (lookup->fd < 0)
         *code = errno;
-    lookup->host = strdup(target->host);
-    lookup->port = strdup(target->port);
+    lookup->host = strdup(place->host);
+    lookup->port = strdup(place->port);
     if (lookup->fd >= 0 && lookup->host && lookup->port)
         return lookup;
     lookup_free(lookup);
@@ -80,7 +80,7 @@ static kvi_net_lookup *lookup_new(const kvi_net_target *target, int *code)
 }
 
 /* A detached thread that takes none of the process's signals. */
-static int start_thread(kvi_net_lookup *lookup)
+static int start_thread(kvi_lookup *lookup)
 {
     pthread_attr_t attributes;
     pthread_t thread;
@@ -99,64 +99,90 @@ static int start_thread(kvi_net_lookup *lookup)
     return code;
 }
 
-kivi_status kvi_net_lookup_begin(kvi_net *net, kivi_error **error)
+static kivi_status begin_lookup(kvi_resolve *walk, kivi_error **error)
 {
     int code;
-    kvi_net_lookup *lookup = lookup_new(net->target, &code);
+    kvi_lookup *lookup = lookup_new(walk->place, &code);
 
     if (!lookup)
-        return kvi_net_fail_local(net, code, "cannot resolve the name", error);
+        return kvi_place_fail_local(walk->place, code, "cannot resolve the name", error);
     code = start_thread(lookup);
     if (code) {
         lookup_free(lookup);
-        return kvi_net_fail_local(net, code, "no thread to resolve the name", error);
+        return kvi_place_fail_local(walk->place, code, "no thread to resolve the name", error);
     }
-    net->lookup = lookup;
+    walk->lookup = lookup;
     return KIVI_PENDING;
 }
 
-int kvi_net_lookup_fd(const kvi_net_lookup *lookup)
+/* ---- Beginning ---- */
+
+/* Whether walk->addresses is there, without asking anybody. */
+static bool read_numeric(kvi_resolve *walk)
 {
-    return lookup->fd;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+
+    if (getaddrinfo(walk->place->host, walk->place->port, &hints, &walk->addresses)) {
+        walk->addresses = NULL;
+        return false;
+    }
+    walk->next = walk->addresses;
+    return true;
 }
 
-static kivi_status lookup_failed(kvi_net *net, int code, int system_code, kivi_error **error)
+kivi_status kvi_resolve_begin(kvi_resolve *walk, const kvi_place *place, kivi_error **error)
 {
-    char place[300];
+    *walk = (kvi_resolve){.place = place};
+    return place->path || read_numeric(walk) ? KIVI_OK : begin_lookup(walk, error);
+}
+
+/* ---- The answer ---- */
+
+int kvi_resolve_fd(const kvi_resolve *walk)
+{
+    return walk->lookup ? walk->lookup->fd : -1;
+}
+
+static kivi_status lookup_failed(const kvi_place *place, int code, int system_code, kivi_error **error)
+{
+    char text[KVI_PLACE_SIZE];
     kivi_retryable retryable = code == EAI_NONAME ? KIVI_RETRY_LATER : KIVI_RETRY_YES;
 
     if (code == EAI_MEMORY)
-        return kvi_net_no_memory(net, error);
-    if (kvi_net_is_local(system_code)) /* whatever getaddrinfo() makes of that: it may say that there is no such name */
-        return kvi_net_fail_local(net, system_code, "cannot resolve the name", error);
-    net->state = KVI_NET_BROKEN;
-    *error = net->target->core->error(
-        KIVI_UNAVAILABLE, code, retryable, "%s: the name has no address: %s",
-        kvi_net_place(net->target, place, sizeof(place)), gai_strerror(code));
+        return kvi_place_no_memory(place, error);
+    if (kvi_place_is_local(system_code)) /* whatever getaddrinfo() makes of that: it may say that there is no such name */
+        return kvi_place_fail_local(place, system_code, "cannot resolve the name", error);
+    *error = place->core->error(KIVI_UNAVAILABLE, code, retryable, "%s: the name has no address: %s",
+                                kvi_place_text(place, text), gai_strerror(code));
     return KIVI_UNAVAILABLE;
 }
 
-kivi_status kvi_net_lookup_end(kvi_net *net, kivi_error **error)
+kivi_status kvi_resolve_advance(kvi_resolve *walk, kivi_error **error)
 {
-    kvi_net_lookup *lookup = net->lookup;
+    kvi_lookup *lookup = walk->lookup;
     int code, system_code;
 
+    if (!lookup)
+        return KIVI_OK;
     if (!atomic_load(&lookup->done))
         return KIVI_PENDING;
     code = lookup->code;
     system_code = lookup->system_code;
-    net->addresses = net->next = lookup->found;
+    walk->addresses = lookup->found;
+    walk->next = lookup->found;
     lookup->found = NULL;
-    net->lookup = NULL;
+    walk->lookup = NULL;
     lookup_unref(lookup);
-    return code ? lookup_failed(net, code, system_code, error) : KIVI_OK;
+    return code ? lookup_failed(walk->place, code, system_code, error) : KIVI_OK;
 }
+
+/* ---- The end ---- */
 
 /*
  * In a forked child: the thread is not in this process, but may have been anywhere inside the memory. Not inlined, where it
  * would share its end with lookup_free(): tsan.supp knows it by its name.
  */
-__attribute__((noinline)) static void lookup_drop_inherited(kvi_net_lookup *lookup)
+__attribute__((noinline)) static void lookup_drop_inherited(kvi_lookup *lookup)
 {
     close(lookup->fd);
     free(lookup->host);
@@ -164,12 +190,15 @@ __attribute__((noinline)) static void lookup_drop_inherited(kvi_net_lookup *look
     free(lookup);
 }
 
-void kvi_net_lookup_leave(kvi_net_lookup *lookup, bool inherited)
+void kvi_resolve_leave(kvi_resolve *walk, bool inherited)
 {
-    if (!lookup)
-        return;
-    if (inherited)
-        lookup_drop_inherited(lookup);
-    else
-        lookup_unref(lookup);
+    if (walk->lookup && inherited)
+        lookup_drop_inherited(walk->lookup);
+    else if (walk->lookup)
+        lookup_unref(walk->lookup);
+    if (walk->addresses)
+        freeaddrinfo(walk->addresses);
+    walk->lookup = NULL;
+    walk->addresses = NULL;
+    walk->next = walk->at = NULL;
 }
