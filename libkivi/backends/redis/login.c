@@ -12,7 +12,7 @@ enum { STEP_HELLO = 0, STEP_AUTH, STEP_SELECT, STEP_NAME };
 static bool queue_hello(redis_session *session, const char *password)
 {
     const redis_settings *settings = &session->instance->settings;
-    const char *user = settings->user ? settings->user : "default";
+    const char *user = settings->endpoint.user ? settings->endpoint.user : "default";
     const char *name = settings->client_name;
     uint32_t arguments = 2 + (password ? 3 : 0) + (name ? 2 : 0);
     size_t most = 7 * KVI_REDIS_ARGUMENT + (password ? strlen(user) + strlen(password) : 0) +
@@ -38,7 +38,7 @@ static bool queue_hello(redis_session *session, const char *password)
 
 static bool queue_auth(redis_session *session, const char *password)
 {
-    const char *user = session->instance->settings.user;
+    const char *user = session->instance->settings.endpoint.user;
     size_t most = 3 * KVI_REDIS_ARGUMENT + strlen(password) + (user ? strlen(user) : 0);
     uint8_t *at = kvi_redis_begin(session, REPLY_LOGIN, STEP_AUTH, 1, user ? 3 : 2, most);
 
@@ -90,7 +90,7 @@ static bool queue_plain(redis_session *session, const char *password)
 static kivi_status queue_round(redis_session *session, kivi_error **error)
 {
     char *password;
-    kivi_status status = kvi_redis_password(&session->instance->settings, &password, error);
+    kivi_status status = kvi_endpoint_password(&session->instance->settings.endpoint, &password, error);
     bool queued;
 
     if (status)
@@ -99,7 +99,7 @@ static kivi_status queue_round(redis_session *session, kivi_error **error)
         queued = queue_plain(session, password);
     else
         queued = queue_hello(session, password) && queue_select(session);
-    kvi_redis_wipe(password);
+    kvi_wipe(password);
     return queued ? KIVI_OK : kvi_redis_no_memory(error);
 }
 

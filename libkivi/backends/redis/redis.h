@@ -2,7 +2,7 @@
 #ifndef KVI_REDIS_H
 #define KVI_REDIS_H
 
-#include "net.h"
+#include "endpoint.h"
 #include "resp.h"
 
 #include <stdatomic.h>
@@ -12,23 +12,17 @@ extern const kivi_host *kvi_redis_host;
 
 /* ---- settings.c ---- */
 
-/* What open() was told. Texts are our own; NULL where not said. */
+/* What open() was told. */
 typedef struct redis_settings {
-    char *host, *port, *path;
-    char *user, *password, *password_file, *password_env;
-    char *client_name;
+    kvi_endpoint endpoint;
+    char *client_name; /* NULL: none */
     int64_t db;
     int protocol; /* 2 or 3 */
-    kvi_net_tls *tls;
-    kvi_net_target target;
 } redis_settings;
 
 kivi_status kvi_redis_settings_read(redis_settings *settings, const kivi_config *config,
                                     kivi_error **error);
 void kvi_redis_settings_clear(redis_settings *settings); /* wipes secrets */
-/* The password of a login that begins now, read again from where it lies: *password NULL: none. Wipe and free it. */
-kivi_status kvi_redis_password(const redis_settings *settings, char **password, kivi_error **error);
-void kvi_redis_wipe(char *text); /* wipes and frees; NULL is nothing */
 extern const kivi_option_info kvi_redis_options[];
 extern const size_t kvi_redis_option_count;
 

@@ -29,7 +29,7 @@ kivi_status kvi_redis_session_open(redis_instance *instance, redis_session **ses
     if (!made)
         return kvi_redis_no_memory(error);
     made->instance = instance;
-    kvi_net_init(&made->net, &instance->settings.target);
+    kvi_net_init(&made->net, &instance->settings.endpoint.targets[0]);
     return KIVI_OK;
 }
 

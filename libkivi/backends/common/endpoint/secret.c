@@ -1,0 +1,80 @@
+/* The password: read where it lies, at each login; it reaches no message. */
+#include "endpoint_internal.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PASSWORD_MOST 4096
+
+void kvi_wipe(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+static kivi_status lost(const kivi_host *core, const char *from, const char *name, int code,
+                        kivi_error **error)
+{
+    char reason[100] = "";
+
+    *error = core->error(KIVI_DENIED, code, KIVI_RETRY_NO, "no password in the %s %s%s%s", from, name,
+                         code ? ": " : "", code ? strerror_r(code, reason, sizeof(reason)) : "");
+    return KIVI_DENIED;
+}
+
+/* The password may well be there. */
+static kivi_status no_descriptor(const kivi_host *core, const char *path, int code, kivi_error **error)
+{
+    char reason[100] = "";
+
+    *error = core->error(KIVI_IO, code, KIVI_RETRY_NO, "cannot read the password file %s: %s", path,
+                         strerror_r(code, reason, sizeof(reason)));
+    return KIVI_IO;
+}
+
+/* The first line of the file. */
+static kivi_status read_file(const kivi_host *core, const char *path, char **password, kivi_error **error)
+{
+    char text[PASSWORD_MOST];
+    ssize_t size = -1;
+    int code, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd >= 0)
+        size = read(fd, text, sizeof(text) - 1);
+    code = errno;
+    if (fd >= 0)
+        close(fd);
+    if (size < 0 && (code == EMFILE || code == ENFILE))
+        return no_descriptor(core, path, code, error);
+    if (size < 0)
+        return lost(core, "file", path, code, error);
+    text[size] = '\0';
+    text[strcspn(text, "\r\n")] = '\0';
+    *password = *text ? strdup(text) : NULL;
+    size = *text != '\0';
+    explicit_bzero(text, sizeof(text));
+    if (!size)
+        return lost(core, "file", path, 0, error);
+    return *password ? KIVI_OK : kvi_endpoint_no_memory(core, error);
+}
+
+kivi_status kvi_endpoint_password(const kvi_endpoint *endpoint, char **password, kivi_error **error)
+{
+    const char *text = endpoint->password;
+
+    *password = NULL;
+    if (endpoint->password_file)
+        return read_file(endpoint->core, endpoint->password_file, password, error);
+    if (endpoint->password_env) {
+        text = getenv(endpoint->password_env);
+        if (!text || !*text)
+            return lost(endpoint->core, "environment variable", endpoint->password_env, 0, error);
+    }
+    if (!text)
+        return KIVI_OK;
+    *password = strdup(text);
+    return *password ? KIVI_OK : kvi_endpoint_no_memory(endpoint->core, error);
+}
