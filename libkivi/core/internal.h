@@ -47,6 +47,9 @@ bool kvi_interrupt_is_raised(const kivi_interrupt *interrupt);
 uint64_t kvi_hash64(kivi_slice bytes);
 
 /* ---- slices (buffer.c) ---- */
+
+/* Copies a slice behind what a buffer holds, which has room for it; returns the copy. */
+kivi_slice kvi_buffer_put(kivi_buffer *buffer, kivi_slice slice);
 int kvi_slice_compare(kivi_slice a, kivi_slice b);
 static inline bool kvi_slice_begins(kivi_slice bytes, kivi_slice prefix)
 {

@@ -62,6 +62,15 @@ void kivi_buffer_free(kivi_buffer *buffer)
     *buffer = (kivi_buffer)KIVI_BUFFER_INIT;
 }
 
+kivi_slice kvi_buffer_put(kivi_buffer *buffer, kivi_slice slice)
+{
+    kivi_slice copy = kivi_bytes(buffer->data + buffer->size, slice.size);
+    if (slice.size)
+        memcpy(buffer->data + buffer->size, slice.data, slice.size);
+    buffer->size += slice.size;
+    return copy;
+}
+
 int kvi_slice_compare(kivi_slice a, kivi_slice b)
 {
     size_t common = a.size < b.size ? a.size : b.size;

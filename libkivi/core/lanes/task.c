@@ -55,15 +55,6 @@ void kvi_lanes_free_spares(kvi_lanes *lanes)
     lanes->spares = 0;
 }
 
-static kivi_slice copy_in(kivi_buffer *bytes, kivi_slice slice)
-{
-    kivi_slice copy = kivi_bytes(bytes->data + bytes->size, slice.size);
-    if (slice.size)
-        memcpy(bytes->data + bytes->size, slice.data, slice.size);
-    bytes->size += slice.size;
-    return copy;
-}
-
 static kivi_status copy_work(kvi_task *task, const kvi_work *work)
 {
     task->bytes.size = 0;
@@ -71,16 +62,16 @@ static kivi_status copy_work(kvi_task *task, const kvi_work *work)
         task->read = work->reads->items[0];
         if (kivi_buffer_reserve(&task->bytes, task->read.key.size))
             return KIVI_NO_MEMORY;
-        task->read.key = copy_in(&task->bytes, task->read.key);
+        task->read.key = kvi_buffer_put(&task->bytes, task->read.key);
         return KIVI_OK;
     }
     task->write = work->writes->items[0];
     size_t size = task->write.key.size + task->write.value.size + task->write.expected.size;
     if (kivi_buffer_reserve(&task->bytes, size))
         return KIVI_NO_MEMORY;
-    task->write.key = copy_in(&task->bytes, task->write.key);
-    task->write.value = copy_in(&task->bytes, task->write.value);
-    task->write.expected = copy_in(&task->bytes, task->write.expected);
+    task->write.key = kvi_buffer_put(&task->bytes, task->write.key);
+    task->write.value = kvi_buffer_put(&task->bytes, task->write.value);
+    task->write.expected = kvi_buffer_put(&task->bytes, task->write.expected);
     return KIVI_OK;
 }
 

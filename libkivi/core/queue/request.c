@@ -9,20 +9,11 @@
 
 /* ---- copying ---- */
 
-static kivi_slice copied(kivi_buffer *memory, kivi_slice slice)
-{
-    kivi_slice copy = kivi_bytes(memory->data + memory->size, slice.size);
-    if (slice.size)
-        memcpy(memory->data + memory->size, slice.data, slice.size);
-    memory->size += slice.size;
-    return copy;
-}
-
 /* A value that is too large is refused by its size alone, and so never read. */
 static kivi_slice copied_value(kvi_queued *call, kivi_slice value)
 {
     bool fits = value.size <= call->ctx.store->instance.capabilities.max_value;
-    return fits ? copied(&call->memory, value) : kivi_bytes(NULL, value.size);
+    return fits ? kvi_buffer_put(&call->memory, value) : kivi_bytes(NULL, value.size);
 }
 
 static size_t size_of_value(const kvi_queued *call, kivi_slice value)
@@ -59,7 +50,7 @@ static kivi_slice *copy_keys(kvi_queued *call, const kivi_slice *keys, size_t co
 {
     kivi_slice *copy = malloc(count * sizeof(*copy));
     for (size_t i = 0; copy && i < count; i++)
-        copy[i] = copied(&call->memory, keys[i]);
+        copy[i] = kvi_buffer_put(&call->memory, keys[i]);
     return copy;
 }
 
@@ -82,9 +73,9 @@ static kivi_status copy_lists(kvi_queued *call, const kivi_request *given)
         return KIVI_NO_MEMORY;
     for (size_t i = 0; call->ops && i < given->count; i++) {
         kivi_op *op = &call->ops[i];
-        op->key = copied(&call->memory, op->key);
+        op->key = kvi_buffer_put(&call->memory, op->key);
         op->value = copied_value(call, op->value);
-        op->expected = copied(&call->memory, op->expected);
+        op->expected = kvi_buffer_put(&call->memory, op->expected);
     }
     request->ops = call->ops;
     return KIVI_OK;
@@ -101,13 +92,13 @@ static kivi_status copy_request(kvi_queued *call, const kivi_request *given)
         size += range->prefix.size + range->after.size + range->cursor.size;
     if (kivi_buffer_reserve(&call->memory, size ? size : 1))
         return KIVI_NO_MEMORY;
-    request->key = copied(&call->memory, given->key);
+    request->key = kvi_buffer_put(&call->memory, given->key);
     request->value = copied_value(call, given->value);
-    request->expected = copied(&call->memory, given->expected);
+    request->expected = kvi_buffer_put(&call->memory, given->expected);
     if (range) {
-        range->prefix = copied(&call->memory, range->prefix);
-        range->after = copied(&call->memory, range->after);
-        range->cursor = copied(&call->memory, range->cursor);
+        range->prefix = kvi_buffer_put(&call->memory, range->prefix);
+        range->after = kvi_buffer_put(&call->memory, range->after);
+        range->cursor = kvi_buffer_put(&call->memory, range->cursor);
         request->range = range;
     }
     return copy_lists(call, given);

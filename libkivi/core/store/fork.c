@@ -124,9 +124,9 @@ kivi_status kvi_fork_reopen(kvi_context *ctx)
     if (!(atomic_load(&store->gate) & KVI_GATE_FORKED))
         goto out;
     if (store->flags & KIVI_BACKEND_FORK_REFUSED) {
-        status = kvi_context_fail(ctx, KIVI_FORKED,
-                                  "opened before the fork; %s cannot be used by both parent and child",
-                                  store->backend->name);
+        status = kvi_context_fail(
+            ctx, KIVI_FORKED, "opened before the fork; %s cannot be used by both parent and child",
+            store->backend->name);
         goto out;
     }
     kvi_lanes_abandon(store->lanes);
