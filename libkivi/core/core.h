@@ -15,7 +15,8 @@
 /* Why calls may not go on: bits of kivi_store.gate, so that an open store costs one load. */
 enum {
     KVI_GATE_CLOSED = 1 << 0,
-    KVI_GATE_FORKED = 1 << 1 /* this process is a child that has not had its own instance yet */
+    KVI_GATE_FORKED = 1 << 1, /* this process is a child that has not had its own instance yet */
+    KVI_GATE_FOREIGN = 1 << 2 /* another program's data, as a session learned, and no codec was named */
 };
 
 /* Counters of the threads that share a shard; a cache line of their own. */
@@ -24,6 +25,15 @@ typedef struct kvi_shard {
     _Atomic uint64_t calls;                     /* all other calls */
     _Atomic uint64_t reads, writes, failures;
 } kvi_shard;
+
+/* What the store takes and promises as far as that is known: said by open, then by sessions (base/limits.c). */
+typedef struct kvi_limits {
+    _Atomic uint64_t max_stored_key; /* bytes, namespace included */
+    _Atomic uint64_t max_value, atomic_max;
+    _Atomic int64_t max_ttl_ms;
+    _Atomic int32_t order;
+    _Atomic bool durable, evicts;
+} kvi_limits;
 
 typedef struct kvi_lanes kvi_lanes;
 typedef struct kvi_places kvi_places;
@@ -41,8 +51,10 @@ struct kivi_store {
     bool portable;
     bool in_place;
     bool event_keys;
-    uint64_t untimed;        /* mask of a call's number: calls with none of these bits are timed */
-    uint64_t max_stored_key; /* bytes, namespace included */
+    uint64_t untimed; /* mask of a call's number: calls with none of these bits are timed */
+    bool keeps_order; /* keys are as ordered as stored keys */
+    bool has_codec;   /* it was named */
+    kvi_limits limits;
     int64_t timeout_ms;
     uint64_t io_timeout_ns;
     uint64_t queue_limit;
@@ -78,6 +90,7 @@ typedef struct kvi_context {
     bool single_read;  /* counted in shard.single_reads */
     bool reached;      /* the call got as far as the store: it counts */
     bool limited;      /* deadline_ns is computed */
+    bool any_layout;   /* reads and writes no value */
     bool alone;        /* may not share a vector any more */
     kivi_status ended; /* why it may not go on; stays, as the caller may say it once only */
     const kivi_call *call; /* what the caller gave, as far as it is known here; all defaults where it gave none */

@@ -136,6 +136,8 @@ extern const kivi_host kvi_host_table; /* host.c */
 extern const kivi_plugin_fn kvi_builtin_plugins[];
 /* As kivi_host.report (counters.c). */
 void kvi_store_report(void *reporter, kivi_event_type type, kivi_status status, uint64_t items);
+/* As kivi_host.learned (limits.c). */
+kivi_status kvi_store_learned(void *reporter, const kivi_learned *learned, kivi_error **error);
 
 /* ---- escaping (escape.c) ---- */
 

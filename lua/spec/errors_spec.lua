@@ -28,6 +28,22 @@ describe("errors", function()
       select(2, kivi.open("not a url")).code)
   end)
 
+  it("of another program's data come with the first call, where only the server knows", function()
+    local url = "memory:?learns=true&layout=foreign&shape=stepped&login=5ms"
+    local store = assert(kivi.open(url))
+    for _ = 1, 2 do
+      local _, err = store:get("k")
+      assert.equal("INVALID", err.code)
+      assert.truthy(err.message:find("name the codec", 1, true))
+      assert.equal("INVALID", select(2, store:set("k", 1)).code)
+    end
+    store:close()
+    store = assert(kivi.open(url, { codec = "json" }))
+    assert(store:set("k", 1))
+    assert.equal(1, store:get("k"))
+    store:close()
+  end)
+
   it("tells which stores and options there are", function()
     local known = {}
     for _, store in ipairs(kivi.stores()) do known[store.scheme] = store end

@@ -1,4 +1,5 @@
 """Exceptions: the class of each failure, what it is besides, and what it says."""
+import asyncio
 import os
 import pickle
 import resource
@@ -10,6 +11,7 @@ import time
 import pytest
 
 import kivi
+import kivi.aio
 
 BUILTINS = {
     "NotFound": KeyError, "Invalid": ValueError, "Unsupported": NotImplementedError, "TooLarge": ValueError,
@@ -124,3 +126,34 @@ def test_unwritable(tmp_path):
     with pytest.raises(kivi.Error) as caught:
         kivi.open(f"lmdb:{tmp_path}/no/such/folder/x.mdb")["k"]
     assert not isinstance(caught.value, KeyError)
+
+
+FOREIGN = "memory:?learns=true&layout=foreign&shape=stepped&login=5ms"
+FIRST_CALLS = {
+    "get": lambda store: store.get("k"),
+    "set": lambda store: store.set("k", 1),
+    "keys": lambda store: list(store.keys()),
+    "increment": lambda store: store.increment("k"),
+}
+
+
+@pytest.mark.parametrize("name", FIRST_CALLS)
+def test_a_server_with_data_of_another_program_needs_a_codec(name):
+    with kivi.open(FOREIGN) as store:
+        for _ in range(2):
+            with pytest.raises(kivi.Invalid, match="name the codec"):
+                FIRST_CALLS[name](store)
+    with kivi.open(FOREIGN + "&codec=json") as store:
+        store["k"] = 1
+        FIRST_CALLS[name](store)
+
+
+def test_the_same_by_asyncio():
+    async def first_call():
+        async with kivi.aio.open(FOREIGN) as store:
+            with pytest.raises(kivi.Invalid, match="name the codec"):
+                await store.get("k")
+            with pytest.raises(kivi.Invalid, match="name the codec"):
+                await store.set("k", 1)
+
+    asyncio.run(first_call())

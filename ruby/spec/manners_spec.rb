@@ -389,4 +389,18 @@ RSpec.describe "the manners of a Hash" do
     expect { Kivi.open("memory:", default: 5) }.to raise_error(TypeError, /default/)
     expect { Kivi.open(5) }.to raise_error(TypeError)
   end
+
+  it "asks for the codec of another program's data with the first call, where only the server knows" do
+    url = "memory:?learns=true&layout=foreign&shape=stepped&login=5ms"
+    Kivi.open(url) do |store|
+      2.times do
+        expect { store["k"] }.to raise_error(Kivi::Invalid, /name the codec/)
+        expect { store["k"] = 1 }.to raise_error(Kivi::Invalid, /name the codec/)
+      end
+    end
+    Kivi.open(url, codec: :json) do |store|
+      store["k"] = 1
+      expect(store["k"]).to eq(1)
+    end
+  end
 end

@@ -129,6 +129,29 @@ static void mark_sent(const memory_job *job)
     }
 }
 
+/* Before the first vector of a session; reads without one have the login in common. */
+static kivi_status log_in(memory_instance *instance, memory_session *session, kivi_wait *wait,
+                          kivi_error **error)
+{
+    const memory_settings *settings = &instance->settings;
+    bool done = session ? session->logged_in : atomic_load(&instance->met);
+    kivi_status status;
+
+    if (done || !(settings->learns || settings->login_ns))
+        return KIVI_OK;
+    status = pause_for(session, settings->login_ns, wait);
+    if (status != KIVI_OK)
+        status = wait_failed(status, false, error);
+    else
+        status = kvi_memory_learn(instance, error);
+    kvi_session_note(session, status);
+    if (status == KIVI_OK && session)
+        session->logged_in = true;
+    else if (status == KIVI_OK)
+        atomic_store(&instance->met, true);
+    return status;
+}
+
 kivi_status kvi_blocking_serve(memory_instance *instance, memory_session *session,
                                const memory_job *job, kivi_wait *wait, kivi_error **error)
 {
@@ -136,6 +159,8 @@ kivi_status kvi_blocking_serve(memory_instance *instance, memory_session *sessio
     kivi_status status = kvi_session_check(session, error);
     bool sent;
 
+    if (status == KIVI_OK)
+        status = log_in(instance, session, wait, error);
     if (status == KIVI_OK)
         status = kvi_plan_make(instance, job, &plan, error);
     if (status != KIVI_OK)

@@ -1,77 +1,9 @@
 /* The memory backend: its table, and how an instance is opened, shared and forked. */
 #include <stdio.h>
 
-#include "keys.h"
 #include "memory.h"
 
-#define ATOMIC_MOST 1000000
-
 /* ---- Open and close ---- */
-
-static uint32_t flags_of(const memory_settings *settings)
-{
-    uint32_t flags = KIVI_BACKEND_FORK_PRIVATE;
-
-    if (settings->shape != SHAPE_STEPPED)
-        flags |= KIVI_BACKEND_BLOCKING;
-    if (settings->shape == SHAPE_SHARED)
-        flags |= KIVI_BACKEND_SHARED_READS | KIVI_BACKEND_IN_PLACE;
-    if (settings->native)
-        flags |= KIVI_BACKEND_INCREMENTS | KIVI_BACKEND_TAKES | KIVI_BACKEND_TOUCHES;
-    if (settings->group_commit)
-        flags |= KIVI_BACKEND_GROUP_COMMIT;
-    return flags;
-}
-
-static uint64_t atomic_most(const memory_settings *settings)
-{
-    if (!settings->atomic)
-        return 0;
-    if (settings->max_items && settings->max_items < ATOMIC_MOST)
-        return settings->max_items;
-    return ATOMIC_MOST;
-}
-
-/* Vectors that come in parts, or are asked again, are not of one moment. */
-static bool is_snapshot(const memory_settings *settings)
-{
-    return settings->shape != SHAPE_STEPPED && settings->partial_rate <= 0 &&
-           settings->fail_rate <= 0 && !settings->max_items && !settings->max_bytes;
-}
-
-static void fill_capabilities(const memory_settings *settings, kivi_capabilities *capabilities)
-{
-    capabilities->struct_size = sizeof(*capabilities);
-    capabilities->consistency = KIVI_LINEARIZABLE;
-    capabilities->max_value = settings->max_value;
-    capabilities->max_ttl_ms = settings->max_ttl;
-    capabilities->ttl_resolution_ms = settings->ttl_resolution;
-    capabilities->atomic_max = atomic_most(settings);
-    capabilities->ttl = KIVI_NATIVE;
-    capabilities->ttl_clock = KIVI_CLOCK_CALLER;
-    capabilities->order = settings->byte_order ? KIVI_ORDER_BYTES : KIVI_ORDER_NONE;
-    capabilities->scan = KIVI_NATIVE;
-    capabilities->snapshot = is_snapshot(settings) ? KIVI_NATIVE : KIVI_ABSENT;
-    capabilities->increment = settings->native ? KIVI_NATIVE : KIVI_EMULATED;
-    capabilities->conditions = KIVI_NATIVE;
-    capabilities->scan_once = true;
-    capabilities->local = settings->shape == SHAPE_SHARED;
-}
-
-static void fill_instance(memory_instance *memory, kivi_instance *instance)
-{
-    const memory_settings *settings = &memory->settings;
-
-    instance->flags = flags_of(settings);
-    instance->handle = memory;
-    instance->layout = settings->layout;
-    instance->max_lanes = (uint32_t)settings->max_lanes;
-    instance->max_items = settings->max_items;
-    instance->max_bytes = settings->max_bytes;
-    instance->max_stored_key = settings->max_key;
-    kvi_keys_escape(settings, &instance->escape);
-    fill_capabilities(settings, &instance->capabilities);
-}
 
 static kivi_status memory_open(const kivi_config *config, kivi_wait *wait, kivi_instance *instance,
                                kivi_error **error)
@@ -90,7 +22,7 @@ static kivi_status memory_open(const kivi_config *config, kivi_wait *wait, kivi_
     }
     memory->reporter = kvi_memory_host->reporter(config);
     atomic_init(&memory->random, memory->settings.seed);
-    fill_instance(memory, instance);
+    kvi_memory_promise(memory, instance);
     return KIVI_OK;
 
 no_memory:

@@ -16,6 +16,7 @@ typedef struct memory_instance {
     memory_settings settings;
     void *reporter;
     atomic_uint_fast64_t random; /* see mock.c */
+    atomic_bool met;             /* a read without a session has logged in */
 } memory_instance;
 
 /* What became of one item, until it is told: a read's record is held until then. */
@@ -36,6 +37,13 @@ static inline bool fate_serves(const uint8_t *fates, size_t index)
 memory_answer *kvi_answers_new(size_t count, memory_answer *few, size_t few_count);
 /* Frees them, with the records that they still hold. */
 void kvi_answers_free(memory_answer *answers, size_t count, const memory_answer *few);
+
+/* ---- promise.c ---- */
+
+/* Fills in what open says. */
+void kvi_memory_promise(memory_instance *memory, kivi_instance *instance);
+/* Tells the core what a login learns. */
+kivi_status kvi_memory_learn(const memory_instance *memory, kivi_error **error);
 
 /* ---- read.c ---- */
 
@@ -79,8 +87,10 @@ typedef struct memory_course {
 /* A lane's session. What follows `broken` is the verb in flight of a stepped one. */
 typedef struct memory_session {
     memory_instance *instance;
-    int fd;      /* stepped: a timer; blocking where it may wait: wakes the waiting verb; else -1 */
-    bool broken; /* failed as a connection does: must not be used again */
+    int fd; /* stepped: a timer; blocking where it may wait: wakes the waiting verb; else -1 */
+    bool logged_in;
+    bool logs_in; /* stepped: the step to come is the login's */
+    bool broken;  /* failed as a connection does: must not be used again */
     bool active;
     memory_job job;
     memory_plan plan;

@@ -26,7 +26,7 @@ static void look(memory_instance *instance, const kivi_read_item *item, memory_c
 {
     memory_record *record = kvi_space_live(instance->space, item->key, clock);
 
-    answer->status = KIVI_NOT_FOUND;
+    answer->status = item->key.size > instance->settings.max_key ? KIVI_TOO_LARGE : KIVI_NOT_FOUND;
     if (!record)
         return;
     if (item->want & (KIVI_WANT_VALUE | KIVI_WANT_VERSION))
@@ -94,7 +94,7 @@ void kvi_memory_tell(const memory_instance *instance, kivi_read_vector *vector,
         status = deliver(instance, vector, item, answer->record);
     if (item->want & KIVI_WANT_EXPIRY)
         item->ttl_ms = answer->ttl_ms;
-    if ((status == KIVI_UNSUPPORTED || status == KIVI_NO_MEMORY) && status == answer->status)
+    if (status != KIVI_OK && status != KIVI_NOT_FOUND && status == answer->status)
         item->error = kvi_memory_error(status);
     record_unref(answer->record);
     answer->record = NULL;

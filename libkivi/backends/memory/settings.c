@@ -38,6 +38,9 @@ const kivi_option_info kvi_memory_options[] = {
     BOOL("path_keys", "false", "true: keys are like URL paths, what a path loses is escaped"),
     STRING("reserved_prefix", "stored keys that begin so are the store's own, and escaped"),
     CHOICE("layout", "ours", "ours unmarked foreign", "whose the data is taken to be at open"),
+    BOOL("evicts", "false", "true: it says that it drops keys when it is full, which it never does"),
+    BOOL("learns", "false",
+         "true: layout, limits, order and evicts are known only once a session has logged in"),
     NUMBER("max_items", "0", 0, INT32_MAX, "most keys of one vector; 0: any number"),
     SIZE("max_bytes", "0", 0, INT64_MAX, "most bytes of one vector; 0: any number"),
     NUMBER("max_lanes", "0", 0, 64, "sessions at once; 0: one for shape=shared, any number for the others"),
@@ -46,6 +49,7 @@ const kivi_option_info kvi_memory_options[] = {
            "how it answers: like an embedded engine, a blocking client, or a stepped connection"),
     NUMBER("seed", "1", 0, INT64_MAX, "start of the random sequence that decides what goes wrong"),
     NUMBER("steps", "3", 1, 1000, "shape=stepped: most steps that a vector takes"),
+    DURATION("login", "0", 0, HOUR_MS, "time that each session takes to log in, before its first vector"),
     DURATION("latency", "0", 0, HOUR_MS, "time that each vector takes"),
     DURATION("latency_jitter", "0", 0, HOUR_MS, "up to so much more, at random"),
     RATE("fail_rate", "share of vectors that fail, whole or in one item, nothing applied"),
@@ -150,6 +154,8 @@ static void read_store(memory_settings *settings, const kivi_config *config)
     settings->byte_order = !is_word(config, "order", "none");
     settings->text_keys = flag(config, "text_keys");
     settings->path_keys = flag(config, "path_keys");
+    settings->evicts = flag(config, "evicts");
+    settings->learns = flag(config, "learns");
     if (settings->max_lanes == 0 && settings->shape == SHAPE_SHARED)
         settings->max_lanes = 1;
 }
@@ -158,6 +164,7 @@ static void read_mock(memory_settings *settings, const kivi_config *config)
 {
     settings->seed = (uint64_t)number(config, "seed");
     settings->steps = (uint64_t)number(config, "steps");
+    settings->login_ns = duration_ns(config, "login");
     settings->latency_ns = duration_ns(config, "latency");
     settings->jitter_ns = duration_ns(config, "latency_jitter");
     settings->fail_rate = kvi_memory_host->option_float(config, "fail_rate");
@@ -186,13 +193,13 @@ bool kvi_settings_read(memory_settings *settings, const kivi_config *config)
         kvi_settings_clear(settings);
         return false;
     }
-    settings->waits = settings->latency_ns || settings->jitter_ns || settings->commit_ns ||
-                      settings->hang_rate > 0 || settings->hang_keys;
-    settings->mock = settings->waits || settings->fail_rate > 0 || settings->fail_keys ||
-                     settings->partial_rate > 0 || settings->uncertain_rate > 0 ||
-                     settings->refuse_whole || settings->max_items || settings->max_bytes ||
-                     settings->text_keys || settings->path_keys || settings->reserved_prefix ||
-                     settings->shape != SHAPE_SHARED;
+    settings->waits = settings->login_ns || settings->latency_ns || settings->jitter_ns ||
+                      settings->commit_ns || settings->hang_rate > 0 || settings->hang_keys;
+    settings->mock = settings->waits || settings->learns || settings->fail_rate > 0 ||
+                     settings->fail_keys || settings->partial_rate > 0 ||
+                     settings->uncertain_rate > 0 || settings->refuse_whole || settings->max_items ||
+                     settings->max_bytes || settings->text_keys || settings->path_keys ||
+                     settings->reserved_prefix || settings->shape != SHAPE_SHARED;
     return true;
 }
 

@@ -22,10 +22,12 @@ typedef struct memory_settings {
     uint64_t sweep; /* expired entries removed by a write, at most */
     bool counted_versions, native, atomic, byte_order;
     bool text_keys, path_keys;
+    bool evicts;
+    bool learns;           /* a session's login tells what it is */
     char *reserved_prefix; /* NULL: none */
     /* what goes wrong, and how long it takes */
     uint64_t seed, steps;
-    uint64_t latency_ns, jitter_ns, commit_ns;
+    uint64_t login_ns, latency_ns, jitter_ns, commit_ns;
     bool group_commit, partial_stall, hang_sent;
     double fail_rate, hang_rate, partial_rate, uncertain_rate;
     const memory_failure *failure;

@@ -19,11 +19,10 @@
 /* ---- The timer ---- */
 
 /* 0 would disarm it: a step that is due at once is due in a nanosecond. */
-static kivi_status arm(memory_session *session, kivi_error **error)
+static kivi_status arm(memory_session *session, uint64_t ns, kivi_error **error)
 {
-    uint64_t ns = session->step_ns ? session->step_ns : 1;
     struct itimerspec time = {
-        .it_value = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)}};
+        .it_value = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = ns ? (long)(ns % NS_PER_S) : 1}};
 
     if (timerfd_settime(session->fd, 0, &time, NULL) == 0)
         return KIVI_OK;
@@ -97,7 +96,8 @@ kivi_status kvi_stepped_begin(memory_session *session, const memory_job *job, ki
     session->steps = 1 + kvi_random_below(instance, instance->settings.steps);
     session->step_ns = session->plan.delay_ns / session->steps;
     draw_courses(session, count);
-    status = arm(session, error);
+    session->logs_in = !session->logged_in && (instance->settings.learns || instance->settings.login_ns);
+    status = arm(session, session->logs_in ? instance->settings.login_ns : session->step_ns, error);
     if (status != KIVI_OK) {
         kvi_session_forget(session);
         return status;
@@ -206,6 +206,20 @@ static kivi_status hang(memory_session *session, kivi_poll *poll)
     return wait_on(session, poll);
 }
 
+/* Nothing of the vector has left yet. */
+static kivi_status end_login(memory_session *session, kivi_poll *poll, kivi_error **error)
+{
+    kivi_status status = kvi_memory_learn(session->instance, error);
+
+    if (status == KIVI_OK)
+        status = arm(session, session->step_ns, error);
+    if (status != KIVI_OK)
+        return finish(session, status);
+    session->logs_in = false;
+    session->logged_in = true;
+    return wait_on(session, poll);
+}
+
 kivi_status kvi_stepped_go_on(memory_session *session, kivi_poll *poll, kivi_error **error)
 {
     kivi_status status;
@@ -216,6 +230,8 @@ kivi_status kvi_stepped_go_on(memory_session *session, kivi_poll *poll, kivi_err
     }
     if (!is_due(session))
         return wait_on(session, poll);
+    if (session->logs_in)
+        return end_login(session, poll, error);
     session->step++;
     if (session->plan.hangs)
         return hang(session, poll);
@@ -223,7 +239,7 @@ kivi_status kvi_stepped_go_on(memory_session *session, kivi_poll *poll, kivi_err
         return finish(session, kvi_plan_fail(session->instance, &session->plan, error));
     status = advance(session, error);
     if (status == KIVI_OK && session->step < session->steps)
-        status = arm(session, error);
+        status = arm(session, session->step_ns, error);
     else if (status == KIVI_OK)
         return finish(session, session->plan.uncertain ? kvi_plan_cut(error) : KIVI_OK);
     return status == KIVI_OK ? wait_on(session, poll) : finish(session, status);

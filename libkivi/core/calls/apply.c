@@ -1,5 +1,6 @@
 /* set_many, delete_many and apply: operations judged in order, sent as sorted vectors of each key once. */
 #include "apply.h"
+#include "../base/limits.h"
 #include "../lanes/run.h"
 #include "../store/begin.h"
 #include "../store/keys.h"
@@ -385,7 +386,7 @@ static kivi_status check_apply(kvi_context *ctx, size_t count, uint32_t flags)
         return kvi_context_fail(ctx, KIVI_INVALID, "apply: the batch is empty");
     if (flags & ~(uint32_t)KIVI_APPLY_ATOMIC)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "apply: unknown flags 0x%x", flags);
-    uint64_t most = ctx->store->instance.capabilities.atomic_max;
+    uint64_t most = kvi_atomic_max(ctx->store);
     if (!(flags & KIVI_APPLY_ATOMIC) || count <= most)
         return KIVI_OK;
     if (most == 0)

@@ -1,6 +1,7 @@
 /* Walking: pages of stored pairs under a prefix, with strangers and what lies outside left out. */
 #include "walk.h"
 
+#include "../base/limits.h"
 #include "../lanes/run.h"
 #include "../store/keys.h"
 
@@ -10,7 +11,7 @@ kivi_status kvi_walk_begin(kvi_walk *walk, kivi_slice after)
     const kivi_capabilities *can = &ctx->store->instance.capabilities;
     if (can->scan == KIVI_ABSENT)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "%s: this store cannot list its keys", ctx->verb);
-    if (after.size && can->order != KIVI_ORDER_BYTES)
+    if (after.size && kvi_order(ctx->store) != KIVI_ORDER_BYTES)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED,
                                 "%s: `after` on a store whose keys have no order", ctx->verb);
     kivi_status status = kvi_prefix_append(ctx, walk->prefix, &walk->stored_prefix);

@@ -14,6 +14,7 @@ const kivi_host kvi_host_table = {
     .option_is_set = kvi_config_is_set,
     .reporter = kvi_config_reporter,
     .report = kvi_store_report,
+    .learned = kvi_store_learned,
     .monotonic_ns = kvi_monotonic_ns,
     .clock_ms = kvi_clock_ms,
     .expires = kvi_expires,

@@ -173,7 +173,7 @@ kivi_status kivi_queue_submit(kivi_queue *queue, kivi_store *store, const kivi_c
     bool rings = false;
     kivi_store_ref(store);
     call->queue = queue;
-    kivi_status status = kvi_begin(&call->ctx, store, given, "submit", error);
+    kivi_status status = kvi_begin_any(&call->ctx, store, given, "submit", error);
     if (!status)
         status = prepare(call, request);
     if (!status) {

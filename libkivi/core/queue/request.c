@@ -9,7 +9,7 @@
 
 /* ---- copying ---- */
 
-/* A value that is too large is refused by its size alone, and so never read. */
+/* A value that is too large is refused by its size alone, and so never read. What sessions learn is never more. */
 static kivi_slice copied_value(kvi_queued *call, kivi_slice value)
 {
     bool fits = value.size <= call->ctx.store->instance.capabilities.max_value;
@@ -140,7 +140,9 @@ static kivi_status check_single(kvi_queued *call)
 {
     kivi_request *request = &call->request;
     uint32_t flags = call->verb->flags;
-    kivi_status status = kvi_key_make(&call->ctx, request->key, &call->key);
+    kivi_status status = kvi_check_layout(&call->ctx);
+    if (!status)
+        status = kvi_key_make(&call->ctx, request->key, &call->key);
     if (!status && flags & KVI_HAS_VALUE)
         status = kvi_value_check(&call->ctx, request->value);
     if (status || !(flags & KVI_HAS_TTL))

@@ -109,7 +109,7 @@ static kvi_worker *worker_new(kivi_queue *queue, kivi_store *store)
     kvi_queue_thread_setup(&worker->jobs, jobs_main, worker);
     worker->queue = queue;
     worker->store = kivi_store_ref(store);
-    if (kvi_begin(&worker->ctx, store, NULL, "queue", NULL)) {
+    if (kvi_begin_any(&worker->ctx, store, NULL, "queue", NULL)) {
         kivi_error_free(worker->ctx.error);
         kvi_workers_free(worker);
         return NULL;

@@ -2,6 +2,7 @@
 #include "begin.h"
 
 #include "../base/counters.h"
+#include "../base/limits.h"
 #include "instance.h"
 
 /* The thread's counter of such calls; every so many calls are timed. */
@@ -17,12 +18,21 @@ static void begin_timing(kvi_context *ctx)
     ctx->started_ns = KVI_UNLIKELY((before & ctx->store->untimed) == 0) ? kvi_monotonic_ns() : 0;
 }
 
+kivi_status kvi_check_layout(kvi_context *ctx)
+{
+    if (!(atomic_load_explicit(&ctx->store->gate, memory_order_relaxed) & KVI_GATE_FOREIGN))
+        return KIVI_OK;
+    kivi_error_free(ctx->error);
+    return kvi_layout_refuse(ctx->store, &ctx->error);
+}
+
 static kivi_status pass_gate(kvi_context *ctx, uint32_t gate)
 {
     ctx->generation = atomic_load_explicit(&ctx->store->generation, memory_order_relaxed);
     if (gate & KVI_GATE_CLOSED)
         return kvi_context_fail(ctx, KIVI_CLOSED, "the store is closed");
-    return gate ? kvi_fork_reopen(ctx) : KIVI_OK;
+    kivi_status status = gate & KVI_GATE_FORKED ? kvi_fork_reopen(ctx) : KIVI_OK;
+    return status || ctx->any_layout ? status : kvi_check_layout(ctx);
 }
 
 static kivi_status read_call(kvi_context *ctx, const kivi_call *call)
@@ -40,7 +50,7 @@ static kivi_status read_call(kvi_context *ctx, const kivi_call *call)
 }
 
 kivi_status kvi_begin_counted(kvi_context *ctx, kivi_store *store, const kivi_call *call,
-                              const char *verb, bool single_read, kivi_error **error)
+                              const char *verb, uint32_t how, kivi_error **error)
 {
     kvi_error_clear(error);
     static const kivi_call no_call = KIVI_CALL_INIT;
@@ -50,7 +60,8 @@ kivi_status kvi_begin_counted(kvi_context *ctx, kivi_store *store, const kivi_ca
     ctx->verb = verb;
     ctx->key = kivi_bytes(NULL, 0);
     ctx->items = 1;
-    ctx->single_read = single_read;
+    ctx->single_read = how & KVI_SINGLE_READ;
+    ctx->any_layout = how & KVI_ANY_LAYOUT;
     ctx->reached = ctx->limited = ctx->alone = false;
     ctx->ended = KIVI_OK;
     ctx->call = &no_call;

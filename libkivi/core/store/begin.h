@@ -4,20 +4,31 @@
 
 #include "../lanes/context.h"
 
+/* How a call begins. */
+enum {
+    KVI_SINGLE_READ = 1 << 0, /* it reads one key: counted with one addition instead of two */
+    KVI_ANY_LAYOUT = 1 << 1 /* it reads and writes no value: the data may be another program's, of no codec named */
+};
 /* Begins a public call: clears the caller's error, reads `call`, refuses closed and forked stores. */
 kivi_status kvi_begin_counted(kvi_context *ctx, kivi_store *store, const kivi_call *call,
-                              const char *verb, bool single_read, kivi_error **error);
+                              const char *verb, uint32_t how, kivi_error **error);
 static inline kivi_status kvi_begin(kvi_context *ctx, kivi_store *store, const kivi_call *call,
                                     const char *verb, kivi_error **error)
 {
-    return kvi_begin_counted(ctx, store, call, verb, false, error);
+    return kvi_begin_counted(ctx, store, call, verb, 0, error);
 }
-/* The same for a call that reads one key: counted with one addition instead of two. */
 static inline kivi_status kvi_begin_read(kvi_context *ctx, kivi_store *store, const kivi_call *call,
                                          const char *verb, kivi_error **error)
 {
-    return kvi_begin_counted(ctx, store, call, verb, true, error);
+    return kvi_begin_counted(ctx, store, call, verb, KVI_SINGLE_READ, error);
 }
+static inline kivi_status kvi_begin_any(kvi_context *ctx, kivi_store *store, const kivi_call *call,
+                                        const char *verb, kivi_error **error)
+{
+    return kvi_begin_counted(ctx, store, call, verb, KVI_ANY_LAYOUT, error);
+}
+/* INVALID where the data is another program's, and no codec was named: what KVI_ANY_LAYOUT put off. */
+kivi_status kvi_check_layout(kvi_context *ctx);
 /* Ends it: counts, tells the hook, hands the error over. Answers `status`. */
 kivi_status kvi_end(kvi_context *ctx, kivi_status status);
 /* Tells the store's hook of the call's repeats, each once. */

@@ -1,4 +1,5 @@
 /* What a store can do, how it is, and what it has done. */
+#include "../base/limits.h"
 #include "../lanes/lanes.h"
 #include "../lanes/run.h"
 #include "begin.h"
@@ -7,9 +8,11 @@
 kivi_status kivi_store_capabilities(kivi_store *store, kivi_capabilities *capabilities, kivi_error **error)
 {
     kvi_context ctx;
-    kivi_status status = kvi_begin(&ctx, store, NULL, "capabilities", error);
+    kivi_status status = kvi_begin_any(&ctx, store, NULL, "capabilities", error);
     if (!status) {
         kivi_capabilities can = store->instance.capabilities;
+        kvi_limits_tell(store, &can);
+        kvi_keys_tell(store, &can);
         can.in_place = kvi_visits_in_place(store);
         status = kvi_struct_write(capabilities, &can, sizeof(can), "kivi_capabilities", &ctx.error);
     }
@@ -61,7 +64,7 @@ kivi_status kivi_store_health(kivi_store *store, const kivi_call *call, kivi_hea
     kvi_context ctx;
     kvi_key made = {.heap = KIVI_BUFFER_INIT};
     kivi_health local = {.struct_size = sizeof(local)};
-    kivi_status status = kvi_begin(&ctx, store, call, "health", error);
+    kivi_status status = kvi_begin_any(&ctx, store, call, "health", error);
     if (!status)
         status = kvi_key_make(&ctx, kivi_str("health"), &made);
     uint64_t begun = kvi_monotonic_ns();

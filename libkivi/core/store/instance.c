@@ -1,15 +1,14 @@
 /* The instance of a store: opened, and what its backend says of it checked. */
 #include "instance.h"
 
+#include "../base/limits.h"
 #include "keys.h"
 
 static kivi_status check_layout(kivi_store *store, kivi_error **error)
 {
-    if (store->instance.layout != KIVI_LAYOUT_FOREIGN || kvi_config_is_set(store->config, "codec"))
+    if (store->instance.layout != KIVI_LAYOUT_FOREIGN || store->has_codec)
         return KIVI_OK;
-    return kvi_fail(error,
-                    KIVI_INVALID, "this %s store was made by another program: name the codec of its values (codec=json, raw or msgpack)",
-                    store->backend->name);
+    return kvi_layout_refuse(store, error);
 }
 
 /* What a backend must not say of itself. */
@@ -26,16 +25,19 @@ static kivi_status check_instance(kivi_store *store, kivi_error **error)
     /* An escape begins with '%': it could make a key begin so that did not. */
     if (instance->escape.reserved_prefix && strchr(instance->escape.reserved_prefix, '%'))
         return kvi_fail(error, KIVI_INTERNAL, "the backend reserves a prefix with '%%' in it");
-    if (instance->max_items && instance->capabilities.atomic_max > instance->max_items)
-        instance->capabilities.atomic_max = instance->max_items;
     return KIVI_OK;
 }
 
 static kivi_status complete_instance(kivi_store *store, kivi_error **error)
 {
     store->flags = store->instance.flags;
+    store->has_codec = kvi_config_is_set(store->config, "codec");
     kivi_status status = check_layout(store, error);
-    return status ? status : kvi_keys_setup(store, error);
+    if (!status)
+        status = kvi_keys_setup(store, error);
+    if (!status)
+        kvi_limits_begin(store);
+    return status;
 }
 
 kivi_status kvi_instance_open(kivi_store *store, kivi_wait *wait, kivi_error **error)

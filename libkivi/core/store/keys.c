@@ -1,10 +1,10 @@
 /* Stored keys: the namespace in front, escapes inside, and every limit checked before anything is sent. */
 #include "keys.h"
 
+#include "../base/limits.h"
 #include "../lanes/context.h"
 
 #define PORTABLE_KEY 200
-#define PORTABLE_VALUE (UINT64_C(256) << 10)
 
 static bool is_portable_byte(uint8_t byte)
 {
@@ -26,9 +26,10 @@ static uint64_t portable_size(kivi_slice stored)
 static kivi_status check_stored(kvi_context *ctx, kivi_slice stored)
 {
     const kivi_store *store = ctx->store;
-    if (KVI_UNLIKELY(stored.size > store->max_stored_key))
+    uint64_t most = kvi_max_stored_key(store);
+    if (KVI_UNLIKELY(stored.size > most))
         return kvi_context_fail(ctx, KIVI_TOO_LARGE, "key of %zu stored bytes; this store takes %llu",
-                                stored.size, (unsigned long long)store->max_stored_key);
+                                stored.size, (unsigned long long)most);
     return KIVI_OK;
 }
 
@@ -68,9 +69,10 @@ static kivi_status check_given(kvi_context *ctx, kivi_slice key)
 {
     if (KVI_UNLIKELY(key.size == 0))
         return kvi_context_fail(ctx, KIVI_INVALID, "the key is empty");
-    if (KVI_UNLIKELY(key.size > ctx->store->max_stored_key))
+    uint64_t most = kvi_max_stored_key(ctx->store);
+    if (KVI_UNLIKELY(key.size > most))
         return kvi_context_fail(ctx, KIVI_TOO_LARGE, "key of %zu bytes; this store takes %llu",
-                                key.size, (unsigned long long)ctx->store->max_stored_key);
+                                key.size, (unsigned long long)most);
     return KVI_UNLIKELY(ctx->store->portable) ? check_portable(ctx, key) : KIVI_OK;
 }
 
@@ -107,9 +109,7 @@ kivi_status kvi_key_make(kvi_context *ctx, kivi_slice key, kvi_key *made)
 kivi_status kvi_value_check(kvi_context *ctx, kivi_slice value)
 {
     const kivi_store *store = ctx->store;
-    uint64_t limit = store->instance.capabilities.max_value;
-    if (store->portable && limit > PORTABLE_VALUE)
-        limit = PORTABLE_VALUE;
+    uint64_t limit = kvi_max_value(store);
     if (KVI_UNLIKELY(value.size > limit))
         return kvi_context_fail(ctx, KIVI_TOO_LARGE, "value of %zu bytes; this store takes %llu%s",
                                 value.size, (unsigned long long)limit,
@@ -128,10 +128,10 @@ kivi_status kvi_ttl_check(kvi_context *ctx, int64_t ttl_ms, bool keep)
                                 (long long)ttl_ms);
     if (ctx->store->instance.capabilities.ttl == KIVI_ABSENT)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "this store has no expiry");
-    if (ttl_ms > ctx->store->instance.capabilities.max_ttl_ms)
+    int64_t most = kvi_max_ttl(ctx->store);
+    if (ttl_ms > most)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "ttl of %lld ms; this store takes %lld",
-                                (long long)ttl_ms,
-                                (long long)ctx->store->instance.capabilities.max_ttl_ms);
+                                (long long)ttl_ms, (long long)most);
     return KIVI_OK;
 }
 
@@ -164,29 +164,28 @@ kivi_status kvi_keys_setup(kivi_store *store, kivi_error **error)
     kivi_buffer_free(&store->space);
     if (strcmp(kvi_config_text(store->config, "escape"), "off") != 0)
         store->escape = store->instance.escape;
-    store->max_stored_key = store->instance.max_stored_key;
     kivi_status status = setup_space(store, error);
     if (status)
         return status;
     store->escapes = !kvi_escape_is_trivial(&store->escape);
     store->forbids = !kvi_escape_is_trivial(&store->instance.escape);
     store->plain_keys = store->space.size == 0 && !store->forbids;
-    kivi_capabilities *can = &store->instance.capabilities;
-    uint64_t room = store->max_stored_key - store->space.size;
+    store->keeps_order = kvi_escape_keeps_order(&store->escape);
+    return KIVI_OK;
+}
+
+void kvi_keys_tell(const kivi_store *store, kivi_capabilities *can)
+{
+    uint64_t most = kvi_max_stored_key(store), space = store->space.size;
+    uint64_t room = most > space ? most - space : 0;
     can->max_key_plain = room;
     can->max_key = room / kvi_escape_factor(&store->escape);
-    if (store->portable) {
-        uint64_t taken = portable_size(kivi_buffer_slice(&store->space));
-        uint64_t rest = taken < PORTABLE_KEY ? PORTABLE_KEY - taken : 0;
-        can->max_key_plain = rest < room ? rest : room;
-        can->max_key = rest / 3 < can->max_key ? rest / 3 : can->max_key;
-        can->max_value = can->max_value < PORTABLE_VALUE ? can->max_value : PORTABLE_VALUE;
-    }
-    if (!kvi_escape_keeps_order(&store->escape))
-        can->order = KIVI_ORDER_NONE;
-    if (can->max_ttl_ms == 0 && can->ttl != KIVI_ABSENT)
-        can->max_ttl_ms = KIVI_TTL_MAX;
-    return KIVI_OK;
+    if (!store->portable)
+        return;
+    uint64_t taken = portable_size(kivi_buffer_slice(&store->space));
+    uint64_t rest = taken < PORTABLE_KEY ? PORTABLE_KEY - taken : 0;
+    can->max_key_plain = rest < room ? rest : room;
+    can->max_key = rest / 3 < can->max_key ? rest / 3 : can->max_key;
 }
 
 kivi_status kvi_prefix_append(kvi_context *ctx, kivi_slice prefix, kivi_buffer *out)

@@ -23,8 +23,10 @@ kivi_status kvi_key_append(kvi_context *ctx, kivi_slice key, kivi_buffer *out);
 kivi_status kvi_value_check(kvi_context *ctx, kivi_slice value);
 /* A ttl_ms argument of a write; `keep`: whether KIVI_TTL_KEEP is allowed. */
 kivi_status kvi_ttl_check(kvi_context *ctx, int64_t ttl_ms, bool keep);
-/* Fills in the namespace prefix, limits and key capabilities of a store just opened. */
+/* Fills in the namespace prefix and the rules for keys of a store just opened. */
 kivi_status kvi_keys_setup(kivi_store *store, kivi_error **error);
+/* Fills in max_key and max_key_plain. */
+void kvi_keys_tell(const kivi_store *store, kivi_capabilities *can);
 /* Stored bytes that all keys under `prefix` begin with, appended to `out`. */
 kivi_status kvi_prefix_append(kvi_context *ctx, kivi_slice prefix, kivi_buffer *out);
 /* The key of a stored name into `out` (or in place: `*key` may point into `stored`). CORRUPT: a stranger. */

@@ -273,11 +273,38 @@ enum {
     KIVI_ESCAPE_TRAILING_SPACE = 1 << 3 /**< a trailing space */
 };
 
+/** Whose data it is. */
 typedef enum kivi_layout {
-    KIVI_LAYOUT_UNMARKED = 0, /**< the store has no place for a mark */
+    KIVI_LAYOUT_UNMARKED = 0, /**< the store has no place for a mark, or that is learned at the login */
     KIVI_LAYOUT_OURS = 1,     /**< marked, or empty */
-    KIVI_LAYOUT_FOREIGN = 2   /**< another program's: open needs a codec named */
+    KIVI_LAYOUT_FOREIGN = 2 /**< another program's: open needs a codec named */
 } kivi_layout;
+
+/** The fields of a kivi_learned. */
+enum {
+    KIVI_LEARNED_LAYOUT = 1 << 0,
+    KIVI_LEARNED_MAX_STORED_KEY = 1 << 1,
+    KIVI_LEARNED_MAX_VALUE = 1 << 2,
+    KIVI_LEARNED_MAX_TTL = 1 << 3,
+    KIVI_LEARNED_ATOMIC_MAX = 1 << 4,
+    KIVI_LEARNED_ORDER = 1 << 5,
+    KIVI_LEARNED_DURABLE = 1 << 6,
+    KIVI_LEARNED_EVICTS = 1 << 7
+};
+
+/** What only the server knows, as a session finds it at its login. See kivi_host.learned. */
+typedef struct kivi_learned {
+    uint32_t struct_size;
+    uint32_t fields;         /**< KIVI_LEARNED_*: what is said here; the rest stays as it was */
+    int32_t layout;          /**< kivi_layout */
+    int32_t order;           /**< kivi_order; open says NONE where that is learned */
+    uint64_t max_stored_key; /**< as in a kivi_instance; not more than open said */
+    uint64_t max_value;      /**< not more than open said */
+    uint64_t atomic_max;
+    int64_t max_ttl_ms;
+    bool durable, evicts;
+    uint8_t reserved[6];
+} kivi_learned;
 
 enum {
     KIVI_BACKEND_BLOCKING = 1 << 0, /**< verbs block; else they are stepped */
@@ -413,6 +440,13 @@ struct kivi_host {
     /** By that clock, the last ms in which a key is there whose TTL begins now: it has expired once clock_ms() is beyond it.
      *  0 for KIVI_TTL_NONE. */
     int64_t (*expires)(int64_t ttl_ms);
+    /**
+     * Tells the store what a session learned right after its login, before it sends anything of its verb. The core checks
+     * by it from then on, before a backend is called, and the capabilities say so; of the verb in progress the backend
+     * refuses what does not fit, item by item. Anything but KIVI_OK ends the verb with that status and error, nothing
+     * sent: INVALID where the layout is FOREIGN and no codec was named. `reporter` as in report(); any thread.
+     */
+    kivi_status (*learned)(void *reporter, const kivi_learned *learned, kivi_error **error);
     /** XXH64, seed 0: the hash that an expiry kept beside a value carries. (https://github.com/Cyan4973/xxHash) */
     uint64_t (*hash64)(kivi_slice bytes);
     /** Fills those of the descriptors 0 to 2 that the process has closed, so that none that is opened next takes their place

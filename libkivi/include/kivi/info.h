@@ -47,7 +47,7 @@ typedef struct kivi_capabilities {
     uint8_t reserved[2];
 } kivi_capabilities;
 
-/** Returns a store's capabilities. Does not block. Since 0.1. */
+/** Returns a store's capabilities. Does not block. Limits that only a server knows are as its sessions have learned so far. Since 0.1. */
 KIVI_API kivi_status kivi_store_capabilities(kivi_store *store, kivi_capabilities *capabilities,
                                              kivi_error **error);
 
