@@ -56,7 +56,7 @@ def test_points_come_back_as_what_they_were(url):
         "Point(x=1, y=2)",
         "[Point(x=1, y=2), Point(x=3, y=4)]",
     ]
-    assert refused.startswith("value: not a Point")
+    assert refused.startswith('key "here": value: not a Point')
 
 
 # -- the cache decorator

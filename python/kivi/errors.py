@@ -47,6 +47,10 @@ class NotFound(Error, KeyError):
     def key(self):
         return self.args[0] if self.args else None
 
+    @key.setter
+    def key(self, key):
+        self.args = (key,)
+
     @property
     def message(self):
         return str(self)

@@ -18,7 +18,7 @@ _Seconds: TypeAlias = float | timedelta
 _Ttl: TypeAlias = _Seconds | Word | Literal["keep"] | None
 
 def pages(
-    store: Store, prefix: _Key | None, after: _Key | None, limit: int | None, **how: Any
+    store: Store, prefix: _Key | None, after: _Key | None, cursor: bytes | None, limit: int | None, **how: Any
 ) -> Iterator[_kivi.Page]: ...
 def check_limit(limit: int | None) -> None: ...
 
