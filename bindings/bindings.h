@@ -33,8 +33,9 @@ struct kvb_store {
     kvb_answer *answers;   /* not in use */
 };
 
-/* Opens a store; blocks. `queue` may be NULL, else it is held. NULL with `*error`. */
-kvb_store *kvb_open(const char *url, const kivi_options *options, kvb_queue *queue, kivi_error **error);
+/* Opens a store; may wait, as `call` says. `queue` may be NULL, else it is held. NULL with `*error`. */
+kvb_store *kvb_open(const char *url, const kivi_call *call, const kivi_options *options,
+                    kvb_queue *queue, kivi_error **error);
 /* The same open store, its calls submitted to a queue; without the host's own. NULL: no memory. */
 kvb_store *kvb_store_through(const kvb_store *store, kvb_queue *queue);
 kvb_store *kvb_store_ref(kvb_store *store);

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-kvb_store *kvb_open(const char *url, const kivi_options *options, kvb_queue *queue, kivi_error **error)
+kvb_store *kvb_open(const char *url, const kivi_call *call, const kivi_options *options,
+                    kvb_queue *queue, kivi_error **error)
 {
     kvb_store *store = calloc(1, sizeof(*store));
     if (error)
@@ -13,7 +14,7 @@ kvb_store *kvb_open(const char *url, const kivi_options *options, kvb_queue *que
         return NULL;
     store->refs = 1;
     store->can.struct_size = sizeof(store->can);
-    if (kivi_store_open(url, options, &store->store, error) ||
+    if (kivi_store_open(url, call, options, &store->store, error) ||
         kivi_store_capabilities(store->store, &store->can, error)) {
         kvb_store_unref(store);
         return NULL;

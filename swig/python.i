@@ -7,7 +7,7 @@
  *       One for each event loop, shared by its stores, to be kept while they are used. loop.add_reader(queue.descriptor(),
  *       queue.take): take() tells those that await calls that are done. count(): calls in flight. end_calls(): calls in flight and
  *       later ones raise kivi.Closed (remove the reader first); close() before it is the part that may wait, for any thread.
- *   store = _kivi.open(cls, url, options, key_type, default, ext, pairs, queue)
+ *   store = _kivi.open(cls, url, options, key_type, default, ext, pairs, queue, given_up=None)
  *       cls: a subclass of _kivi.Calls, which has every method but those of a mapping: get(key, default=None, *, type=None,
  *       timeout=None), set(...), page(...), ... Each answers a kivi.aio.Call, to be awaited. Bad Python arguments raise at once.
  *       get and exists on memory and LMDB are answered already then, where that needs no waiting.

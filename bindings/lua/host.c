@@ -7,7 +7,7 @@
 typedef struct waiting {
     kvb_answer *answer;
     lua_State *L;
-    int hook, main_hook; /* masks as the call began */
+    kvl_hooks hooks;
 } waiting;
 
 static int main_hook(const kvl_state *state)
@@ -18,9 +18,15 @@ static int main_hook(const kvl_state *state)
 /* The interpreter's command line answers Ctrl-C by setting a hook: then the call ends. */
 static int interrupted(void *user)
 {
-    const waiting *wait = user;
-    const kvl_state *state = wait->answer->store->host;
-    return lua_gethookmask(wait->L) != wait->hook || main_hook(state) != wait->main_hook;
+    const kvl_hooks *hooks = user;
+    return lua_gethookmask(hooks->L) != hooks->mask || main_hook(hooks->state) != hooks->main_mask;
+}
+
+void kvl_call_begin(kivi_call *call, kvl_hooks *hooks, lua_State *L, const kvl_state *state)
+{
+    *hooks = (kvl_hooks){L, state, lua_gethookmask(L), main_hook(state)};
+    call->interrupted = interrupted;
+    call->user = hooks;
 }
 
 static kivi_status visit(kivi_slice value, void *user)
@@ -51,11 +57,10 @@ static void read_in_place(kvb_answer *answer, const kivi_call *call, waiting *wa
 void kvb_host_wait(kvb_answer *answer)
 {
     const kvl_state *state = answer->store->host;
-    waiting wait = {answer, state->L, lua_gethookmask(state->L), main_hook(state)};
+    waiting wait = {.answer = answer, .L = state->L};
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = answer->timeout_ms;
-    call.interrupted = interrupted;
-    call.user = &wait;
+    kvl_call_begin(&call, &wait.hooks, state->L, state);
     answer->missing = (void *)state->flags;
     answer->object = state->L; /* where its function is called */
     if (answer->request.verb == KIVI_VERB_GET && answer->store->can.in_place)

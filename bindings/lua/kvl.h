@@ -235,6 +235,15 @@ int kvl_convert_protected(lua_State *L);
 
 /* ---- the rest (host.c, scan.c, pending.c, module.c) ---- */
 
+/* The hooks of Lua as a call began. */
+typedef struct kvl_hooks {
+    lua_State *L;
+    const kvl_state *state;
+    int mask, main_mask;
+} kvl_hooks;
+/* A call that may wait: it ends when a hook is set meanwhile, as Ctrl-C does. */
+void kvl_call_begin(kivi_call *call, kvl_hooks *hooks, lua_State *L, const kvl_state *state);
+
 int kvl_pend_protected(lua_State *L);
 int kvl_compute_protected(lua_State *L);
 int kvl_scan(lua_State *L);           /* store:scan(prefix, options) */

@@ -65,13 +65,16 @@ static bool open_store(lua_State *L, kvl_state *state, kvl_store *object, const 
                        kvb_queue *queue, kivi_error **error)
 {
     kivi_options *options = kivi_options_new();
+    kivi_call call = KIVI_CALL_INIT;
+    kvl_hooks hooks;
     if (!options)
         return kvl_refuse(state, KIVI_NO_MEMORY, "out of memory");
     if (lua_istable(L, 2) && !read_options(L, state, options)) {
         kivi_options_free(options);
         return false;
     }
-    object->store = kvb_open(url, options, queue, error);
+    kvl_call_begin(&call, &hooks, L, state);
+    object->store = kvb_open(url, &call, options, queue, error);
     kivi_options_free(options);
     if (object->store) {
         object->store->host = state;

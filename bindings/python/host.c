@@ -10,6 +10,7 @@ enum {
 typedef struct waiting {
     PyThreadState *state;
     PyObject *latest; /* UPDATE: what the key holds if the last computation is written */
+    PyObject *given_up; /* an opening: asked as well, whether nobody waits for it any more; NULL: it is not */
 } waiting;
 
 /* ---- with the GIL: reads of stores in this process ---- */
@@ -48,12 +49,23 @@ static void read_here(kvb_answer *answer)
 
 /* ---- without it ---- */
 
+/* Non-zero: it was, or asking raised. */
+static int is_given_up(const waiting *call)
+{
+    PyObject *said = call->given_up ? PyObject_CallNoArgs(call->given_up) : NULL;
+    int truth = said ? PyObject_IsTrue(said) : PyErr_Occurred() != NULL;
+    Py_XDECREF(said);
+    return truth;
+}
+
 static int interrupted(void *user)
 {
     waiting *call = user;
     int stop;
     PyEval_RestoreThread(call->state);
     stop = PyErr_CheckSignals();
+    if (!stop)
+        stop = is_given_up(call);
     call->state = PyEval_SaveThread();
     return stop;
 }
@@ -62,7 +74,7 @@ void kvb_host_wait(kvb_answer *answer)
 {
     int32_t verb = answer->request.verb;
     kivi_call call = KIVI_CALL_INIT;
-    waiting wait = {NULL, NULL};
+    waiting wait = {NULL, NULL, NULL};
     if (answer->store->can.in_place && (verb == KIVI_VERB_GET || verb == KIVI_VERB_EXISTS)) {
         read_here(answer);
         return;
@@ -75,6 +87,20 @@ void kvb_host_wait(kvb_answer *answer)
     kvb_perform(answer, &call);
     PyEval_RestoreThread(wait.state);
     answer->object = wait.latest;
+}
+
+kvb_store *kvp_open_waiting(const char *url, const kivi_options *options, PyObject *given_up,
+                            kivi_error **error)
+{
+    kivi_call call = KIVI_CALL_INIT;
+    waiting wait = {NULL, NULL, given_up};
+    kvb_store *store;
+    call.interrupted = interrupted;
+    call.user = &wait;
+    wait.state = PyEval_SaveThread();
+    store = kvb_open(url, &call, options, NULL, error);
+    PyEval_RestoreThread(wait.state);
+    return store;
 }
 
 /* ---- computing ---- */

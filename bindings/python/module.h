@@ -105,6 +105,10 @@ PyObject *kvp_timestamp_out(int64_t seconds, uint32_t nanoseconds);
 extern char kvp_raise_missing;
 /* Converts an answer, or what waits for it, or raises; gives the answer back. */
 PyObject *kvp_answer_out(kvb_answer *answer);
+/* Opens a store without the GIL; handlers of signals run meanwhile, and the function `given_up` (may be NULL) is asked
+ * whether to end. What they raise is set, whatever is returned. */
+kvb_store *kvp_open_waiting(const char *url, const kivi_options *options, PyObject *given_up,
+                            kivi_error **error);
 /* Converts what is done, keeping the answer. */
 PyObject *kvp_answer_value(kvb_answer *answer);
 /* Reads a value of the answer's key; what is raised names it. */

@@ -291,25 +291,30 @@ static kvp_config *config_new(PyObject *key_type, PyObject *default_hook, PyObje
     return NULL;
 }
 
-static kvb_store *open_store(const char *url, PyObject *dict)
+static kvb_store *open_store(const char *url, PyObject *dict, PyObject *given_up)
 {
     kivi_options *options = options_in(dict);
     kivi_error *error = NULL;
     kvb_store *store;
     if (!options)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS store = kvb_open(url, options, NULL, &error);
-    Py_END_ALLOW_THREADS kivi_options_free(options);
+    store = kvp_open_waiting(url, options, given_up, &error);
+    kivi_options_free(options);
+    if (PyErr_Occurred()) { /* a signal's handler raised: KeyboardInterrupt */
+        kivi_error_free(error);
+        kvb_store_unref(store);
+        return NULL;
+    }
     if (!store)
         kvp_raise(error ? kivi_error_status(error) : KIVI_NO_MEMORY, error);
     return store;
 }
 
-/* open(class, url, options, key_type, default, ext, pairs, queue) */
+/* open(class, url, options, key_type, default, ext, pairs, queue, given_up=None) */
 PyObject *kvp_open(PyObject *module, PyObject *args)
 {
     PyTypeObject *class;
-    PyObject *options, *key_type, *default_hook, *ext_hook, *queue;
+    PyObject *options, *key_type, *default_hook, *ext_hook, *queue, *given_up = NULL;
     const char *url;
     int pairs;
     kvp_config *config;
@@ -317,8 +322,8 @@ PyObject *kvp_open(PyObject *module, PyObject *args)
     kvb_queue *submit_to = NULL;
     kvp_store *self;
     (void)module;
-    if (!PyArg_ParseTuple(args, "O!sO!OOOpO:open", &PyType_Type, &class, &url, &PyDict_Type,
-                          &options, &key_type, &default_hook, &ext_hook, &pairs, &queue))
+    if (!PyArg_ParseTuple(args, "O!sO!OOOpO|O:open", &PyType_Type, &class, &url, &PyDict_Type,
+                          &options, &key_type, &default_hook, &ext_hook, &pairs, &queue, &given_up))
         return NULL;
     if (!PyType_IsSubtype(class, kvp_store_type)) {
         PyErr_SetString(PyExc_TypeError, "a class of stores is needed");
@@ -329,7 +334,7 @@ PyObject *kvp_open(PyObject *module, PyObject *args)
     config = config_new(key_type, default_hook, ext_hook, pairs);
     if (!config)
         return NULL;
-    store = open_store(url, options);
+    store = open_store(url, options, given_up);
     self = store ? (kvp_store *)class->tp_alloc(class, 0) : NULL;
     if (!self) {
         config_free(config);

@@ -146,9 +146,19 @@ static bool begin_again(waiting *wait, int64_t began)
 }
 
 /*
- * INTR_FAIL: Ruby checks no interrupts by itself, an exception must not jump over the call. UBF_ASYNC_SAFE: interrupt()
- * may be called by a signal handler; else Ruby starts a thread for it at each call of a process with one thread.
+ * Runs it until it is done or is asked to end. INTR_FAIL: Ruby checks no interrupts by itself, an exception must not jump
+ * over the call. UBF_ASYNC_SAFE: interrupt() may be called by a signal handler; else Ruby starts a thread for it at each
+ * call of a process with one thread. True: it is done, and what came meanwhile is seen at Ruby's next check.
  */
+static bool run_waiting(waiting *wait, void *(*run)(void *), int *state)
+{
+    rb_nogvl(run, wait, interrupt, wait, RB_NOGVL_INTR_FAIL | RB_NOGVL_UBF_ASYNC_SAFE);
+    if (wait->ran && !wait->stop)
+        return true;
+    rb_protect(check_interrupts, Qnil, state);
+    return false;
+}
+
 static void wait_for(kvb_answer *answer)
 {
     waiting wait = {answer, KIVI_CALL_INIT, false, 0};
@@ -157,14 +167,52 @@ static void wait_for(kvb_answer *answer)
     wait.call.timeout_ms = answer->timeout_ms;
     wait.call.interrupted = interrupted;
     wait.call.user = &wait;
-    do {
-        rb_nogvl(perform, &wait, interrupt, &wait, RB_NOGVL_INTR_FAIL | RB_NOGVL_UBF_ASYNC_SAFE);
-        if (wait.ran && !wait.stop)
-            return; /* what came meanwhile is seen at Ruby's next check */
-        rb_protect(check_interrupts, Qnil, &state);
-    } while (!state && begin_again(&wait, began));
+    while (!run_waiting(&wait, perform, &state) && !state && begin_again(&wait, began))
+        continue;
     if (state)
         kvr_answer_raise(answer, state);
+}
+
+/* ---- opening ---- */
+
+typedef struct opening {
+    waiting wait; /* first */
+    const char *url;
+    const kivi_options *options;
+    kvb_store *store;
+    kivi_error *error;
+} opening;
+
+static void *open_once(void *user)
+{
+    opening *open = user;
+    open->wait.ran = true;
+    open->store = kvb_open(open->url, &open->wait.call, open->options, NULL, &open->error);
+    return NULL;
+}
+
+/* Whether to open anew: what ended it raised nothing. The time limit, which stands in the options, begins anew as well. */
+static bool open_again(opening *open)
+{
+    bool ended = open->wait.ran && !open->store && kivi_error_status(open->error) == KIVI_INTERRUPTED;
+    if (open->wait.ran && !ended)
+        return false;
+    kivi_error_free(open->error);
+    open->error = NULL;
+    open->wait.ran = false;
+    open->wait.stop = 0;
+    return true;
+}
+
+kvb_store *kvr_open_waiting(const char *url, const kivi_options *options, kivi_error **error, int *state)
+{
+    opening open = {{NULL, KIVI_CALL_INIT, false, 0}, url, options, NULL, NULL};
+    open.wait.call.interrupted = interrupted;
+    open.wait.call.user = &open.wait;
+    while (!run_waiting(&open.wait, open_once, state) && !*state && open_again(&open))
+        continue;
+    *error = open.error;
+    return open.store;
 }
 
 void kvb_host_wait(kvb_answer *answer)

@@ -126,6 +126,8 @@ static inline void kvr_end(kvr_frame *frame)
 
 /* Carries out a call that asks a block: on a thread of its own, the block on this one. */
 void kvr_work(kvb_answer *answer);
+/* Opens a store without the GVL. What Ruby raises meanwhile is left in `*state`; then both may be there, and are the caller's. */
+kvb_store *kvr_open_waiting(const char *url, const kivi_options *options, kivi_error **error, int *state);
 /* Leaves what a failed Ruby call raised (its state) in an answer. */
 void kvr_answer_raise(kvb_answer *answer, int state);
 void kvr_answer_keep(kvb_answer *answer, VALUE value);

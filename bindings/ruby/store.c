@@ -1,6 +1,4 @@
 /* Stores as Ruby's objects, and opening them. */
-#include <ruby/thread.h>
-
 #include "kvr.h"
 
 /* ---- the life of one ---- */
@@ -91,28 +89,12 @@ static int take_option(VALUE key, VALUE value, VALUE given)
 typedef struct opening {
     kivi_options *options;
     VALUE given; /* a Hash */
-    const char *url;
-    kvb_store *store;
-    kivi_error *error;
 } opening;
 
 static VALUE take_options(VALUE given)
 {
     opening *open = (opening *)given;
     rb_hash_foreach(open->given, take_option, (VALUE)open->options);
-    return Qnil;
-}
-
-static void *open_store(void *given)
-{
-    opening *open = given;
-    open->store = kvb_open(open->url, open->options, NULL, &open->error);
-    return NULL;
-}
-
-static VALUE open_without_lock(VALUE given)
-{
-    rb_thread_call_without_gvl(open_store, (void *)given, NULL, NULL);
     return Qnil;
 }
 
@@ -131,7 +113,9 @@ static VALUE store_open(VALUE self, VALUE url, VALUE given, VALUE default_hook, 
                         VALUE pairs, VALUE symbols)
 {
     store_object *object = rb_check_typeddata(self, &store_type);
-    opening open = {NULL, given, NULL, NULL, NULL};
+    opening open = {NULL, given};
+    kvb_store *store = NULL;
+    kivi_error *error = NULL;
     int state = 0;
     kvr_config *config;
     StringValueCStr(url);
@@ -141,25 +125,24 @@ static VALUE store_open(VALUE self, VALUE url, VALUE given, VALUE default_hook, 
         rb_raise(rb_eTypeError, "this Kivi::Store is open");
     config = config_new(default_hook, ext_hook, pairs, symbols);
     open.options = kivi_options_new();
-    open.url = RSTRING_PTR(url);
     if (open.options)
         rb_protect(take_options, (VALUE)&open, &state);
     if (open.options && !state)
-        rb_protect(open_without_lock, (VALUE)&open, &state);
+        store = kvr_open_waiting(RSTRING_PTR(url), open.options, &error, &state);
     kivi_options_free(open.options);
     RB_GC_GUARD(url);
-    if (state || !open.store) {
-        kvb_store_unref(open.store);
+    if (state || !store) {
+        kvb_store_unref(store);
         xfree(config);
         if (state) {
-            kivi_error_free(open.error);
+            kivi_error_free(error);
             rb_jump_tag(state);
         }
-        kvr_raise(open.error ? kivi_error_status(open.error) : KIVI_NO_MEMORY, open.error);
+        kvr_raise(error ? kivi_error_status(error) : KIVI_NO_MEMORY, error);
     }
-    open.store->host = config;
-    open.store->host_free = ruby_xfree;
-    object->store = open.store;
+    store->host = config;
+    store->host_free = ruby_xfree;
+    object->store = store;
     return self;
 }
 

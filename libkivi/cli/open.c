@@ -46,11 +46,11 @@ int cli_open(cli_context *cli, const char *url, kivi_store **store)
     int code = make_options(&cli->args, &options);
 
     if (!code) {
-        cli_uninterruptible(true);
-        status = kivi_store_open(url, options, store, &error);
-        cli_uninterruptible(false);
+        status = kivi_store_open(url, &cli->call, options, store, &error);
         if (status)
             code = cli_fail_call(status, error, NULL);
+        else if (cli_interrupted()) /* an opening that need not wait does not look: what follows is not to begin */
+            code = cli_fail(CLI_INTERRUPTED, "interrupted");
     }
     kivi_options_free(options);
     return code;

@@ -14,7 +14,7 @@ int main(int argc, char **argv)
     kivi_store *store;
     kivi_error *error;
     kivi_buffer value = KIVI_BUFFER_INIT;
-    if (kivi_store_open(argc > 1 ? argv[1] : "memory:", NULL, &store, &error))
+    if (kivi_store_open(argc > 1 ? argv[1] : "memory:", NULL, NULL, &store, &error))
         return failed(error);
     /* "\xa5hello" is the text hello in msgpack; kivi_writer makes such bytes from C values. */
     if (kivi_store_set(store, NULL, kivi_str("greeting"), kivi_str("\xa5hello"), KIVI_TTL_NONE, &error) ||

@@ -20,7 +20,7 @@ int main(int count, char **words)
     kivi_store *store;
     char keys[KEYS][16];
     double began;
-    if (calls <= 0 || kivi_store_open(words[1], NULL, &store, NULL))
+    if (calls <= 0 || kivi_store_open(words[1], NULL, NULL, &store, NULL))
         return 2;
     for (int i = 0; i < KEYS; i++)
         snprintf(keys[i], sizeof(keys[i]), "key:%d", i + 1);

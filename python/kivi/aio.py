@@ -34,6 +34,7 @@ import contextvars
 import functools
 import inspect
 import os
+import threading
 import time
 import warnings
 
@@ -71,13 +72,15 @@ class _Opening:
 async def _open(*arguments):
     loop = asyncio.get_running_loop()
     hub = await Hub.of(loop)
-    opening = loop.run_in_executor(None, _kivi.open, Store, *arguments, hub.queue)
+    given_up = threading.Event()
+    opening = loop.run_in_executor(None, _kivi.open, Store, *arguments, hub.queue, given_up.is_set)
     try:
         store = await asyncio.shield(opening)
     except BaseException:
         if opening.done():
             hub.leave()
-        else:  # the thread goes on: what it opens is closed when it is there
+        else:  # the thread ends within 50 ms if it waits; what it opens all the same is closed when it is there
+            given_up.set()
             opening.add_done_callback(functools.partial(_close_unwanted, hub))
         raise
     store._hub = hub

@@ -1,4 +1,6 @@
 """Threads, forks, signals: what happens around a call that waits."""
+import asyncio
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,6 +12,7 @@ import time
 import pytest
 
 import kivi
+import kivi.aio
 
 
 def run_threads(count, work):
@@ -161,6 +164,72 @@ def test_ctrl_c_ends_a_waiting_call(silent, call):
     out, err = child.communicate(timeout=20)
     assert out == "interrupted\n", err
     assert time.monotonic() - began < 5 and child.returncode == 0
+
+
+@pytest.fixture
+def held_file(tmp_path):
+    """A path where an LMDB store cannot be made for the moment: as if another process were opening it."""
+    path = tmp_path / "held.mdb"
+    with open(f"{path}-kivi", "wb") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield path
+
+
+OPENINGS = {
+    "kivi": "kivi.open('lmdb:' + sys.argv[1], timeout=60)",
+    "aio": "asyncio.run(aio_open('lmdb:' + sys.argv[1], timeout=60))",
+}
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+def test_ctrl_c_ends_an_opening_that_waits(held_file, opening):
+    child = script(
+        f"""
+        import asyncio, sys, kivi, kivi.aio
+
+        async def aio_open(*arguments, **options):
+            await kivi.aio.open(*arguments, **options)
+
+        try:
+            {OPENINGS[opening]}
+        except KeyboardInterrupt:
+            print("interrupted")
+        """,
+        str(held_file),
+    )
+    while not held_file.exists() and child.poll() is None:
+        time.sleep(0.01)
+    began = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=90)
+    assert out == "interrupted\n", err
+    assert time.monotonic() - began < 20 and child.returncode == 0
+    assert not held_file.exists()  # what the opening made is taken back
+
+
+def test_an_opening_that_nobody_awaits_any_more_ends(held_file):
+    async def run():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(kivi.aio.open(f"lmdb:{held_file}", timeout=60), 0.2)
+
+    began = time.monotonic()
+    asyncio.run(run())  # waits for the thread that opens
+    assert time.monotonic() - began < 20
+
+
+def test_a_signal_handler_runs_and_the_opening_goes_on(held_file):
+    seen = []
+    old = signal.signal(signal.SIGALRM, lambda *_: seen.append(time.monotonic()))
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    try:
+        began = time.monotonic()
+        # The lock is this process's own: it stands in the way of its own opening as well.
+        with pytest.raises(kivi.Timeout):
+            kivi.open(f"lmdb:{held_file}", timeout=0.6)
+        assert time.monotonic() - began >= 0.59 and len(seen) >= 3
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
 
 
 def test_a_signal_handler_runs_and_the_call_goes_on(silent):

@@ -121,6 +121,57 @@ RSpec.describe "threads" do
     end
   end
 
+  describe "of an opening that waits" do
+    # F_OFD_SETLK of Linux, and an exclusive lock of a whole file: as if another process were opening it.
+    OFD_SETLK = 37
+    WHOLE_FILE = [1, 0, 0, 0, 0].pack("s!s!x4q!q!i!x4")
+
+    def held_file
+      Dir.mktmpdir do |folder|
+        path = File.join(folder, "held.mdb")
+        File.open("#{path}-kivi", "w") do |lock|
+          lock.fcntl(OFD_SETLK, WHOLE_FILE)
+          yield path
+        end
+      end
+    end
+
+    def opening(path, **options)
+      thread = Thread.new { Kivi.open("lmdb:#{path}", timeout: 60, **options) }
+      thread.report_on_exception = false
+      sleep 0.01 until File.exist?(path) || !thread.alive?
+      thread
+    end
+
+    it "are kill, raise and Timeout" do
+      held_file do |path|
+        thread = opening(path)
+        thread.kill
+        expect(thread.join(20)).to equal(thread)
+        expect(File.exist?(path)).to be(false)
+        thread = opening(path)
+        thread.raise(IOError, "from outside")
+        expect { thread.join(20) or raise "it waits" }.to raise_error(IOError, "from outside")
+        expect { Timeout.timeout(0.2) { Kivi.open("lmdb:#{path}", timeout: 60) } }.to raise_error(::Timeout::Error)
+        expect { Kivi.open("lmdb:#{path}", timeout: 0.2) }.to raise_error(Kivi::Timeout)
+      end
+    end
+
+    it "are a signal's, which ends it or does not" do
+      held_file do |path|
+        program = "trap('INT', 'DEFAULT'); trap('USR1') { $stdout.syswrite('handled ') }; " \
+                  "begin; Kivi.open('lmdb:' + ARGV[0], timeout: 60); rescue Interrupt; puts 'interrupted'; end"
+        IO.popen([RbConfig.ruby, "-rkivi", "-e", program, path], err: %i[child out]) do |child|
+          sleep 0.01 until File.exist?(path)
+          Process.kill("USR1", child.pid)
+          expect(child.readpartial(8)).to eq("handled ")
+          Process.kill("INT", child.pid)
+          expect(child.read).to eq("interrupted\n")
+        end
+      end
+    end
+  end
+
   it "go on after a signal that is handled" do
     held do |store, proxy|
       program = "trap('USR1') { $seen = true }; store = Kivi.open(ARGV[0], timeout: 60); $stdout.sync = true; puts 'waits'; " \

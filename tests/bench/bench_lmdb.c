@@ -46,7 +46,7 @@ kivi_store *bench_open_store(const char *dir)
     kivi_store *store;
     kivi_error *error;
     snprintf(url, sizeof url, "lmdb:%s/our.mdb", dir);
-    bench_ok(kivi_store_open(url, NULL, &store, &error), &error);
+    bench_ok(kivi_store_open(url, NULL, NULL, &store, &error), &error);
     return store;
 }
 

@@ -139,6 +139,6 @@ kivi_store *bench_redis_store(const bench_redis *at, bool over_socket)
         snprintf(url, sizeof url, "redis+unix://%s?codec=raw", at->socket);
     else
         snprintf(url, sizeof url, "redis://127.0.0.1:%d/0?codec=raw", at->port);
-    bench_redis_ok(kivi_store_open(url, NULL, &store, &error), &error);
+    bench_redis_ok(kivi_store_open(url, NULL, NULL, &store, &error), &error);
     return store;
 }

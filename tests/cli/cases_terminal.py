@@ -1,4 +1,5 @@
 """What is different on a terminal: questions, progress bars; and Ctrl-C wherever it comes."""
+import fcntl
 import json
 import os
 import subprocess
@@ -108,6 +109,23 @@ def case_interrupt_of_a_waiting_call(kivi):
             true(time.monotonic() - began < 5, f"{verb} ends soon")
             equal(result.code, 130, f"{verb} over {shape} ({result.error})")
             true(result.error.startswith("kivi: ") and result.error.count("\n") == 1, result.error)
+
+
+def case_interrupt_of_an_opening(kivi):
+    """It ends, and takes back the file that it made."""
+    path = kivi.path("held.mdb")
+    with open(path + "-kivi", "wb") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        process = kivi.start(f"lmdb:{path}?timeout=1m", "set", "a", "1")
+        while not os.path.exists(path) and process.poll() is None:
+            time.sleep(0.01)
+        began = time.monotonic()
+        interrupt(process)
+        result = kivi.finish(process)
+        true(time.monotonic() - began < 20, "it ends soon")
+        equal(result.code, 130, result.error)
+        true(result.error.startswith("kivi: ") and "gave up waiting" in result.error, result.error)
+        equal(os.path.exists(path), False, "the file")
 
 
 def case_timeout(kivi):

@@ -408,13 +408,14 @@ CASE(messages, hold_no_secret)
     char url[1200];
     kivi_store *store = NULL;
     snprintf(url, sizeof url, "%s%cno_such_option=1", s->url, strchr(s->url, '?') ? '&' : '?');
-    ANSWERS(KIVI_INVALID, kivi_store_open(url, NULL, &store, E));
+    ANSWERS(KIVI_INVALID, kivi_store_open(url, NULL, NULL, &store, E));
     EXPECT(strstr(kivi_error_message(s->error), "no_such_option") != NULL);
-    expect_silent(s, kivi_store_open("nosuchscheme://somebody:" SECRET "@host/path", NULL, &store, E));
+    expect_silent(
+        s, kivi_store_open("nosuchscheme://somebody:" SECRET "@host/path", NULL, NULL, &store, E));
     expect_silent(s, kivi_store_open("nosuchscheme://somebody:" SECRET "@host:port:port/?a=%", NULL,
-                                     &store, E));
+                                     NULL, &store, E));
     snprintf(url, sizeof url, "%s://somebody:" SECRET "@host/?no_such_option=1",
              kivi_store_scheme(s->store));
-    expect_silent(s, kivi_store_open(url, NULL, &store, E));
+    expect_silent(s, kivi_store_open(url, NULL, NULL, &store, E));
     EXPECT(store == NULL);
 }

@@ -37,7 +37,7 @@ static kivi_store *listening(subject *s, heard *h, bool with_keys)
     EXPECT(options != NULL);
     kivi_options_on_event(options, hear, h);
     OK(kivi_options_set_bool(options, "event_keys", with_keys, E));
-    OK(kivi_store_open(s->url, options, &store, E));
+    OK(kivi_store_open(s->url, NULL, options, &store, E));
     kivi_options_free(options);
     return store;
 }

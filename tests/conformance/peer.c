@@ -109,7 +109,7 @@ int peer_main(int count, char **arguments)
     if (count != 4)
         return 255;
     kivi_slice key = from_hex(arguments[2]), value = from_hex(arguments[3]);
-    kivi_status status = kivi_store_open(arguments[0], NULL, &store, &error);
+    kivi_status status = kivi_store_open(arguments[0], NULL, NULL, &store, &error);
     if (status == KIVI_OK)
         status = perform(store, arguments[1], key, value, &out, &error);
     if (error)

@@ -402,7 +402,7 @@ static void choose_oracle(sequence *q)
         return;
     }
     snprintf(url, sizeof url, "memory:?codec=%s", s->codec);
-    OK(kivi_store_open(url, NULL, &q->memory, E));
+    OK(kivi_store_open(url, NULL, NULL, &q->memory, E));
 }
 
 /* No time limit: how long it takes is for KIVI_RANDOM_OPS to say. */

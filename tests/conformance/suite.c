@@ -61,7 +61,7 @@ subject *subject_begin(const row *parameter, const char *title)
     char name[64];
     snprintf(name, sizeof name, "d%.*s", (int)strlen(s->prefix) - 1, s->prefix);
     fill_in_url(s, name);
-    OK(kivi_store_open(s->url, NULL, &s->store, E));
+    OK(kivi_store_open(s->url, NULL, NULL, &s->store, E));
     via_use_queue(parameter->traits & ROW_QUEUE);
     s->can.struct_size = sizeof s->can;
     OK(kivi_store_capabilities(s->store, &s->can, E));

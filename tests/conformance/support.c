@@ -131,7 +131,7 @@ kivi_store *reopened(subject *s, const char *name, const char *value)
     if (name)
         OK(kivi_options_set(options, name, value, E));
     kivi_store *store = NULL;
-    OK(kivi_store_open(s->url, options, &store, E));
+    OK(kivi_store_open(s->url, NULL, options, &store, E));
     kivi_options_free(options);
     return store;
 }

@@ -133,7 +133,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: languages URL LANGUAGE COUNTRY, as lmdb:languages.mdb deu CH\n");
         return 2;
     }
-    kivi_status status = kivi_store_open(argv[1], NULL, &store, &error);
+    kivi_status status = kivi_store_open(argv[1], NULL, NULL, &store, &error);
     if (!status)
         status = kivi_reader_new(kivi_store_codec(store), NULL, &reader, &error);
     bool good = status

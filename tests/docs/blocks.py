@@ -21,7 +21,7 @@ INTERPRETERS = {"lua": "lua5.4", "ruby": "ruby"}
 PREAMBLE = """kivi_store *store = NULL;
 kivi_error *error = NULL;
 kivi_buffer value = KIVI_BUFFER_INIT;
-if (kivi_store_open("memory:", NULL, &store, &error))
+if (kivi_store_open("memory:", NULL, NULL, &store, &error))
     return 1;
 """
 ENDING = """int failed = error != NULL;

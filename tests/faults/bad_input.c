@@ -15,7 +15,7 @@ static void refuse_open(const char *url, kivi_status wanted, const char *part)
 {
     kivi_store *store = NULL;
 
-    REFUSED(wanted, part, kivi_store_open(url, NULL, &store, E));
+    REFUSED(wanted, part, kivi_store_open(url, NULL, NULL, &store, E));
     CHECK_SAYING(store == NULL, "%s was opened", url ? url : "NULL");
 }
 
@@ -76,11 +76,11 @@ Test(bad_input, long_urls, .timeout = 30)
     CHECK(url != NULL);
     memset(url, 'a', size);
     url[size] = 0;
-    REFUSED(KIVI_INVALID, "", kivi_store_open(url, NULL, &store, E));
+    REFUSED(KIVI_INVALID, "", kivi_store_open(url, NULL, NULL, &store, E));
     memcpy(url, "lmdb:/", 6);
-    REFUSED(KIVI_INVALID, "too long", kivi_store_open(url, NULL, &store, E));
+    REFUSED(KIVI_INVALID, "too long", kivi_store_open(url, NULL, NULL, &store, E));
     memcpy(url, "memory:?", 8);
-    REFUSED(KIVI_INVALID, "", kivi_store_open(url, NULL, &store, E));
+    REFUSED(KIVI_INVALID, "", kivi_store_open(url, NULL, NULL, &store, E));
     free(url);
 }
 
@@ -316,7 +316,7 @@ static void use_with_secrets(const char *url, const char *codec)
     CHECK(options != NULL);
     OK(kivi_options_set(options, "codec", codec, E));
     kivi_options_on_event(options, watch, NULL);
-    OK(kivi_store_open(url, options, &store, E));
+    OK(kivi_store_open(url, NULL, options, &store, E));
     kivi_options_free(options);
     for (unsigned i = 0; i < 40; i++) {
         QUIET(kivi_store_set(store, &call, key, value, 0, &error));
@@ -372,7 +372,7 @@ Test(bad_input, secrets_stay_secret, .timeout = 60)
 
     for (unsigned i = 0; i < sizeof(urls) / sizeof(*urls); i++) {
         kivi_store *store = NULL;
-        QUIET(kivi_store_open(urls[i], NULL, &store, &error));
+        QUIET(kivi_store_open(urls[i], NULL, NULL, &store, &error));
         CHECK(store == NULL || strncmp(urls[i], "redis:", 6) == 0); /* it connects when it is used */
         if (store)
             ask_unreachable(store);

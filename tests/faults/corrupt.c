@@ -165,7 +165,7 @@ static void use_damaged(int in, int out, void *user)
 
     (void)in;
     print(&url, "lmdb:%s/damaged?codec=raw&sync=false%s", folder, options);
-    TRY(kivi_store_open(url.bytes, NULL, &store, &error));
+    TRY(kivi_store_open(url.bytes, NULL, NULL, &store, &error));
     if (store) {
         seen->opened = 1;
         read_damaged(store, seen);
@@ -246,7 +246,8 @@ Test(corrupt, empty, .timeout = 60)
     kivi_store_unref(store);
     write_image("", 0);
     print(&url, "lmdb:%s/damaged?read_only=true", folder);
-    REFUSED(KIVI_CORRUPT, "/damaged: the file is empty", kivi_store_open(url.bytes, NULL, &store, E));
+    REFUSED(KIVI_CORRUPT, "/damaged: the file is empty",
+            kivi_store_open(url.bytes, NULL, NULL, &store, E));
 }
 
 Test(corrupt, cut, .timeout = 100)

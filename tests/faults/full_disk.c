@@ -207,7 +207,7 @@ Test(full_disk, opening, .timeout = 60)
         unlink(rest.bytes);
         size = fill_file(rest.bytes, 8 << 20);
         CHECK(truncate(rest.bytes, (off_t)(size - pages * 4096)) == 0);
-        status = kivi_store_open(url.bytes, NULL, &store, &error);
+        status = kivi_store_open(url.bytes, NULL, NULL, &store, &error);
         if (status == KIVI_OK) {
             status = kivi_store_set(store, NULL, kivi_str("key"), kivi_str("\xa1v"), KIVI_TTL_NONE,
                                     &error);

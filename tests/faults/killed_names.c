@@ -38,7 +38,7 @@ static kivi_store *open_name(unsigned name, bool durable)
     print(&url, "lmdb:%s/%s?codec=raw%s", folder, names[name], durable ? "" : "&sync=false");
     for (;;) {
         kivi_error *error = NULL;
-        status = kivi_store_open(url.bytes, NULL, &store, &error);
+        status = kivi_store_open(url.bytes, NULL, NULL, &store, &error);
         kivi_error_free(error);
         if (status != KIVI_BUSY)
             break;

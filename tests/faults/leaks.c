@@ -111,7 +111,7 @@ Test(leaks, refused_opens, .timeout = 120)
         if (i == WARM)
             before = amount_now();
         print(&url, rows[i % 10].url, folder);
-        ANSWERS(rows[i % 10].wanted, kivi_store_open(url.bytes, NULL, &store, E));
+        ANSWERS(rows[i % 10].wanted, kivi_store_open(url.bytes, NULL, NULL, &store, E));
         CHECK(store == NULL);
     }
     expect_flat("refused opens", before, amount_now());

@@ -402,7 +402,7 @@ static kivi_status act_clear(const scene *s, kivi_error **error)
 static kivi_status act_open(const scene *s, kivi_error **error)
 {
     kivi_store *store = NULL;
-    kivi_status status = kivi_store_open(s->url, NULL, &store, error);
+    kivi_status status = kivi_store_open(s->url, NULL, NULL, &store, error);
 
     CHECK((status == KIVI_OK) == (store != NULL));
     kivi_store_unref(store);
@@ -414,7 +414,7 @@ static kivi_status act_first_calls(const scene *s, kivi_error **error)
 {
     kivi_store *store = NULL;
     kivi_buffer got = KIVI_BUFFER_INIT;
-    kivi_status status = kivi_store_open(s->url, NULL, &store, error);
+    kivi_status status = kivi_store_open(s->url, NULL, NULL, &store, error);
 
     if (status == KIVI_OK)
         status = kivi_store_set(store, NULL, kivi_str("key"), kivi_str("5"), 3600000, error);
@@ -554,7 +554,7 @@ static void open_cold(int in, int out, void *user)
     armed = true;
     text url;
     print(&url, "lmdb:%s/data?codec=raw&sync=false", folder);
-    status = kivi_store_open(url.bytes, NULL, &store, &error);
+    status = kivi_store_open(url.bytes, NULL, NULL, &store, &error);
     armed = false;
     CHECK_SAYING(status == KIVI_OK || status == KIVI_NO_MEMORY || status == KIVI_UNSUPPORTED,
                  "allocation %lu: %s: %s", *n, kivi_status_name(status), kivi_error_message(error));

@@ -57,7 +57,7 @@ static void expect_no_writing(const char *name, const char *there)
     text url;
 
     print(&url, "lmdb:%s/%s", folder, name);
-    REFUSED(KIVI_DENIED, there, kivi_store_open(url.bytes, NULL, &store, E));
+    REFUSED(KIVI_DENIED, there, kivi_store_open(url.bytes, NULL, NULL, &store, E));
     CHECK(store == NULL);
 }
 
@@ -67,7 +67,7 @@ static void expect_no_file(const char *name)
     text url;
 
     print(&url, "lmdb:%s/%s?read_only=true", folder, name);
-    REFUSED(KIVI_INVALID, name, kivi_store_open(url.bytes, NULL, &store, E));
+    REFUSED(KIVI_INVALID, name, kivi_store_open(url.bytes, NULL, NULL, &store, E));
     CHECK(store == NULL);
 }
 
@@ -109,9 +109,9 @@ Test(read_only, file_system_without_saying_so, .timeout = 60)
     make_disk();
     mount_read_only("disk");
     print(&url, "lmdb:%s/disk/file", folder);
-    REFUSED(KIVI_DENIED, "say read_only=true", kivi_store_open(url.bytes, NULL, &store, E));
+    REFUSED(KIVI_DENIED, "say read_only=true", kivi_store_open(url.bytes, NULL, NULL, &store, E));
     print(&url, "lmdb:%s/disk/new", folder);
-    REFUSED(KIVI_DENIED, "cannot be written", kivi_store_open(url.bytes, NULL, &store, E));
+    REFUSED(KIVI_DENIED, "cannot be written", kivi_store_open(url.bytes, NULL, NULL, &store, E));
 }
 
 /* As it comes from an image or a backup: the lock files are not there. */
@@ -171,7 +171,7 @@ static void be_nobody_without_sight(int in, int out, void *user)
     if (geteuid() == 0)
         CHECK(setgroups(0, NULL) == 0 && setgid(65534) == 0 && setuid(65534) == 0);
     print(&url, "lmdb:%s/disk/file?read_only=true", folder);
-    REFUSED(KIVI_DENIED, "disk/file", kivi_store_open(url.bytes, NULL, &store, E));
+    REFUSED(KIVI_DENIED, "disk/file", kivi_store_open(url.bytes, NULL, NULL, &store, E));
     expect_no_writing("disk/file", "disk/file");
 }
 

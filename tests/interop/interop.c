@@ -240,7 +240,7 @@ int main(int argc, char **argv)
         fputs("usage: interop write|raw URL TABLE, interop read|bytes URL\n", stderr);
         return 2;
     }
-    if (kivi_store_open(argv[2], NULL, &store, &error))
+    if (kivi_store_open(argv[2], NULL, NULL, &store, &error))
         die(argv[1], error);
     if (table) {
         write_rows(store, table, strcmp(argv[1], "raw") == 0);

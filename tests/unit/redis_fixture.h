@@ -243,7 +243,7 @@ static inline kivi_store *open_redis(const redis_server *server, const char *opt
 
     register_redis();
     snprintf(url, sizeof(url), "redis://127.0.0.1:%d/0?codec=raw%s", server->port, options);
-    cr_assert_eq(kivi_store_open(url, NULL, &store, &error), KIVI_OK, "%s",
+    cr_assert_eq(kivi_store_open(url, NULL, NULL, &store, &error), KIVI_OK, "%s",
                  error ? kivi_error_message(error) : "");
     return store;
 }

@@ -37,6 +37,7 @@ static struct {
     /* Goes on with a verb: what the verb, or its step, answers. NULL: scripted_all_done(). */
     kivi_status (*play)(scripted_verb *verb);
     kivi_status (*session_open)(kivi_error **error); /* NULL: OK */
+    kivi_status (*open)(kivi_wait *wait);            /* what the store is opened to; NULL: OK */
     uint32_t flags;
     uint32_t max_lanes;
     uint64_t max_items, max_bytes, atomic_max;
@@ -215,6 +216,8 @@ static kivi_status scripted_open(const kivi_config *config, kivi_wait *wait,
         *error = scripted_host->error(why, 0, KIVI_RETRY_NO, "the wait for opening ended");
         return why;
     }
+    if (script.open && (why = script.open(wait)))
+        return why;
     atomic_fetch_add(&script.opened, 1);
     script.reporter = scripted_host->reporter(config);
     instance->flags = script.flags;
@@ -300,13 +303,18 @@ static const kivi_backend *scripted_plugin(uint32_t host_abi, const kivi_host *h
 
 /* ---- for tests ---- */
 
+static inline void scripted_register(void)
+{
+    if (!scripted_host)
+        cr_assert_eq(kivi_backend_register(scripted_plugin, NULL), KIVI_OK);
+}
+
 static inline kivi_store *scripted_store_with(const char *url, const kivi_options *options)
 {
     kivi_store *store = NULL;
     kivi_error *error = NULL;
-    if (!scripted_host)
-        cr_assert_eq(kivi_backend_register(scripted_plugin, &error), KIVI_OK);
-    cr_assert_eq(kivi_store_open(url, options, &store, &error), KIVI_OK, "%s: %s", url,
+    scripted_register();
+    cr_assert_eq(kivi_store_open(url, NULL, options, &store, &error), KIVI_OK, "%s: %s", url,
                  kivi_error_message(error));
     return store;
 }

@@ -9,7 +9,7 @@ static inline kivi_store *open_store(const char *url)
 {
     kivi_store *store = NULL;
     kivi_error *error = NULL;
-    kivi_status status = kivi_store_open(url, NULL, &store, &error);
+    kivi_status status = kivi_store_open(url, NULL, NULL, &store, &error);
     cr_assert_eq(status, KIVI_OK, "%s: %s", url, error ? kivi_error_message(error) : "");
     return store;
 }

@@ -270,7 +270,7 @@ Test(core_pages, strangers_are_left_out_and_counted)
     cr_assert_eq(kivi_store_set(store, NULL, kivi_str("a%2Fb"), kivi_str("v"), 0, NULL), KIVI_OK);
     kivi_store_unref(store);
     store = NULL;
-    cr_assert_eq(kivi_store_open("scripted:?escape=off&namespace=x%2Fy", NULL, &store, NULL),
+    cr_assert_eq(kivi_store_open("scripted:?escape=off&namespace=x%2Fy", NULL, NULL, &store, NULL),
                  KIVI_INVALID);
     cr_assert_null(store);
     cr_assert_eq(atomic_load(&script.opened), atomic_load(&script.shut),
@@ -385,7 +385,7 @@ Test(core_pages, a_backend_without_scan_has_no_function_for_it)
     kivi_store_unref(store);
     script.claims_scan = true;
     store = NULL;
-    cr_assert_eq(kivi_store_open("scripted:", NULL, &store, &error), KIVI_INTERNAL);
+    cr_assert_eq(kivi_store_open("scripted:", NULL, NULL, &store, &error), KIVI_INTERNAL);
     cr_assert(strstr(kivi_error_message(error), "no scan()"), "%s", kivi_error_message(error));
     cr_assert_null(store);
     kivi_error_free(error);

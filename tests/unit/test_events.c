@@ -25,7 +25,7 @@ static kivi_store *open_heard(const char *url, heard *h)
     kivi_store *store = NULL;
     kivi_options *options = kivi_options_new();
     kivi_options_on_event(options, hear, h);
-    cr_assert_eq(kivi_store_open(url, options, &store, NULL), KIVI_OK);
+    cr_assert_eq(kivi_store_open(url, NULL, options, &store, NULL), KIVI_OK);
     kivi_options_free(options);
     return store;
 }

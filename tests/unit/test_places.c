@@ -13,7 +13,8 @@ static kivi_store *open_plain(const char *url)
 {
     kivi_store *store = NULL;
     kivi_error *error = NULL;
-    cr_assert_eq(kivi_store_open(url, NULL, &store, &error), KIVI_OK, "%s", kivi_error_message(error));
+    cr_assert_eq(kivi_store_open(url, NULL, NULL, &store, &error), KIVI_OK, "%s",
+                 kivi_error_message(error));
     return store;
 }
 

@@ -229,7 +229,7 @@ Test(queue_end, its_threads_end_when_there_is_nothing_to_do, .timeout = 60)
     kivi_queue *queue = new_queue();
     kivi_options *options = kivi_options_new();
     kivi_options_on_event(options, hear_nothing, NULL); /* there is a thread for this, too */
-    cr_assert_eq(kivi_store_open("memory:", options, &store, NULL), KIVI_OK);
+    cr_assert_eq(kivi_store_open("memory:", NULL, options, &store, NULL), KIVI_OK);
     kivi_options_free(options);
     pthread_t first; /* a sanitizer may begin one of its own with the first */
     pthread_create(&first, NULL, nothing, NULL);

@@ -18,7 +18,7 @@ static kivi_store *open_at(const char *format, int port, const char *name, const
     snprintf(url, sizeof(url), format, port);
     if (name)
         kivi_options_set(options, name, value, NULL);
-    cr_assert_eq(kivi_store_open(url, options, &store, &error), KIVI_OK, "%s",
+    cr_assert_eq(kivi_store_open(url, NULL, options, &store, &error), KIVI_OK, "%s",
                  error ? kivi_error_message(error) : "");
     kivi_options_free(options);
     return store;
@@ -318,7 +318,7 @@ static void expect_bad(const char *url, kivi_status wanted, const char *part)
     kivi_store *store = NULL;
 
     register_redis();
-    expect_failure(kivi_store_open(url, NULL, &store, &error), &error, wanted, part);
+    expect_failure(kivi_store_open(url, NULL, NULL, &store, &error), &error, wanted, part);
     cr_assert_null(store);
 }
 

@@ -116,11 +116,23 @@ static kivi_status own_instance(kvi_context *ctx, kivi_store *store)
     return kvi_instance_open(store, &ctx->wait, &ctx->error);
 }
 
+/* Another thread may have it for as long as the engine takes to open, which that thread's call says: ask our own. */
+static kivi_status take_fork_mutex(kvi_context *ctx)
+{
+    while (pthread_mutex_trylock(&ctx->store->fork_mutex)) {
+        kivi_status status = kvi_pause(ctx, KVI_MS);
+        if (status)
+            return status;
+    }
+    return KIVI_OK;
+}
+
 kivi_status kvi_fork_reopen(kvi_context *ctx)
 {
     kivi_store *store = ctx->store;
-    kivi_status status = KIVI_OK;
-    pthread_mutex_lock(&store->fork_mutex);
+    kivi_status status = take_fork_mutex(ctx);
+    if (status)
+        return status;
     if (!(atomic_load(&store->gate) & KVI_GATE_FORKED))
         goto out;
     if (store->flags & KIVI_BACKEND_FORK_REFUSED) {

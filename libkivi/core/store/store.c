@@ -71,10 +71,22 @@ static void free_parts(kivi_store *store)
     free(store);
 }
 
-static kivi_status open_store(kivi_store *store, const char *url, const kvi_url *parsed,
-                              const kivi_options *options, kivi_error **error)
+/* Waits no longer than `call` lets it. */
+static kivi_status open_instance(kivi_store *store, const kivi_call *call, kivi_error **error)
 {
     kvi_context ctx;
+    kivi_status status = kvi_begin(&ctx, store, call, "open", NULL);
+    if (!status)
+        status = kvi_instance_open(store, &ctx.wait, &ctx.error);
+    if (status && !ctx.error)
+        ctx.error = kvi_wait_error(&ctx, status);
+    *error = ctx.error;
+    return status;
+}
+
+static kivi_status open_store(kivi_store *store, const char *url, const kvi_url *parsed,
+                              const kivi_call *call, const kivi_options *options, kivi_error **error)
+{
     store->scheme = strdup(parsed->scheme);
     if (!store->scheme)
         return kvi_fail(error, KIVI_NO_MEMORY, "no memory to open a store");
@@ -86,9 +98,7 @@ static kivi_status open_store(kivi_store *store, const char *url, const kvi_url 
     if (!status)
         kvi_config_set_reporter(store->config, store);
     if (!status)
-        status = kvi_begin(&ctx, store, NULL, "open", NULL);
-    if (!status)
-        status = kvi_instance_open(store, &ctx.wait, error);
+        status = open_instance(store, call, error);
     if (status)
         return status;
     store->identity = find_identity(store, url, parsed->path);
@@ -115,8 +125,8 @@ static kivi_store *store_new(const kivi_backend *backend)
     return store;
 }
 
-kivi_status kivi_store_open(const char *url, const kivi_options *options, kivi_store **opened,
-                            kivi_error **error)
+kivi_status kivi_store_open(const char *url, const kivi_call *call, const kivi_options *options,
+                            kivi_store **opened, kivi_error **error)
 {
     kvi_error_clear(error);
     *opened = NULL;
@@ -137,7 +147,7 @@ kivi_status kivi_store_open(const char *url, const kivi_options *options, kivi_s
         status = kvi_fail(&why, KIVI_NO_MEMORY, "no memory to open a store");
         goto out;
     }
-    status = open_store(store, url, &parsed, options, &why);
+    status = open_store(store, url, &parsed, call, options, &why);
     if (status) {
         free_parts(store);
         goto out;

@@ -6,7 +6,7 @@
  *     kivi_store *store;
  *     kivi_error *error;
  *     kivi_buffer value = KIVI_BUFFER_INIT;
- *     if (kivi_store_open("lmdb:data.mdb", NULL, &store, &error)) { puts(kivi_error_message(error)); ... }
+ *     if (kivi_store_open("lmdb:data.mdb", NULL, NULL, &store, &error)) { puts(kivi_error_message(error)); ... }
  *     kivi_store_set(store, NULL, kivi_str("greeting"), kivi_str("\xa5hello"), KIVI_TTL_NONE, &error);
  *     kivi_store_get(store, NULL, kivi_str("greeting"), &value, &error);
  *

@@ -26,11 +26,12 @@ typedef struct kivi_store kivi_store;
 /**
  * Opens a store by URL: "lmdb:/var/lib/app/data.mdb", "memory:", "redis://host:6379/0". Options may stand
  * in the URL's query ("lmdb:data.mdb?sync=false") and in `options` (may be NULL), which win. Loads the
- * scheme's plugin. On OK `*store` holds one reference. INVALID: unknown scheme or option, or a bad value
+ * scheme's plugin. Where a file is another's for the moment it waits, no longer than `call` says (may be NULL:
+ * the option `timeout`). On OK `*store` holds one reference. INVALID: unknown scheme or option, or a bad value
  * (the message names what would fit); UNSUPPORTED: the plugin cannot be loaded (the message says what to
- * install). Since 0.1.
+ * install). TIMEOUT, INTERRUPTED: what it waited for. Since 0.1.
  */
-KIVI_API kivi_status kivi_store_open(const char *url, const kivi_options *options,
+KIVI_API kivi_status kivi_store_open(const char *url, const kivi_call *call, const kivi_options *options,
                                      kivi_store **store, kivi_error **error);
 /**
  * Ends the work: calls in progress and later ones return KIVI_CLOSED. From any thread, as often as you

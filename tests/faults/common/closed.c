@@ -62,7 +62,7 @@ static int use_store(const closed_case *closed)
     for (int place = 0; place < 3; place++)
         if (closed->places & 1u << place)
             close(place);
-    KEEP(kivi_store_open(closed->url, NULL, &store, NULL) == KIVI_OK);
+    KEEP(kivi_store_open(closed->url, NULL, NULL, &store, NULL) == KIVI_OK);
     KEEP(kivi_store_set(store, NULL, kivi_str("key"), kivi_str("value"), KIVI_TTL_NONE, NULL) == KIVI_OK);
     bad = look(closed->places);
     KEEP(bad == 0 && kivi_store_get(store, NULL, kivi_str("key"), &value, NULL) == KIVI_OK);

@@ -41,7 +41,7 @@ kivi_store *open_store(const char *format, ...)
     va_start(list, format);
     vsnprintf(url, sizeof(url), format, list);
     va_end(list);
-    OK(kivi_store_open(url, NULL, &store, E));
+    OK(kivi_store_open(url, NULL, NULL, &store, E));
     return store;
 }
 
