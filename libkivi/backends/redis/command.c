@@ -5,14 +5,12 @@
 
 /* ---- Lists ---- */
 
-bool kvi_redis_room_for_items(redis_session *session, size_t count)
+bool kvi_redis_more_room(redis_session *session, size_t count)
 {
     size_t room = session->order_room ? session->order_room : 16;
     uint32_t *order, *again;
     size_t *places;
 
-    if (count <= session->order_room)
-        return true;
     while (room < count)
         room *= 2;
     order = realloc(session->order, room * sizeof(*order));
@@ -24,26 +22,11 @@ bool kvi_redis_room_for_items(redis_session *session, size_t count)
     places = realloc(session->places, room * sizeof(*places));
     if (places)
         session->places = places;
+    session->pipeline.order = session->order;
     if (!order || !again || !places)
         return false;
     session->order_room = room;
     return true;
-}
-
-static redis_command *next_command(redis_session *session)
-{
-    redis_command *more;
-
-    if (session->command_count < session->command_room)
-        return &session->commands[session->command_count];
-    session->command_room = session->command_room ? 2 * session->command_room : 16;
-    more = realloc(session->commands, session->command_room * sizeof(*more));
-    if (!more) {
-        session->command_room = session->command_count;
-        return NULL;
-    }
-    session->commands = more;
-    return &more[session->command_count];
 }
 
 /* ---- Arguments ---- */
@@ -53,6 +36,10 @@ static uint8_t *put_digits(uint8_t *at, uint64_t number)
     char digits[20];
     size_t count = 0;
 
+    if (number < 10) { /* most counts and many sizes */
+        *at++ = (uint8_t)('0' + number);
+        return at;
+    }
     do {
         digits[count++] = (char)('0' + number % 10);
         number /= 10;
@@ -115,43 +102,40 @@ uint8_t *kvi_redis_put_unsigned(uint8_t *at, uint64_t number)
 uint8_t *kvi_redis_begin(redis_session *session, redis_reply reply, uint32_t item, uint32_t count,
                          uint32_t arguments, size_t most)
 {
-    redis_command *command = next_command(session);
-    uint8_t *at = command ? kvi_net_room(&session->net, most + KVI_REDIS_ARGUMENT) : NULL;
+    redis_command *command = kvi_pipeline_add(&session->pipeline, (uint8_t)reply, item, count);
+    uint8_t *at = command ? kvi_net_room(&session->pipeline.net, most + KVI_REDIS_ARGUMENT) : NULL;
 
     if (!at)
         return NULL;
-    *command = (redis_command){.reply = (uint8_t)reply,
-                               .item = item,
-                               .count = count,
-                               .begin = session->net.queued,
-                               .arguments = arguments};
+    *command = (redis_command){.base = command->base, .arguments = arguments};
+    command->base.listed = reply == REPLY_VALUES;
     return put_head(at, '*', arguments);
 }
 
 /* How far behind what is queued `at` lies. */
 static size_t distance(const redis_session *session, const uint8_t *at)
 {
-    return (size_t)(at - (session->net.out.data + session->net.out.size));
+    return (size_t)(at - (session->pipeline.net.out.data + session->pipeline.net.out.size));
 }
 
 void kvi_redis_end(redis_session *session, uint8_t *at)
 {
-    redis_command *command = &session->commands[session->command_count++];
+    redis_command *command;
 
-    kvi_net_wrote(&session->net, distance(session, at));
-    command->end = session->net.queued;
+    kvi_net_wrote(&session->pipeline.net, distance(session, at));
+    command = (redis_command *)kvi_pipeline_added(&session->pipeline);
     if (command->rest)
-        command->rest_size = session->net.out.size - command->rest;
+        command->rest_size = session->pipeline.net.out.size - command->rest;
 }
 
 uint8_t *kvi_redis_put_script(redis_session *session, uint8_t *at, redis_script script)
 {
-    redis_command *command = &session->commands[session->command_count];
+    redis_command *command = command_at(session, session->pipeline.count);
 
     at = kvi_redis_put_text(at, "EVALSHA");
     at = kvi_redis_put(at, kivi_bytes(kvi_redis_script_name(script), 40));
     command->script = (uint8_t)script;
-    command->rest = session->net.out.size + distance(session, at);
+    command->rest = session->pipeline.net.out.size + distance(session, at);
     return at;
 }
 
@@ -169,9 +153,9 @@ bool kvi_redis_refuse_script(redis_session *session, redis_command *command)
 static bool repeat_one(redis_session *session, const redis_command *old, bool with_text)
 {
     kivi_slice text = kvi_redis_script_text(old->script);
-    uint8_t *at = kvi_redis_begin(session, old->reply, old->item, old->count, old->arguments,
-                                  3 * KVI_REDIS_ARGUMENT + text.size + old->rest_size);
-    redis_command *command = &session->commands[session->command_count];
+    uint8_t *at = kvi_redis_begin(session, old->base.kind, old->base.item, old->base.count,
+                                  old->arguments, 3 * KVI_REDIS_ARGUMENT + text.size + old->rest_size);
+    redis_command *command = command_at(session, session->pipeline.count);
 
     if (!at)
         return false;
@@ -180,11 +164,11 @@ static bool repeat_one(redis_session *session, const redis_command *old, bool wi
         at = kvi_redis_put(at, text);
         command->is_eval = true;
         command->script = old->script;
-        command->rest = session->net.out.size + distance(session, at);
+        command->rest = session->pipeline.net.out.size + distance(session, at);
     } else {
         at = kvi_redis_put_script(session, at, old->script);
     }
-    memcpy(at, session->net.out.data + old->rest, old->rest_size);
+    memcpy(at, session->pipeline.net.out.data + old->rest, old->rest_size);
     kvi_redis_end(session, at + old->rest_size);
     return true;
 }
@@ -192,14 +176,14 @@ static bool repeat_one(redis_session *session, const redis_command *old, bool wi
 bool kvi_redis_repeat(redis_session *session)
 {
     bool known[SCRIPT_COUNT] = {false};
-    size_t count = session->command_count;
+    size_t count = session->pipeline.count;
 
     session->redo = false;
     for (size_t i = 0; i < count; i++) {
-        redis_command old = session->commands[i];
+        redis_command old = *command_at(session, i);
         if (!old.refused)
             continue;
-        session->commands[i].refused = false;
+        command_at(session, i)->refused = false;
         if (!repeat_one(session, &old, !known[old.script]))
             return false;
         known[old.script] = true;

@@ -189,9 +189,10 @@ static void take_refusal(redis_session *session, uint32_t step, kivi_slice text)
     login->refusal = refusal;
 }
 
-kivi_status kvi_redis_login_reply(redis_session *session, const kvi_resp_token *token, kivi_error **error)
+kivi_status kvi_redis_login_reply(redis_session *session, const redis_command *command,
+                                  const kvi_resp_token *token, kivi_error **error)
 {
-    uint32_t step = session->commands[session->answered].item;
+    uint32_t step = command->base.item;
 
     if (token->depth > 0) {
         take_hello(session, token);

@@ -14,17 +14,17 @@ static bool queue_key(redis_session *session, redis_reply reply, const char *nam
     if (!at)
         return false;
     kvi_redis_end(session, kvi_redis_put(kvi_redis_put_text(at, name), key));
-    session->places[index] = session->net.out.size - key.size - 2;
+    session->places[index] = session->pipeline.net.out.size - key.size - 2;
     return true;
 }
 
 static bool queue_ttl_first(redis_session *session, uint32_t index, const kivi_read_item *item)
 {
-    size_t command = session->command_count;
+    size_t command = session->pipeline.count;
 
     if (!queue_key(session, REPLY_TTL_FIRST, "PTTL", index, item->key))
         return false;
-    session->commands[command].more = true;
+    command_at(session, command)->base.more = true;
     return true;
 }
 
@@ -105,7 +105,7 @@ static bool queue_values(redis_session *session, uint32_t first, uint32_t count)
     at = kvi_redis_begin(session, REPLY_VALUES, first, count, count + 1, most);
     if (!at)
         return false;
-    base = session->net.out.data;
+    base = session->pipeline.net.out.data;
     at = kvi_redis_put_text(at, "MGET");
     for (uint32_t i = 0; i < count; i++) {
         uint32_t index = session->order[first + i];
@@ -218,7 +218,7 @@ static bool found_reply(kivi_read_item *item, const kvi_resp_token *token)
 static bool item_reply(redis_session *session, redis_command *command, const kvi_resp_token *token)
 {
     kivi_read_vector *vector = session->job.reads;
-    kivi_read_item *item = read_item(vector, command->item);
+    kivi_read_item *item = read_item(vector, command->base.item);
 
     if (token->depth)
         return false;
@@ -229,7 +229,7 @@ static bool item_reply(redis_session *session, redis_command *command, const kvi
     }
     if (item->status != KIVI_PENDING)
         return true; /* its first command was refused */
-    switch (command->reply) {
+    switch (command->base.kind) {
     case REPLY_VALUE:
         if (token->kind == KVI_RESP_NIL)
             missing(item);
@@ -239,7 +239,7 @@ static bool item_reply(redis_session *session, redis_command *command, const kvi
     case REPLY_FOUND:
         return found_reply(item, token);
     default:
-        return ttl_reply(item, command->reply == REPLY_TTL, token);
+        return ttl_reply(item, command->base.kind == REPLY_TTL, token);
     }
 }
 
@@ -260,8 +260,8 @@ static void value_of_many(redis_session *session, uint32_t index, const kvi_resp
 
 static void refuse_many(redis_session *session, const redis_command *command, kivi_slice text)
 {
-    for (uint32_t i = 0; i < command->count; i++) {
-        kivi_read_item *item = read_item(session->job.reads, session->order[command->item + i]);
+    for (uint32_t i = 0; i < command->base.count; i++) {
+        kivi_read_item *item = read_item(session->job.reads, session->order[command->base.item + i]);
         if (item->status == KIVI_PENDING)
             refused(session, item, text);
     }
@@ -275,11 +275,11 @@ static bool values_reply(redis_session *session, redis_command *command, const k
     }
     if (token->depth == 0) {
         session->element = 0;
-        return token->kind == KVI_RESP_ARRAY && token->integer == command->count;
+        return token->kind == KVI_RESP_ARRAY && token->integer == command->base.count;
     }
     if (token->depth > 1 || (token->kind != KVI_RESP_STRING && token->kind != KVI_RESP_NIL))
         return false;
-    value_of_many(session, session->order[command->item + session->element++], token);
+    value_of_many(session, session->order[command->base.item + session->element++], token);
     return true;
 }
 
@@ -288,7 +288,7 @@ static bool is_noscript(redis_session *session, redis_command *command, const kv
 {
     if (token->kind != KVI_RESP_ERROR || !command->rest_size || !kvi_redis_judge(token->bytes).is_noscript)
         return false;
-    read_item(session->job.reads, command->item)->sent = KIVI_SENT_NOTHING;
+    read_item(session->job.reads, command->base.item)->sent = KIVI_SENT_NOTHING;
     return kvi_redis_refuse_script(session, command);
 }
 
@@ -299,8 +299,8 @@ kivi_status kvi_redis_read_reply(redis_session *session, redis_command *command,
 
     if (is_noscript(session, command, token))
         return KIVI_OK;
-    fits = command->reply == REPLY_VALUES ? values_reply(session, command, token)
-                                          : item_reply(session, command, token);
+    fits = command->base.kind == REPLY_VALUES ? values_reply(session, command, token)
+                                              : item_reply(session, command, token);
     return fits ? KIVI_OK : kvi_redis_breach(session, error);
 }
 
@@ -318,7 +318,7 @@ static bool queue_again(redis_session *session)
         at = kvi_redis_put_text(at, "GET");
         kvi_redis_end(
             session,
-            kvi_redis_put(at, kivi_bytes(session->net.out.data + session->places[index], size)));
+            kvi_redis_put(at, kivi_bytes(session->pipeline.net.out.data + session->places[index], size)));
     }
     session->again_count = 0;
     return true;

@@ -3,6 +3,7 @@
 #define KVI_REDIS_H
 
 #include "endpoint.h"
+#include "pipeline.h"
 #include "resp.h"
 
 #include <stdatomic.h>
@@ -71,18 +72,14 @@ typedef enum redis_reply {
     REPLY_KEY_VALUES /* values of keys of the page */
 } redis_reply;
 
-/* One command that was queued, in the order of replies. */
+/* What is kept of a command in flight; `base.kind` is a redis_reply. */
 typedef struct redis_command {
-    uint8_t reply;  /* redis_reply */
-    uint8_t script; /* redis_script, where `rest` is set */
-    bool more;      /* another command of the same item follows */
-    bool is_eval;   /* sent with the script's text */
-    bool refused;   /* NOSCRIPT: to be sent again */
-    uint32_t item; /* of the vector; of VALUES and of a page: the place in session->order, in the page */
-    uint32_t count;         /* items that it is for */
-    uint64_t begin, end;    /* its place in what was queued */
-    size_t rest, rest_size; /* a script's arguments in net.out, behind its name; rest_size 0: none */
+    kvi_command base;
+    uint8_t script;         /* redis_script, where `rest` is set */
+    bool is_eval;           /* sent with the script's text */
+    bool refused;           /* NOSCRIPT: to be sent again */
     uint32_t arguments;     /* of the whole command */
+    size_t rest, rest_size; /* a script's arguments in net.out, behind its name; rest_size 0: none */
 } redis_command;
 
 typedef enum redis_verb { VERB_NONE = 0, VERB_READ, VERB_WRITE, VERB_SCAN } redis_verb;
@@ -138,13 +135,6 @@ typedef struct redis_refusal {
 
 /* ---- A session ---- */
 
-typedef enum redis_phase {
-    PHASE_CLOSED = 0,
-    PHASE_CONNECTING,
-    PHASE_LOGIN,
-    PHASE_READY
-} redis_phase;
-
 /* What the server said of itself, and why it refused (login.c). */
 typedef struct redis_login {
     bool plain;     /* without HELLO */
@@ -160,20 +150,12 @@ typedef struct redis_login {
 
 typedef struct redis_session {
     redis_instance *instance;
-    redis_phase phase;
-    kvi_net net;
+    kvi_pipeline pipeline;
     kvi_resp resp;
     redis_login login;
     bool has_keep;  /* SET KEEPTTL (6.0) */
     bool has_getex; /* GETEX and GETDEL (6.2) */
-    uint64_t used_ns;
     redis_job job;
-    bool behind;    /* not all that has come was taken yet */
-    bool condemned; /* the server wants this connection no more: the verb ends with `verdict` */
-    kivi_status verdict;
-    /* commands queued; those before `answered` have their reply, those before `told` are known to have left */
-    redis_command *commands;
-    size_t command_count, command_room, answered, told;
     uint32_t element; /* of the array reply being read */
     bool redo;        /* some are to be sent again */
     /* items of the vector, as commands name them; where each item's key lies in net.out */
@@ -184,6 +166,11 @@ typedef struct redis_session {
     size_t again_count;
     redis_page page;
 } redis_session;
+
+static inline redis_command *command_at(const redis_session *session, size_t index)
+{
+    return kvi_pipeline_command(&session->pipeline, index);
+}
 
 /* The item of a vector at a place: items may be longer than this backend knows. */
 static inline kivi_read_item *read_item(const kivi_read_vector *vector, size_t index)
@@ -199,7 +186,11 @@ static inline kivi_write_item *write_item(const kivi_write_vector *vector, size_
 /* ---- command.c ---- */
 
 /* Room for the session's lists of items; false without memory. */
-bool kvi_redis_room_for_items(redis_session *session, size_t count);
+bool kvi_redis_more_room(redis_session *session, size_t count);
+static inline bool kvi_redis_room_for_items(redis_session *session, size_t count)
+{
+    return count <= session->order_room || kvi_redis_more_room(session, count);
+}
 /*
  * A command is begun with the number of its arguments and the most bytes that they can take, put together
  * at the pointer, and ended with the pointer behind it. NULL: no memory.
@@ -236,7 +227,8 @@ kivi_status kvi_redis_no_memory(kivi_error **error);
 /* ---- login.c ---- */
 
 kivi_status kvi_redis_login_begin(redis_session *session, kivi_error **error);
-kivi_status kvi_redis_login_reply(redis_session *session, const kvi_resp_token *token, kivi_error **error);
+kivi_status kvi_redis_login_reply(redis_session *session, const redis_command *command,
+                                  const kvi_resp_token *token, kivi_error **error);
 /* All replies are there. OK: logged in; PENDING: another round; or why not. */
 kivi_status kvi_redis_login_end(redis_session *session, kivi_error **error);
 

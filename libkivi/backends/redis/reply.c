@@ -108,10 +108,8 @@ redis_refusal kvi_redis_judge(kivi_slice text)
 
 kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal *refusal)
 {
-    if (refusal->condemns && !session->condemned) {
-        session->condemned = true;
-        session->verdict = refusal->status;
-    }
+    if (refusal->condemns)
+        kvi_pipeline_condemn(&session->pipeline, refusal->status);
     return kvi_redis_host->error(refusal->status, 0, refusal->retryable, "%s", refusal->text);
 }
 

@@ -245,21 +245,19 @@ static kivi_status settle(redis_session *session, bool there, kivi_slice value)
     return there ? deliver(session, page->delivered - 1, value) : KIVI_OK;
 }
 
-static kivi_status refuse(redis_session *session, kivi_slice text, kivi_error **error)
+/* Ends the connection: the replies behind it would be taken for those of the next verb. */
+static kivi_status refuse(kivi_slice text, kivi_error **error)
 {
     redis_refusal refusal = kvi_redis_judge(text);
 
-    /* The replies behind it would be taken for those of the next verb. */
     *error = kvi_redis_host->error(refusal.status, 0, refusal.retryable, "%s", refusal.text);
-    session->condemned = true;
-    session->verdict = refusal.status;
     return refusal.status;
 }
 
 static kivi_status ttl_reply(redis_session *session, const redis_command *command,
                              const kvi_resp_token *token, kivi_error **error)
 {
-    redis_page_key *key = &session->page.keys[command->item];
+    redis_page_key *key = &session->page.keys[command->base.item];
     int64_t left = token->integer;
 
     if (token->depth || token->kind != KVI_RESP_INTEGER || left < -2)
@@ -278,13 +276,13 @@ static kivi_status values_reply(redis_session *session, const redis_command *com
 
     if (token->depth == 0) {
         session->element = 0;
-        if (token->kind == KVI_RESP_ARRAY && token->integer == command->count)
+        if (token->kind == KVI_RESP_ARRAY && token->integer == command->base.count)
             return KIVI_OK;
         return kvi_redis_breach(session, error);
     }
     if (token->depth > 1 || (!there && token->kind != KVI_RESP_NIL))
         return kvi_redis_breach(session, error);
-    index = command->item + session->element++;
+    index = command->base.item + session->element++;
     return settle(session, there && session->page.keys[index].ttl_ms != TTL_GONE, token->bytes);
 }
 
@@ -292,8 +290,8 @@ kivi_status kvi_redis_scan_reply(redis_session *session, redis_command *command,
                                  const kvi_resp_token *token, kivi_error **error)
 {
     if (token->kind == KVI_RESP_ERROR)
-        return refuse(session, token->bytes, error);
-    switch (command->reply) {
+        return refuse(token->bytes, error);
+    switch (command->base.kind) {
     case REPLY_SCAN:
         return scan_reply(session, token, error);
     case REPLY_KEY_TTL:
@@ -424,7 +422,7 @@ static kivi_status choose(redis_session *session, kivi_error **error)
 
 kivi_status kvi_redis_scan_end(redis_session *session, kivi_error **error)
 {
-    const redis_command *last = &session->commands[session->command_count - 1];
+    const redis_command *last = command_at(session, session->pipeline.count - 1);
 
-    return last->reply == REPLY_SCAN ? choose(session, error) : end_page(session);
+    return last->base.kind == REPLY_SCAN ? choose(session, error) : end_page(session);
 }

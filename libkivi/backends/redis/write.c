@@ -42,12 +42,12 @@ static uint32_t count_tail(const kivi_write_item *item)
 /* The value stays where it is, and the tail is queued behind it. */
 static bool refer_value(redis_session *session, uint8_t *at, const kivi_write_item *item)
 {
-    size_t begin = session->net.out.size;
-    uint8_t *head = session->net.out.data + begin;
+    size_t begin = session->pipeline.net.out.size;
+    uint8_t *head = session->pipeline.net.out.data + begin;
     uint8_t *end = kvi_redis_put_size(at, item->value.size);
 
-    kvi_net_wrote(&session->net, (size_t)(end - head));
-    if (!kvi_net_refer(&session->net, item->value))
+    kvi_net_wrote(&session->pipeline.net, (size_t)(end - head));
+    if (!kvi_net_refer(&session->pipeline.net, item->value))
         return false;
     *end++ = '\r';
     *end++ = '\n';
@@ -333,21 +333,21 @@ static bool sum_reply(kivi_write_item *item, const kvi_resp_token *token)
 
 static bool item_reply(redis_session *session, const redis_command *command, const kvi_resp_token *token)
 {
-    kivi_write_item *item = write_item(session->job.writes, command->item);
+    kivi_write_item *item = write_item(session->job.writes, command->base.item);
 
     if (token->kind == KVI_RESP_ERROR) {
         refused(session, item, token->bytes);
         return true;
     }
-    if (command->reply == REPLY_DONE)
+    if (command->base.kind == REPLY_DONE)
         return done_reply(item, token);
-    if (command->reply == REPLY_SUM)
+    if (command->base.kind == REPLY_SUM)
         return sum_reply(item, token);
     if (token->kind != KVI_RESP_INTEGER)
         return false;
-    if (command->reply == REPLY_CODE)
+    if (command->base.kind == REPLY_CODE)
         return take_code(item, token->integer);
-    return number_reply(item, command->reply, token->integer);
+    return number_reply(item, command->base.kind, token->integer);
 }
 
 /* ---- Answers of an atomic batch ---- */
@@ -410,8 +410,8 @@ static bool is_noscript(redis_session *session, redis_command *command, const kv
 {
     if (token->kind != KVI_RESP_ERROR || !command->rest_size || !kvi_redis_judge(token->bytes).is_noscript)
         return false;
-    for (uint32_t i = 0; i < command->count; i++)
-        write_item(session->job.writes, command->item + i)->sent = KIVI_SENT_NOTHING;
+    for (uint32_t i = 0; i < command->base.count; i++)
+        write_item(session->job.writes, command->base.item + i)->sent = KIVI_SENT_NOTHING;
     return kvi_redis_refuse_script(session, command);
 }
 
@@ -423,8 +423,8 @@ kivi_status kvi_redis_write_reply(redis_session *session, redis_command *command
     if (fits && is_noscript(session, command, token))
         return KIVI_OK;
     if (fits)
-        fits = command->reply == REPLY_CODES ? batch_reply(session, token)
-                                             : item_reply(session, command, token);
+        fits = command->base.kind == REPLY_CODES ? batch_reply(session, token)
+                                                 : item_reply(session, command, token);
     return fits ? KIVI_OK : kvi_redis_breach(session, error);
 }
 
