@@ -469,3 +469,37 @@ Test(net_tls, goodbye, .init = make_all, .fini = remove_all)
     cr_assert(goodbye(false));
     cr_assert_not(goodbye(true));
 }
+
+/* ---- The protocol above (ALPN) ---- */
+
+static int take_second(SSL *ssl, const unsigned char **out, unsigned char *size,
+                       const unsigned char *offered, unsigned offered_size, void *user)
+{
+    (void)ssl, (void)user;
+    if (offered_size < 4 || memcmp(offered, "\2h2\10http/1.1", 12) != 0)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = offered + 4;
+    *size = 8;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+Test(net_tls, protocols, .init = make_all, .fini = remove_all)
+{
+    kvi_net_tls_settings settings = {.ca_file = authority.certificate_file, .verify = true};
+
+    for (int offers = 0; offers < 2; offers++) {
+        tls_server server;
+        client c;
+        settings.protocols = offers ? "h2 http/1.1" : NULL;
+        server_start(&server, &server_id, NULL, ECHO);
+        SSL_CTX_set_alpn_select_cb(server.context, take_second, NULL);
+        client_open(&c, &server, &settings, "127.0.0.1");
+        cr_assert_eq(connect_net(&c.net, &error), KIVI_OK);
+        kivi_slice taken = kvi_net_protocol(&c.net);
+        cr_expect_eq(taken.size, offers ? 8 : 0);
+        if (offers)
+            cr_expect_eq(memcmp(taken.data, "http/1.1", 8), 0);
+        client_close(&c);
+        server_stop(&server);
+    }
+}

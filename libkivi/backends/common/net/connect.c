@@ -22,9 +22,11 @@
 
 static void close_socket(kvi_net *net)
 {
-    if (net->fd >= 0)
-        close(net->fd);
+    if (net->fd < 0)
+        return;
+    close(net->fd);
     net->fd = -1;
+    net->closings++;
 }
 
 static void attempt_failed(kvi_net *net, int code)
@@ -144,6 +146,7 @@ static kivi_status try_next(kvi_net *net, kivi_error **error)
 /* What the look-up came to. */
 static kivi_status looked_up(kvi_net *net, kivi_status status, kivi_error **error)
 {
+    net->closings += status != KIVI_PENDING; /* the look-up's descriptor */
     if (status == KIVI_OK)
         return try_next(net, error);
     net->state = status == KIVI_PENDING ? KVI_NET_RESOLVING : KVI_NET_BROKEN;
@@ -259,6 +262,7 @@ static void forget_stream(kvi_net *net)
 
 static void close_with(kvi_net *net, bool polite, bool inherited)
 {
+    net->closings += net->walk.lookup != NULL;
     kvi_resolve_leave(&net->walk, inherited);
     kvi_net_tls_end(net, polite);
     close_socket(net);

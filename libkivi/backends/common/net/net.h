@@ -34,6 +34,7 @@ typedef struct kvi_net_tls_settings {
     const char *cert_file;        /* of the client, with its chain */
     const char *key_file;         /* NULL: in cert_file as well */
     const char *server_name;      /* NULL: the host connected to */
+    const char *protocols; /* offered by ALPN, separated by spaces: "h2 http/1.1"; NULL: none */
     bool verify;
 } kvi_net_tls_settings;
 
@@ -68,8 +69,9 @@ typedef struct kvi_net_reference {
 typedef struct kvi_net {
     const kvi_net_target *target;
     kvi_net_state state;
-    int fd;           /* -1: none */
-    kvi_resolve walk; /* while it connects */
+    int fd;            /* -1: none */
+    uint32_t closings; /* descriptors that it has closed, for who keeps them in a set (net_set.h) */
+    kvi_resolve walk;  /* while it connects */
     /* TLS */
     struct ssl_st *ssl;
     bool wants_write, wants_read; /* of a read, or of a write, that TLS could not do without */
@@ -104,6 +106,8 @@ kivi_status kvi_net_advance(kvi_net *net, uint32_t revents, kivi_error **error);
 void kvi_net_wait(const kvi_net *net, kivi_poll *poll);
 /* Whether an idle open connection was closed by its peer, or has bytes that nobody asked for. One system call. */
 bool kvi_net_is_stale(const kvi_net *net);
+/* Of the protocols offered, the one that the server took (of an open TLS connection); empty: it took none. */
+kivi_slice kvi_net_protocol(const kvi_net *net);
 /* Says goodbye (TLS), closes; what was queued and received is forgotten, memory is kept. */
 void kvi_net_close(kvi_net *net);
 /* Closes, and frees all memory: the end. */

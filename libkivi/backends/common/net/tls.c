@@ -217,6 +217,16 @@ kivi_status kvi_net_tls_shake(kvi_net *net, kivi_error **error)
     return result == 1 ? KIVI_OK : judge(net, result, false, error);
 }
 
+kivi_slice kvi_net_protocol(const kvi_net *net)
+{
+    const unsigned char *name = NULL;
+    unsigned size = 0;
+
+    if (net->ssl)
+        SSL_get0_alpn_selected(net->ssl, &name, &size);
+    return kivi_bytes(name, size);
+}
+
 ptrdiff_t kvi_net_tls_write(kvi_net *net, const void *data, size_t size, kivi_status *status,
                             kivi_error **error)
 {

@@ -213,6 +213,25 @@ static kivi_status check_name(const kivi_host *core, const kvi_net_tls_settings 
     return KIVI_OK;
 }
 
+/* Each with its length before it, as ALPN has them. */
+static kivi_status offer_protocols(const kivi_host *core, SSL_CTX *context, const char *names,
+                                   kivi_error **error)
+{
+    uint8_t wire[256];
+    size_t size = 0;
+
+    for (names += strspn(names, " "); *names; names += strspn(names, " ")) {
+        size_t length = strcspn(names, " ");
+        if (size + 1 + length > sizeof(wire) || length > UINT8_MAX)
+            return refuse(core, "the protocols", "of ALPN", "too long", error);
+        wire[size++] = (uint8_t)length;
+        memcpy(wire + size, names, length);
+        size += length;
+        names += length;
+    }
+    return SSL_CTX_set_alpn_protos(context, wire, (unsigned)size) ? no_memory(core, error) : KIVI_OK;
+}
+
 static bool is_numeric_address(const char *name)
 {
     uint8_t address[16];
@@ -262,6 +281,8 @@ kivi_status kvi_net_tls_new(const kivi_host *core, const kvi_net_tls_settings *s
         status = load_trust(core, made->context, settings, error);
     if (status == KIVI_OK)
         status = load_identity(core, made->context, settings, error);
+    if (status == KIVI_OK && settings->protocols)
+        status = offer_protocols(core, made->context, settings->protocols, error);
 out:
     if (status)
         kvi_net_tls_free(made);
