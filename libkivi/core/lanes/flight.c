@@ -34,10 +34,27 @@ static bool serves_others(const kvi_flight *flight)
     return flight->merged && kvi_flight_is_awaited(flight);
 }
 
+/* The latest deadline of those that a merged flight serves. */
+static uint64_t last_deadline(const kvi_flight *flight)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < flight->count; i++) {
+        if (flight->settled[i])
+            continue;
+        for (size_t t = flight->first_task[i]; t < flight->first_task[i + 1]; t++)
+            if (flight->tasks[t]->deadline_ns > last)
+                last = flight->tasks[t]->deadline_ns;
+    }
+    return last ? last : UINT64_MAX;
+}
+
+/* A queue's thread has none of its own. */
 static uint64_t flight_deadline(kivi_wait *wait)
 {
     flight_wait *own = (flight_wait *)wait;
     uint64_t deadline = kvi_deadline(own->ctx);
+    if (deadline == UINT64_MAX && own->flight->merged)
+        deadline = last_deadline(own->flight);
     if (deadline == UINT64_MAX || !serves_others(own->flight))
         return deadline;
     return deadline + GRACE_NS;
@@ -201,6 +218,14 @@ static kivi_status begin_part(kvi_lane *lane, kivi_wait *wait, kivi_error **erro
     return backend->write(store->instance.handle, lane->session, &flight->writes, wait, error);
 }
 
+static bool is_untouched(const kvi_flight *flight)
+{
+    for (size_t i = flight->begin; i < flight->end; i++)
+        if (flight->write_items[i].status != KIVI_PENDING)
+            return false;
+    return true;
+}
+
 /* Whether a vector was refused for the sake of one item that halving will find. */
 static bool is_refused_whole(const kvi_flight *flight, kivi_status status, const kivi_error *error)
 {
@@ -210,6 +235,8 @@ static bool is_refused_whole(const kvi_flight *flight, kivi_status status, const
         return false;
     if (kvi_is_leaving(status) || !error || kivi_error_retryable(error) != KIVI_RETRY_YES)
         return false;
+    if (status == KIVI_BUSY)
+        return is_untouched(flight);
     return kivi_status_class(status) != KIVI_CLASS_TRANSIENT && status != KIVI_IO &&
            status != KIVI_NO_MEMORY;
 }
@@ -281,7 +308,6 @@ static void forsake(kvi_flight *flight)
 /* Waits until the session can go on: OK, or why its leader must leave, or UNAVAILABLE for a dead peer. */
 static kivi_status await(kvi_lane *lane, kvi_context *ctx, uint32_t *revents)
 {
-    kivi_store *store = lane->lanes->store;
     const kivi_poll *what = &lane->poll;
     uint64_t rest = kvi_lane_rest(lane, kvi_slice_left(ctx));
     struct pollfd descriptor = {.fd = what->fd, .events = (short)what->events};
@@ -294,7 +320,7 @@ static kivi_status await(kvi_lane *lane, kvi_context *ctx, uint32_t *revents)
         return why;
     if (ready > 0)
         lane->flight->progress_ns = now;
-    else if (now - lane->flight->progress_ns > store->io_timeout_ns)
+    else if (kvi_flight_is_silent(lane, now))
         return KIVI_UNAVAILABLE;
     return KIVI_OK;
 }
@@ -413,6 +439,8 @@ kivi_status kvi_flight_advance(kvi_lane *lane, kvi_context *ctx, uint32_t revent
     while (flight->active || flight->part_count) {
         kivi_error *error = NULL;
         kivi_status status;
+        if (lane->poll.flags & KIVI_POLL_AT_WORK)
+            flight->progress_ns = kvi_monotonic_ns(); /* its silence counts from here */
         lane->poll = (kivi_poll){sizeof(kivi_poll), -1, 0, 0, -1};
         if (flight->active)
             status = store->backend->step(store->instance.handle, lane->session, revents,

@@ -126,6 +126,12 @@ static inline uint64_t kvi_lane_rest(const kvi_lane *lane, uint64_t ns)
     uint64_t rest = lane->step_ns > now ? lane->step_ns - now : 0;
     return rest < ns ? rest : ns;
 }
+/* Whether the peer has been silent for longer than `io_timeout`, and not at work. */
+static inline bool kvi_flight_is_silent(const kvi_lane *lane, uint64_t now)
+{
+    return !(lane->poll.flags & KIVI_POLL_AT_WORK) && now > lane->flight->progress_ns &&
+           now - lane->flight->progress_ns > lane->lanes->store->io_timeout_ns;
+}
 /* Whether anybody still waits for something in a merged flight. */
 bool kvi_flight_is_awaited(const kvi_flight *flight);
 kivi_error *kvi_dead_peer_error(const kivi_store *store);

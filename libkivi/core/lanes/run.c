@@ -291,7 +291,10 @@ kivi_status kvi_run_scan(kvi_context *ctx, const kivi_scan_range *range, kivi_sc
         reset(sink->owner);
         kivi_status status = attempt(ctx, &work);
         kivi_retryable retryable = ctx->error ? kivi_error_retryable(ctx->error) : KIVI_RETRY_NO;
-        bool again = status == KIVI_PENDING || status == KIVI_TIMEOUT || status == KIVI_INTERRUPTED ||
+        bool works = status == KIVI_BUSY && retryable == KIVI_RETRY_YES &&
+                     !kvi_reads_are_shared(ctx->store); /* a server: it may be done soon */
+        bool again = works || status == KIVI_PENDING || status == KIVI_TIMEOUT ||
+                     status == KIVI_INTERRUPTED ||
                      (status == KIVI_UNAVAILABLE && retryable != KIVI_RETRY_NO &&
                       retryable != KIVI_RETRY_LATER);
         if (!again)

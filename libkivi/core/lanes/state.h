@@ -70,6 +70,7 @@ struct kvi_task {
     bool alone;     /* must be asked again by itself */
     kvi_lane *lane; /* LEADING */
     uint64_t ticket;
+    uint64_t deadline_ns;             /* its caller's; UINT64_MAX: none */
     struct kvi_task *previous, *next; /* queue */
     kvi_bell bell;                    /* of one that was queued */
     /* mergeable only */

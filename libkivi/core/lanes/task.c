@@ -88,6 +88,7 @@ kvi_task *kvi_task_new(kvi_lanes *lanes, const kvi_work *work)
     task->mergeable = true;
     task->in_flight = task->delivered = task->alone = false;
     task->driver = NULL;
+    task->deadline_ns = UINT64_MAX;
     task->bell = (kvi_bell){NULL, 0};
     task->value.size = task->version.size = 0;
     if (copy_work(task, work)) {

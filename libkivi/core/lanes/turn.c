@@ -226,6 +226,7 @@ kivi_status kvi_lanes_run(kvi_lanes *lanes, kvi_context *ctx, const kvi_work *wo
     kvi_task *task = mergeable ? kvi_task_new(lanes, work) : &alone;
     if (!task)
         return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to wait for a lane");
+    task->deadline_ns = kvi_deadline(ctx);
     pthread_mutex_lock(&lanes->mutex);
     lane = kvi_lane_take_at_once(lanes);
     if (lane)

@@ -142,6 +142,7 @@ static void start_task(kvi_queued *call)
     call->stage = KVI_AS_TASK;
     call->task->driver = &kvi_queue_driver;
     call->task->owner = call;
+    call->task->deadline_ns = kvi_deadline(&call->ctx);
     pthread_mutex_lock(&lanes->mutex);
     bool enough = kvi_lanes_enqueue(lanes, call->task);
     bool has_lane = lanes->free || lanes->count < lanes->max;

@@ -40,7 +40,7 @@ static bool must_end(kvi_lane *lane, kvi_context *ctx, uint64_t now)
     kivi_error *error = NULL;
     if (!why && !kvi_flight_is_awaited(lane->flight))
         why = KIVI_CANCELLED;
-    if (!why && now - lane->flight->progress_ns > lane->lanes->store->io_timeout_ns) {
+    if (!why && kvi_flight_is_silent(lane, now)) {
         why = KIVI_UNAVAILABLE;
         error = kvi_dead_peer_error(lane->lanes->store);
     }

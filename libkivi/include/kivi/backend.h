@@ -43,7 +43,8 @@ typedef struct kivi_config kivi_config; /**< the options of the store being open
 
 /**
  * How long a verb may take and whether it should still go on. Valid while the function that was given it
- * runs, and on its thread: a stepped verb does not keep it, its waiting is the core's. Nothing in it is
+ * runs, and on its thread: a stepped verb does not keep it, its waiting is the core's. It may read the deadline when it
+ * begins, to bound the work at the server (a lock_timeout, say): the outcome is then an exact BUSY or TIMEOUT. Nothing in it is
  * computed before it is asked for: a verb that does not wait reads no clock.
  */
 typedef struct kivi_wait {
@@ -75,7 +76,7 @@ typedef struct kivi_poll {
     uint32_t struct_size;
     int32_t fd; /**< a descriptor for poll(2), an epoll one where there are several; -1: only the time counts */
     uint32_t events; /**< POLLIN, POLLOUT */
-    uint32_t flags;  /**< KIVI_POLL_MAY_WAIT */
+    uint32_t flags;  /**< KIVI_POLL_* */
     /** Step again after so long, counted from this answer, whatever else wakes the driver; negative: no such time. */
     int64_t timeout_ns;
 } kivi_poll;
@@ -83,7 +84,10 @@ typedef struct kivi_poll {
 enum {
     /** The next step can wait by itself for what the poll would, in a timed read say: a system call less for a caller that
      *  waits for this session alone. Not looked at with a `timeout_ns` below KIVI_STEP_WAIT_NS. */
-    KIVI_POLL_MAY_WAIT = 1 << 0
+    KIVI_POLL_MAY_WAIT = 1 << 0,
+    /** The peer is at work (a statement that waits for a lock, say): until the next step its silence does not count for
+     *  `io_timeout`. The callers' deadlines do. */
+    KIVI_POLL_AT_WORK = 1 << 1
 };
 
 /**
@@ -199,8 +203,8 @@ enum {
  * Keys to write: each once, sorted by bytes. An item that fails does so alone; a backend whose vector is
  * one statement or transaction that was refused whole for the sake of some item ends the verb with that
  * failure, KIVI_RETRY_YES and every status still KIVI_PENDING: the core halves the vector until the culprit
- * is alone. It does not for a refusal that no halving can mend: KIVI_IO, KIVI_NO_MEMORY and what is
- * transient (BUSY, UNAVAILABLE, TIMEOUT, INTERRUPTED). Vector and items stay as those of a read do.
+ * is alone. So it does for BUSY (one item waits for another's lock). It does not for a refusal that no halving
+ * can mend: KIVI_IO, KIVI_NO_MEMORY, UNAVAILABLE, TIMEOUT and INTERRUPTED. Vector and items stay as those of a read do.
  */
 typedef struct kivi_write_vector {
     uint32_t struct_size;
@@ -384,7 +388,8 @@ typedef struct kivi_backend {
     kivi_status (*write)(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
                          kivi_error **error);
     /** `range` and `sink` stay until the verb has returned or its session is closed. Not called where the capabilities say
-     *  that there is no scan, and may be NULL there. Asked again, it begins the page anew. */
+     *  that there is no scan, and may be NULL there. Asked again, it begins the page anew. The core asks again, with backoff, where it returns
+     *  BUSY with KIVI_RETRY_YES: its session is kept. */
     kivi_status (*scan)(void *instance, void *session, const kivi_scan_range *range,
                         kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error);
     /** Goes on with the pending verb: as the verb returns, and with KIVI_PENDING fills `poll`. Stepped only. `revents`:
