@@ -7,7 +7,7 @@ set(kivi_zsh_dir ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 
 # The first install rule of all: notes the directories that are about to be made.
 set(KIVI_INSTALL_DIRS ${CMAKE_INSTALL_BINDIR} ${CMAKE_INSTALL_LIBDIR}/kivi ${kivi_package_dir}
-    ${kivi_pc_dir} ${CMAKE_INSTALL_INCLUDEDIR}/kivi ${CMAKE_INSTALL_MANDIR}/man1
+    ${kivi_pc_dir} ${CMAKE_INSTALL_INCLUDEDIR}/kivi/backend ${CMAKE_INSTALL_MANDIR}/man1
     ${kivi_bash_dir} ${kivi_zsh_dir})
 configure_file(${CMAKE_CURRENT_LIST_DIR}/note-directories.cmake.in
                ${CMAKE_BINARY_DIR}/cmake/note-directories.cmake @ONLY)
@@ -16,7 +16,25 @@ install(SCRIPT ${CMAKE_BINARY_DIR}/cmake/note-directories.cmake)
 # kivi.pc is relocatable: it finds the prefix from where it lies itself.
 file(RELATIVE_PATH KIVI_PC_UP /prefix/${kivi_pc_dir} /prefix)
 
+# What backends of this tree share, for those that live elsewhere: kivi::resolve, kivi::net, kivi::endpoint and
+# kivi::pipeline after find_package(kivi). Left out where OpenSSL is not there to build them.
+function(kivi_install_common)
+    find_library(KIVI_LIBRARY_ssl ssl)
+    if(NOT KIVI_LIBRARY_ssl OR KIVI_SANITIZE OR KIVI_FUZZ)
+        message(STATUS "what networked backends share is not installed")
+        return()
+    endif()
+    set(common ${PROJECT_SOURCE_DIR}/libkivi/backends/common)
+    set(parts kivi_resolve kivi_net kivi_endpoint kivi_pipeline)
+    set_target_properties(${parts} PROPERTIES EXCLUDE_FROM_ALL OFF)
+    install(TARGETS ${parts} EXPORT kivi ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}/kivi)
+    install(FILES ${common}/resolve/resolve.h ${common}/net/net.h ${common}/net/net_set.h
+                  ${common}/endpoint/endpoint.h ${common}/pipeline/pipeline.h
+            DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/kivi/backend)
+endfunction()
+
 function(kivi_install_library)
+    kivi_install_common()
     install(TARGETS kivi kivi_headers EXPORT kivi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
     file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/libkivi/include/kivi/*.h)
     install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/kivi)
