@@ -14,6 +14,11 @@ os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gett
 _numbers = itertools.count()
 
 
+def is_each_once(capabilities, seen, there):
+    """Whether a scan that gave `seen` keys gave each of those `there`; once, where the store promises it."""
+    return seen == there if capabilities["scan_once"] else seen >= there
+
+
 def redis_url():
     url = os.environ.get("KIVI_TEST_REDIS")
     if not url:

@@ -151,7 +151,7 @@ def test_tasks_cancelled_at_random_leave_nothing(url):
             left = {kind: count - before[2][kind] for kind, count in objects().items()}
             assert all(count <= 10 for count in left.values()), left  # of hundreds that were cancelled
             if "redis" not in url:
-                assert descriptors() == before[1]
+                assert len(descriptors()) <= len(before[1])  # those of earlier cases may be closed meanwhile
             if not os.environ.get("KIVI_SANITIZED"):
                 assert memory() - before[0] < 16 * 1024 * 1024
             await store.clear(all=True)

@@ -5,6 +5,7 @@ import time
 import pytest
 
 import kivi
+from conftest import is_each_once
 
 
 def gone_within(store, key, seconds=5):
@@ -311,15 +312,16 @@ def test_copy(store, tmp_path):
     target = f"lmdb:{tmp_path}/copy.mdb?sync=false"
     reports = []
     done = kivi.copy(store, target, batch=5, progress=reports.append)
-    assert done.copied == 21 and done.skipped == 0 and done.cursor is None
+    can = store.capabilities()
+    assert is_each_once(can, done.copied, 21) and done.skipped == 0 and done.cursor is None
     assert reports and all(isinstance(r, kivi.Copied) for r in reports)
     with kivi.open(target) as copied:
         assert dict(copied.items()) == dict(store.items()) and copied.ttl("t") > 90
-        assert kivi.copy(store, copied, add_only=True).skipped == 21
+        assert is_each_once(can, kivi.copy(store, copied, add_only=True).skipped, 21)
         copied.clear()
-        assert kivi.copy(store, copied, prefix="k1", expiry=False).copied == 11
+        assert is_each_once(can, kivi.copy(store, copied, prefix="k1", expiry=False).copied, 11)
         copied.clear()
-        assert kivi.copy(store, copied, dry_run=True).copied == 21 and len(copied) == 0
+        assert is_each_once(can, kivi.copy(store, copied, dry_run=True).copied, 21) and len(copied) == 0
 
 
 @pytest.mark.parametrize("source, target", [
