@@ -126,19 +126,23 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Whether the call is to be made again: what ended it was a signal or a wake-up that raised nothing, and nothing was sent. */
+/*
+ * Whether the call is to be made again: what ended it was a signal or a wake-up that raised nothing, and nothing was sent.
+ * One that did not run yet is made in any case: it has no answer without.
+ */
 static bool begin_again(waiting *wait, int64_t began)
 {
     kvb_answer *answer = wait->answer;
     int64_t spent = now_ms() - began;
     if (wait->ran && answer->done.status != KIVI_INTERRUPTED)
         return false;
-    if (wait->call.timeout_ms > 0 && spent >= wait->call.timeout_ms)
+    if (wait->ran && wait->call.timeout_ms > 0 && spent >= wait->call.timeout_ms)
         return false;
     if (wait->ran) {
         kivi_completion_release(&answer->done);
         answer->done = (kivi_completion)KIVI_COMPLETION_INIT;
     }
+    wait->ran = false;
     if (answer->timeout_ms > 0)
         wait->call.timeout_ms = answer->timeout_ms - spent > 0 ? answer->timeout_ms - spent : 1;
     wait->stop = 0;
@@ -162,8 +166,10 @@ static bool run_waiting(waiting *wait, void *(*run)(void *), int *state)
 static void wait_for(kvb_answer *answer)
 {
     waiting wait = {answer, KIVI_CALL_INIT, false, 0};
-    int64_t began = answer->timeout_ms > 0 ? now_ms() : 0;
+    int64_t began = now_ms();
     int state = 0;
+    if (!answer->timeout_ms) /* a call that is made again has no more time for it */
+        answer->timeout_ms = kivi_store_timeout(answer->store->store);
     wait.call.timeout_ms = answer->timeout_ms;
     wait.call.interrupted = interrupted;
     wait.call.user = &wait;

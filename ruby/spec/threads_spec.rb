@@ -187,6 +187,29 @@ RSpec.describe "threads" do
     end
   end
 
+  # Signals that come while a call is being made again must not pass for its answer.
+  it "write what they say in a storm of signals" do
+    program = <<~'RUBY'
+      trap("USR1") { $seen = true }
+      store, pid = Kivi.open("memory:?latency=60ms", timeout: 60), Process.pid
+      sender = fork do
+        trap("USR1", "DEFAULT")
+        loop do
+          sleep(0.1)
+          ends = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 0.06
+          Process.kill("USR1", pid) while Process.clock_gettime(Process::CLOCK_MONOTONIC) < ends
+        end
+      rescue Errno::ESRCH
+        exit!
+      end
+      40.times { |i| store["k#{i}"] = i }
+      Process.kill("KILL", sender)
+      Process.wait(sender)
+      puts [store.get_many((0...40).map { |i| "k#{i}" }).size, $seen].inspect
+    RUBY
+    expect(ruby(program)).to eq("[40, true]\n")
+  end
+
   it "end with the process while one waits" do
     held do |store, _|
       expect(ruby("store = Kivi.open(ARGV[0], timeout: 60); Thread.new { store['k'] }; sleep 0.2; puts 'end'", store.url))
