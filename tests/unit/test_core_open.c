@@ -121,7 +121,7 @@ Test(core_open, a_call_that_is_none_is_refused)
 /* One thread opens the instance anew, as long as that takes; the other's call has a deadline of its own. */
 static int open_anew_by_two(kivi_store *store)
 {
-    caller first;
+    caller first = {.status = KIVI_OK};
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = 50;
     script.open = wait_for_stage;

@@ -43,7 +43,7 @@ static uint64_t hash_of(kivi_slice key)
 static kivi_status give_cursor(const memory_page *page)
 {
     kivi_slice key = record_key(page->last);
-    uint8_t *bytes = malloc(1 + key.size);
+    uint8_t few[1024], *bytes = key.size < sizeof(few) ? few : malloc(1 + key.size);
     kivi_status status;
 
     if (!bytes) {
@@ -53,7 +53,8 @@ static kivi_status give_cursor(const memory_page *page)
     bytes[0] = (uint8_t)page->pass;
     memcpy(bytes + 1, key.data, key.size);
     status = page->sink->cursor(page->sink, kivi_bytes(bytes, 1 + key.size));
-    free(bytes);
+    if (bytes != few)
+        free(bytes);
     return status;
 }
 

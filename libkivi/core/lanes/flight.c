@@ -252,6 +252,12 @@ static void halve_part(kvi_flight *flight)
     flight->parts[flight->part_count++].end = middle;
 }
 
+/* Without an error of the backend's own it is what the sink of a scan returned: the verb has ended in order. */
+static bool is_from_sink(const kvi_flight *flight, kivi_status status, const kivi_error *error)
+{
+    return flight->kind == KVI_SCAN && !error && kivi_status_class(status) != KIVI_CLASS_TRANSIENT;
+}
+
 /* A verb has ended with `status`; takes the error over. */
 static void end_part(kvi_lane *lane, kivi_status status, kivi_error *error)
 {
@@ -265,6 +271,7 @@ static void end_part(kvi_lane *lane, kivi_status status, kivi_error *error)
     } else if (is_refused_whole(flight, status, error)) {
         halve_part(flight);
     } else {
+        bool keeps = is_from_sink(flight, status, error) || kvi_keeps_session(status, error);
         judge_part(flight);
         fail_part(flight, status, error);
         if (flight->kind == KVI_SCAN && flight->sink) {
@@ -272,7 +279,7 @@ static void end_part(kvi_lane *lane, kivi_status status, kivi_error *error)
             lane->scan_error = error;
             error = NULL;
         }
-        if (!kvi_keeps_session(status, lane->scan_error ? lane->scan_error : error)) {
+        if (!keeps) {
             flight->part_count = 0;
             close_session(lane);
         }
