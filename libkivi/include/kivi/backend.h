@@ -377,7 +377,8 @@ typedef struct kivi_backend {
      * that the core asks again (at once after progress, else with backoff). KIVI_PENDING: step() goes on. A failure: the
      * status and error of every item still KIVI_PENDING; the core then closes the session and opens a new one, unless the
      * error says KIVI_RETRY_YES and is not UNAVAILABLE, TIMEOUT or INTERRUPTED: nothing was applied and the session is in
-     * order. Failures of items never close it.
+     * order. What the sink of a scan returned, passed on without an error, keeps the session too. Failures of items never
+     * close it.
      * UNAVAILABLE, of the verb or of an item with an error, and KIVI_RETRY_YES or KIVI_RETRY_IF_IDEMPOTENT: a session
      * broke; the core sends reads, and writes of which nothing was sent, again within the call. UNAVAILABLE with
      * KIVI_RETRY_LATER: every address refused; the call fails at once, as it does with KIVI_DENIED.
