@@ -8,13 +8,15 @@ typedef struct heard {
     kivi_buffer key;
     kivi_slice look_up; /* what is read from inside */
     kivi_status found;
-    uint64_t calls, vectors, inside;
+    uint64_t calls, inside;
+    _Atomic uint64_t vectors; /* a queue tells of these on a thread of its own */
 } heard;
 
 static void hear(const kivi_event *event, void *user)
 {
     heard *h = user;
-    h->vectors += event->type == KIVI_EVENT_VECTOR;
+    if (event->type == KIVI_EVENT_VECTOR)
+        h->vectors++;
     if (event->type != KIVI_EVENT_CALL || h->inside)
         return;
     h->calls++;
