@@ -1,31 +1,27 @@
 /* What a Redis server refuses, and what calls of every kind answer then, in which words. */
-#include "common/redis.h"
+#include "common/stage.h"
+#include "servers/redis.h"
 
 TestSuite(fault_redis_answers, .init = case_begin, .fini = case_end, .timeout = 300);
-
-static kivi_store *open_redis(const redis_server *server, const char *options)
-{
-    return open_store("redis://127.0.0.1:%d/0?codec=raw%s", server->port, options);
-}
 
 /* Nobody there: the call does not wait for its deadline. */
 Test(fault_redis_answers, refused)
 {
-    redis_server server;
+    running_server server;
 
-    redis_start(&server, "redis", NULL);
-    kivi_store *store = open_redis(&server, "&timeout=30s");
+    server_start(&server, &redis, "server", NULL, NULL);
+    kivi_store *store = server_open(&server, "&timeout=30s");
     put(store, "k", "v");
-    redis_kill(&server);
+    server_kill(&server);
     pause_ms(100); /* in use a moment ago, the connection would be trusted */
     uint64_t began = now_ns();
     REFUSED(KIVI_UNAVAILABLE, "refused",
             kivi_store_set(store, NULL, kivi_str("k"), kivi_str("w"), KIVI_TTL_NONE, E));
     CHECK(now_ns() - began < UINT64_C(15000000000));
-    redis_start_again(&server);
+    server_start_again(&server);
     expect_holds(store, "k", "v");
     kivi_store_unref(store);
-    redis_stop(&server);
+    server_stop(&server);
 }
 
 /* ---- Memory, clients, replicas ---- */
@@ -33,13 +29,13 @@ Test(fault_redis_answers, refused)
 Test(fault_redis_answers, out_of_memory)
 {
     static const char *const options[] = {"--maxmemory-policy", "noeviction", NULL};
-    redis_server server;
+    running_server server;
     kivi_op ops[2] = {KIVI_OP_INIT, KIVI_OP_INIT};
 
-    redis_start(&server, "redis", options);
-    kivi_store *store = open_redis(&server, "");
+    server_start(&server, &redis, "server", NULL, options);
+    kivi_store *store = server_open(&server, "");
     put(store, "k", "v");
-    redis_tell(&server, NULL, "CONFIG SET maxmemory 1");
+    redis_tell(&server, "CONFIG SET maxmemory 1");
     REFUSED(KIVI_IO, "OOM", kivi_store_set(store, NULL, kivi_str("k"), kivi_str("w"), KIVI_TTL_NONE, E));
     REFUSED(KIVI_IO, "OOM",
             kivi_store_compare_and_set(store, NULL, kivi_str("k"), kivi_str("v"), kivi_str("w"),
@@ -53,24 +49,24 @@ Test(fault_redis_answers, out_of_memory)
     expect_holds(store, "k", "v");
     expect_holds(store, "a", NULL);
     OK(kivi_store_delete(store, NULL, kivi_str("k"), NULL, E)); /* makes room, and so is let through */
-    redis_tell(&server, NULL, "CONFIG SET maxmemory 0");
+    redis_tell(&server, "CONFIG SET maxmemory 0");
     put(store, "k", "w");
     kivi_store_unref(store);
-    redis_stop(&server);
+    server_stop(&server);
 }
 
 /* All connections are taken: calls wait for one as long as they may. */
 Test(fault_redis_answers, too_many_clients)
 {
     static const char *const options[] = {"--maxclients", "4", NULL};
-    redis_server server;
+    running_server server;
 
-    redis_start(&server, "redis", options);
-    kivi_store *crowd = open_redis(&server, "&lanes=1&namespace=a");
-    kivi_store *more = open_redis(&server, "&lanes=1&namespace=b");
-    kivi_store *third = open_redis(&server, "&lanes=1&namespace=c");
-    kivi_store *fourth = open_redis(&server, "&lanes=1&namespace=d");
-    kivi_store *late = open_redis(&server, "&lanes=1&namespace=e");
+    server_start(&server, &redis, "server", NULL, options);
+    kivi_store *crowd = server_open(&server, "&lanes=1&namespace=a");
+    kivi_store *more = server_open(&server, "&lanes=1&namespace=b");
+    kivi_store *third = server_open(&server, "&lanes=1&namespace=c");
+    kivi_store *fourth = server_open(&server, "&lanes=1&namespace=d");
+    kivi_store *late = server_open(&server, "&lanes=1&namespace=e");
     put(crowd, "k", "v");
     put(more, "k", "v");
     put(third, "k", "v");
@@ -86,20 +82,20 @@ Test(fault_redis_answers, too_many_clients)
     kivi_store_unref(third);
     kivi_store_unref(fourth);
     kivi_store_unref(late);
-    redis_stop(&server);
+    server_stop(&server);
 }
 
 Test(fault_redis_answers, turns_into_a_replica)
 {
-    redis_server server, master;
+    running_server server, master;
     char command[64];
 
-    redis_start(&server, "redis", NULL);
-    redis_start(&master, "master", NULL);
-    kivi_store *store = open_redis(&server, "");
+    server_start(&server, &redis, "server", NULL, NULL);
+    server_start(&master, &redis, "master", NULL, NULL);
+    kivi_store *store = server_open(&server, "");
     put(store, "k", "v");
     snprintf(command, sizeof(command), "REPLICAOF 127.0.0.1 %d", master.port);
-    redis_tell(&server, NULL, command);
+    redis_tell(&server, command);
     REFUSED(KIVI_UNAVAILABLE, "READONLY",
             kivi_store_set(store, NULL, kivi_str("k"), kivi_str("w"), KIVI_TTL_NONE, E));
     REFUSED(KIVI_UNAVAILABLE, "READONLY",
@@ -107,99 +103,88 @@ Test(fault_redis_answers, turns_into_a_replica)
                                        KIVI_TTL_NONE, E) == KIVI_CONDITION
                 ? kivi_store_delete(store, NULL, kivi_str("k"), NULL, E)
                 : KIVI_INTERNAL);
-    redis_tell(&server, NULL, "REPLICAOF NO ONE");
+    redis_tell(&server, "REPLICAOF NO ONE");
     put(store, "k", "w");
     expect_holds(store, "k", "w");
     kivi_store_unref(store);
-    redis_stop(&server);
-    redis_stop(&master);
+    server_stop(&server);
+    server_stop(&master);
 }
 
 /* ---- Passwords ---- */
 
 Test(fault_redis_answers, wrong_password)
 {
-    static const char *const options[] = {"--requirepass", "right", NULL};
-    redis_server server;
+    running_server server;
     char answer[256];
 
-    redis_start(&server, "redis", options);
+    server_start(&server, &redis, "server", "right", NULL);
     kivi_store *wrong = open_store("redis://:wrong@127.0.0.1:%d/0?codec=raw", server.port);
-    kivi_store *none = open_redis(&server, "");
-    kivi_store *right = open_store("redis://:right@127.0.0.1:%d/0?codec=raw", server.port);
+    kivi_store *none = open_store("redis://127.0.0.1:%d/0?codec=raw", server.port);
+    kivi_store *right = server_open(&server, "");
     REFUSED(KIVI_DENIED, "WRONGPASS",
             kivi_store_set(wrong, NULL, kivi_str("k"), kivi_str("v"), KIVI_TTL_NONE, E));
     REFUSED(KIVI_DENIED, "NOAUTH",
             kivi_store_set(none, NULL, kivi_str("k"), kivi_str("v"), KIVI_TTL_NONE, E));
     put(right, "k", "v");
-    redis_says(&server, "AUTH right", "GET k", answer, sizeof(answer));
+    redis_says(&server, "GET k", answer, sizeof(answer));
     CHECK(!strcmp(answer, "$1"));
     kivi_store_unref(wrong);
     kivi_store_unref(none);
     kivi_store_unref(right);
-    redis_stop(&server);
-}
-
-static void write_password(const char *path, const char *password)
-{
-    FILE *file = fopen(path, "w");
-
-    CHECK(file && fprintf(file, "%s\n", password) > 0 && fclose(file) == 0);
+    server_stop(&server);
 }
 
 /* The password changes while the store is open: the next login reads it again. */
 Test(fault_redis_answers, password_changed)
 {
-    static const char *const options[] = {"--requirepass", "first", NULL};
-    redis_server server;
-    char path[300], answer[256];
+    running_server server;
 
-    redis_start(&server, "redis", options);
-    snprintf(path, sizeof(path), "%s/password", folder);
-    write_password(path, "first");
-    kivi_store *store = open_store("redis://127.0.0.1:%d/0?codec=raw&password_file=%s", server.port, path);
+    server_start(&server, &redis, "server", "first", NULL);
+    stage_write_password("first");
+    kivi_store *store = open_store("redis://127.0.0.1:%d/0?codec=raw&password_file=%s/password",
+                                   server.port, folder);
     put(store, "k", "one");
-    redis_tell(&server, "AUTH first", "CONFIG SET requirepass second");
+    server_set_password(&server, "second");
     expect_holds(store, "k", "one"); /* who is logged in stays so */
-    redis_says(&server, "AUTH second", "CLIENT KILL TYPE normal SKIPME yes", answer, sizeof(answer));
-    CHECK(answer[0] == ':');
+    redis.end_connections(&server);
     pause_ms(100);
     REFUSED(KIVI_DENIED, "WRONGPASS",
             kivi_store_set(store, NULL, kivi_str("k"), kivi_str("two"), KIVI_TTL_NONE, E));
-    write_password(path, "second");
+    stage_write_password("second");
     put(store, "k", "two");
     expect_holds(store, "k", "two");
     kivi_store_unref(store);
-    redis_stop(&server);
+    server_stop(&server);
 }
 
 /* What a user may do is taken from it while the store is open. */
 Test(fault_redis_answers, permissions_taken)
 {
-    redis_server server;
+    running_server server;
 
-    redis_start(&server, "redis", NULL);
-    redis_tell(&server, NULL, "ACL SETUSER kivi on >pw ~* +@all");
+    server_start(&server, &redis, "server", NULL, NULL);
+    redis_tell(&server, "ACL SETUSER kivi on >pw ~* +@all");
     kivi_store *store = open_store("redis://kivi:pw@127.0.0.1:%d/0?codec=raw", server.port);
     put(store, "k", "v");
-    redis_tell(&server, NULL, "ACL SETUSER kivi -@write");
+    redis_tell(&server, "ACL SETUSER kivi -@write");
     REFUSED(KIVI_DENIED, "NOPERM",
             kivi_store_set(store, NULL, kivi_str("k"), kivi_str("w"), KIVI_TTL_NONE, E));
     expect_holds(store, "k", "v");
-    redis_tell(&server, NULL, "ACL SETUSER kivi +@all -hello"); /* and a login without HELLO does */
+    redis_tell(&server, "ACL SETUSER kivi +@all -hello"); /* and a login without HELLO does */
     kivi_store *other = open_store("redis://kivi:pw@127.0.0.1:%d/0?codec=raw&lanes=1", server.port);
     put(other, "k", "w");
     expect_holds(store, "k", "w");
     kivi_store_unref(store);
     kivi_store_unref(other);
-    redis_stop(&server);
+    server_stop(&server);
 }
 
 /* ---- Other types ---- */
 
 Test(fault_redis_answers, other_types)
 {
-    redis_server server;
+    running_server server;
     char answer[256];
     kivi_slice keys[] = {{"list", 4}, {"plain", 5}, {"missing", 7}};
     kivi_result *result = NULL;
@@ -207,9 +192,9 @@ Test(fault_redis_answers, other_types)
     uint64_t count = 0;
     kivi_buffer value = KIVI_BUFFER_INIT;
 
-    redis_start(&server, "redis", NULL);
-    kivi_store *store = open_redis(&server, "");
-    redis_says(&server, NULL, "RPUSH list a b", answer, sizeof(answer));
+    server_start(&server, &redis, "server", NULL, NULL);
+    kivi_store *store = server_open(&server, "");
+    redis_says(&server, "RPUSH list a b", answer, sizeof(answer));
     put(store, "plain", "v");
     REFUSED(KIVI_WRONG_TYPE, "plain value", kivi_store_get(store, NULL, kivi_str("list"), &value, E));
     REFUSED(KIVI_WRONG_TYPE, "plain value", kivi_store_take(store, NULL, kivi_str("list"), &value, E));
@@ -239,5 +224,5 @@ Test(fault_redis_answers, other_types)
     expect_holds(store, "list", "plain now");
     kivi_buffer_free(&value);
     kivi_store_unref(store);
-    redis_stop(&server);
+    server_stop(&server);
 }

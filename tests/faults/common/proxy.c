@@ -1,5 +1,5 @@
 /* A proxy that passes bytes on, tallies what goes to the server, and spoils what comes back. */
-#include "redis.h"
+#include "proxy.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -7,8 +7,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "lies.h"
 
 typedef struct proxy_link {
     proxy *p;
@@ -23,9 +21,11 @@ typedef struct proxy_link {
 struct proxy {
     int fd, port, server_port;
     atomic_int mode;
+    _Atomic(const lies *) told;
     atomic_uint spoiled;
     atomic_flag pouring; /* a link pours without a pause */
     tally *seen;
+    void (*feed)(tally *t, tally_stream *stream, const char *bytes, size_t size);
     pthread_t listener;
     unsigned link_count;
     proxy_link *links; /* the listener's; after it has ended whoever stops the proxy */
@@ -54,18 +54,18 @@ static bool dribble(int fd, const char *bytes, size_t size)
  * Until the client has had enough. One link pours as fast as it can. The others pause: sixteen that do not, and whoever
  * reads from them, would leave a small machine no time for anything else, and late calls would prove nothing.
  */
-static bool pour(const proxy_link *l, const endless_lie *lie)
+static bool pour(const proxy_link *l, const char *again)
 {
     char bytes[65536];
-    size_t unit = strlen(lie->again), size = 0;
+    size_t unit = strlen(again), size = 0;
     bool pauses = atomic_flag_test_and_set(&l->p->pouring);
 
     while (size + unit <= sizeof(bytes)) {
-        memcpy(bytes + size, lie->again, unit);
+        memcpy(bytes + size, again, unit);
         size += unit;
     }
-    bool goes_on = send_all(l->client, lie->first, strlen(lie->first));
-    while (goes_on && atomic_load(&l->p->mode) == PROXY_ENDLESS) {
+    bool goes_on = true;
+    while (goes_on && atomic_load(&l->p->mode) == PROXY_LIE) {
         goes_on = send_all(l->client, bytes, size);
         if (pauses)
             pause_ms(5);
@@ -73,6 +73,14 @@ static bool pour(const proxy_link *l, const endless_lie *lie)
     if (!pauses)
         atomic_flag_clear(&l->p->pouring);
     return false;
+}
+
+static bool tell_lie(const proxy_link *l, uint64_t random)
+{
+    const lies *told = atomic_load(&l->p->told);
+    const lie *one = &told->all[random % told->count];
+
+    return send_all(l->client, one->bytes, one->size) && (!one->again || pour(l, one->again));
 }
 
 static bool spoil_answer(proxy_link *l, proxy_mode mode, const char *bytes, size_t size)
@@ -91,14 +99,8 @@ static bool spoil_answer(proxy_link *l, proxy_mode mode, const char *bytes, size
     case PROXY_CUT:
         send_all(l->client, bytes, (random >> 32) % size);
         return false;
-    case PROXY_WRONG_TYPE:
-        return send_all(l->client, wrong_types[random % WRONG_TYPES],
-                        strlen(wrong_types[random % WRONG_TYPES]));
-    case PROXY_BROKEN:
-        return send_all(l->client, broken_replies[random % BROKEN_REPLIES].bytes,
-                        broken_replies[random % BROKEN_REPLIES].size);
-    case PROXY_ENDLESS:
-        return pour(l, &endless_lies[random % ENDLESS_LIES]);
+    case PROXY_LIE:
+        return tell_lie(l, random);
     default:
         return true; /* PROXY_DROP */
     }
@@ -114,7 +116,7 @@ static bool pass_answer(proxy_link *l, const char *bytes, size_t size)
 static bool pass_request(proxy_link *l, const char *bytes, size_t size)
 {
     if (l->p->seen)
-        tally_feed(l->p->seen, &l->stream, bytes, size);
+        l->p->feed(l->p->seen, &l->stream, bytes, size);
     return send_all(l->server, bytes, size);
 }
 
@@ -208,7 +210,7 @@ static void *accept_links(void *user)
 
 /* ---- beginning and end ---- */
 
-proxy *proxy_start(const redis_server *server, tally *seen)
+proxy *proxy_start(const running_server *server, tally *seen)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(at);
@@ -217,6 +219,7 @@ proxy *proxy_start(const redis_server *server, tally *seen)
     CHECK(p != NULL);
     p->server_port = server->port;
     p->seen = seen;
+    p->feed = server->kind->feed ? server->kind->feed : tally_feed;
     p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(bind(p->fd, (struct sockaddr *)&at, size) == 0 && listen(p->fd, 128) == 0);
     CHECK(getsockname(p->fd, (struct sockaddr *)&at, &size) == 0);
@@ -233,6 +236,12 @@ int proxy_port(const proxy *p)
 void proxy_set(proxy *p, proxy_mode mode)
 {
     atomic_store(&p->mode, mode);
+}
+
+void proxy_lie(proxy *p, const lies *told)
+{
+    atomic_store(&p->told, told);
+    proxy_set(p, PROXY_LIE);
 }
 
 unsigned proxy_spoiled(proxy *p)
