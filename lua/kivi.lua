@@ -25,6 +25,7 @@
 ---@field pairs? boolean # maps come as kivi.pairs
 
 ---@class kivi.WriteOptions: kivi.Options
+---@field wait? boolean # of resty.kivi: false: it is submitted and left to itself
 ---@field ttl? number|"keep" # seconds until it expires; "keep": an expiry stays; nil: never
 
 ---@class kivi.DeleteOptions: kivi.Options
@@ -119,6 +120,7 @@
 
 ---@class kivi.Queue # for event loops
 ---@field take fun(self: kivi.Queue, f: fun(pending: kivi.Pending, ...: any)): integer
+---@field wait fun(self: kivi.Queue, seconds: number): boolean # until something is done; whether something may be
 ---@field descriptor fun(self: kivi.Queue): integer
 ---@field count fun(self: kivi.Queue): integer
 ---@field close fun(self: kivi.Queue)

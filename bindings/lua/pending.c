@@ -4,7 +4,7 @@
  *     local queue = core.queue()
  *     local store = core.open(url, options, queue)   -- opening itself blocks
  *     local pending = store:get("key")               -- submitted; at once nil, err where it is refused
- *     ...when queue:descriptor() is readable:
+ *     ...when queue:descriptor() is readable, or after queue:wait(seconds):
  *     queue:take(function(pending, value, err) ... end)  -- for each that is done, what the call would have answered
  *
  * pending:cancel() hastens the end: it still comes out of take. update, get_or_set, copy and scan wait also on such
@@ -12,6 +12,9 @@
  */
 #include "kvl.h"
 #include "results.h"
+
+#include <math.h>
+#include <poll.h>
 
 #define TAKEN_AT_ONCE 64
 
@@ -235,6 +238,19 @@ static int take(lua_State *L)
     return 1;
 }
 
+/* queue:wait(seconds): until something is done, or for so long; whether something may be. A signal ends it early. */
+static int wait(lua_State *L)
+{
+    queue *in = check(L, 1);
+    double ms = ceil(luaL_checknumber(L, 2) * 1000);
+    struct pollfd watched = {.events = POLLIN};
+    if (!(ms >= 0))
+        return luaL_argerror(L, 2, "seconds expected");
+    watched.fd = kivi_queue_descriptor(in->queue->queue);
+    lua_pushboolean(L, poll(&watched, 1, ms < INT32_MAX ? (int)ms : INT32_MAX) > 0);
+    return 1;
+}
+
 /* ---- queues ---- */
 
 int kvl_queue_new(lua_State *L)
@@ -281,7 +297,8 @@ static int close_queue(lua_State *L)
 
 void kvl_queues_register(lua_State *L, kvl_state *state)
 {
-    static const luaL_Reg queue_methods[] = {{"take", take}, {"close", close_queue}, {NULL, NULL}};
+    static const luaL_Reg queue_methods[] = {
+        {"take", take}, {"wait", wait}, {"close", close_queue}, {NULL, NULL}};
     static const luaL_Reg queue_events[] = {{"__gc", close_queue}, {"__close", close_queue}, {NULL, NULL}};
     static const luaL_Reg pending_methods[] = {{"cancel", cancel}, {NULL, NULL}};
     static const luaL_Reg pending_events[] = {{"__tostring", pending_text}, {NULL, NULL}};

@@ -54,6 +54,17 @@ local function run(url, title)
       assert.is_number(answer(s:clear("", { all = true })))
     end)
 
+    it("can be waited for", function()
+      assert.is_false(queue:wait(0))
+      s:set("k", 1)
+      assert.is_true(queue:wait(30))
+      wait(1)
+      assert.is_false(queue:wait(0.001))
+      for _, seconds in ipairs { -1, 0 / 0 } do assert.has_error(function() queue:wait(seconds) end) end
+      queue:close()
+      assert.has_error(function() queue:wait(0) end)
+    end)
+
     it("carries many calls at once", function()
       for i = 1, 500 do s:set("k" .. i, i) end
       wait(500)
