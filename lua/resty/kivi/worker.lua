@@ -6,6 +6,8 @@
 --
 -- A waiting request may be killed (its client went away, ngx.thread.kill): then nobody waits on its semaphore
 -- any more. A tick once a second finds and cancels what it asked for; the answer is dropped when it comes.
+--
+-- A write that nobody waits for has a function instead of a waiter, which is told how it ended.
 local kivi = require "kivi"
 local new_semaphore = require("ngx.semaphore").new
 
@@ -22,8 +24,9 @@ local worker = {}
 
 local queue -- made by the first call that waits: after the fork
 local waiting, in_flight = {}, 0 -- waiters by what they wait for
+local unwaited = {} -- functions by what nobody waits for; they count as in flight
 local pool, pooled = {}, 0
-local reading = false -- the reader is there
+local reading, starting = false, false -- the reader is there; its timer is set
 local next_start = 0 -- when to try and start one again
 local busy_at = 0 -- when something was last in flight
 local wake -- the reader's socket
@@ -54,11 +57,20 @@ local function take_waiter()
     return {semaphore = semaphore, awake = false}
 end
 
+local function end_unwaited(pending, ...)
+    local ended = unwaited[pending]
+    if ended then
+        unwaited[pending] = nil
+        in_flight = in_flight - 1
+        ended(...)
+    end
+end
+
 -- A call is done: what it answers goes to its waiter, if there still is one.
 local function deliver(pending, ...)
     local waiter = waiting[pending]
     if not waiter then
-        return
+        return end_unwaited(pending, ...)
     end
     waiting[pending] = nil
     in_flight = in_flight - 1
@@ -159,6 +171,7 @@ local function stop_releaser(releaser)
 end
 
 local function run_reader()
+    starting = false
     local socket = ngx.socket.tcp()
     local ok, err = connect(socket)
     if ok then
@@ -179,14 +192,16 @@ local function run_reader()
     wake = nil
 end
 
+-- While the worker exits there may be no next call that tries again.
 local function start_reader()
     local ok, err
-    if now() < next_start then
+    if now() < next_start and (starting or not exiting()) then
         return
     end
     next_start = now() + TICK
     busy_at = now()
     ok, err = timer_at(0, run_reader)
+    starting = ok and true or false
     if not ok then
         log(ngx.ERR, "kivi: no timer for the reader of answers: ", err)
     end
@@ -247,6 +262,28 @@ function worker.wait(pending, err)
         return a, b
     end
     return a
+end
+
+-- Leaves what was submitted to itself: `ended` is called with what the call answers. May be called where nothing can wait.
+function worker.leave(pending, ended)
+    unwaited[pending] = ended
+    in_flight = in_flight + 1
+    if not reading then
+        start_reader()
+        queue:take(deliver)
+    end
+end
+
+-- Blocks until nothing is in flight, for `seconds` at most: whether nothing is.
+function worker.flush(seconds)
+    ngx.update_time()
+    local deadline = now() + seconds
+    while in_flight > 0 and now() < deadline do
+        queue:wait(math.min(deadline - now(), TICK))
+        queue:take(deliver)
+        ngx.update_time()
+    end
+    return in_flight == 0
 end
 
 return worker

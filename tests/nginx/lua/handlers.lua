@@ -7,8 +7,11 @@ local function redis(options)
     return assert(kivi.open(os.getenv("KIVI_REDIS"), options))
 end
 
+local told = {}
+
 local stores = {
     redis = redis(),
+    told = redis {timeout = 1, on_failure = function(err, name) table.insert(told, name .. " " .. err.code .. " " .. err.key) end},
     tcp = assert(kivi.open(os.getenv("KIVI_REDIS_TCP"))),
     lmdb = assert(kivi.open(os.getenv("KIVI_LMDB"))),
     memory = assert(kivi.open("memory:")),
@@ -35,6 +38,10 @@ end
 
 function handlers.get(store)
     answer(store:get("key"))
+end
+
+function handlers.value(store)
+    answer(store:get(ngx.var.arg_key))
 end
 
 function handlers.set(store)
@@ -67,6 +74,15 @@ function handlers.update_slowly(store)
         return "mine"
     end, {timeout = 0.5})
     answer(ok and store:get("slow") .. " " .. tries, err)
+end
+
+-- The seconds left after an update that says nothing of them, and after one that does.
+function handlers.update_keeps(store)
+    assert(store:set("expires", 1, {ttl = 1000}))
+    assert(store:update("expires", function(value) return value + 1 end))
+    local kept = store:ttl("expires")
+    assert(store:update("expires", function(value) return value + 1 end, {ttl = 10}))
+    ngx.say(math.ceil(kept / 100), " ", math.ceil(store:ttl("expires") / 10), " ", store:get("expires"))
 end
 
 -- Sees what is read only after it was written by another request, of the same worker or not.
@@ -152,6 +168,86 @@ function handlers.tried()
     ngx.say(tried)
 end
 
+-- ---- writes that nobody waits for ----
+
+function handlers.leave(phase)
+    local ok, err = stores[ngx.var.store]:set("left:" .. phase, phase, {wait = false})
+    if ok ~= true then
+        ngx.log(ngx.ERR, "in ", phase, ": ", tostring(err))
+    end
+end
+
+function handlers.left(store)
+    local found = assert(store:get_many {
+        "left:set", "left:rewrite", "left:access", "left:content", "left:header_filter", "left:body_filter", "left:log",
+        "left:balancer"
+    })
+    local phases = {}
+    for _, phase in pairs(found) do
+        table.insert(phases, phase)
+    end
+    table.sort(phases)
+    ngx.say(table.concat(phases, " "))
+end
+
+function handlers.count(name)
+    stores[name]:increment("left", 1, {wait = false, ttl = 1000})
+end
+
+-- What was counted in the log phase, and what became of the calls.
+function handlers.counted(store)
+    local unwaited = store:stats().unwaited
+    ngx.say(assert(store:get("left")), " ", unwaited.submitted, " ", unwaited.done, " ", unwaited.failed, " ", unwaited.refused)
+end
+
+function handlers.end_worker()
+    for _, name in ipairs {"redis", "lmdb"} do
+        stores[name]:set("ended", ngx.worker.pid(), {wait = false})
+    end
+    kivi.flush()
+end
+
+-- Ten at once, and what each of them says.
+function handlers.leave_many(store)
+    local said = {}
+    for i = 1, 10 do
+        local ok, err = store:increment("many", 1, {wait = false})
+        said[i] = err and err.code or tostring(ok)
+    end
+    ngx.say(table.concat(said, " "))
+end
+
+function handlers.leave_badly(store)
+    ngx.say(tostring(pcall(store.set, store, "key", 1, {wait = 1})), " ", tostring(pcall(store.get, store, "key", {wait = false})),
+        " ", select(2, store:set("", 1, {wait = false})).code)
+end
+
+function handlers.told()
+    ngx.say(#told, " ", told[#told] or "")
+end
+
+-- Each way to say it, with what is there afterwards.
+function handlers.leave_each(store)
+    local left = {wait = false, ttl = 100}
+    local said = {
+        store:set("a", 1, left), store:add("b", 2, left), store:replace("a", 3, {wait = false}),
+        store:compare_and_set("b", 2, 4, {wait = false}), store:increment("c", 5, {wait = false}),
+        store:set_many({d = 6, e = 7}, left), store:delete("d", {wait = false}),
+        store:delete_many({"e"}, {wait = false}), store:expire("c", 50, {wait = false}),
+        store:apply({{op = "set", key = "f", value = 8}}, {wait = false}), store:persist("a", {wait = false}),
+        store:set("g", 1, {wait = true}), store:compare_and_delete("g", 1, {wait = false})
+    }
+    ngx.say(table.concat({tostring(#said), tostring(left.wait)}, " "))
+end
+
+function handlers.left_each(store)
+    local said = {}
+    for _, key in ipairs {"a", "b", "c", "d", "e", "f", "g"} do
+        table.insert(said, key .. "=" .. tostring((store:get(key))))
+    end
+    ngx.say(table.concat(said, " "))
+end
+
 -- Nothing can sleep below a C function that calls back.
 function handlers.below_c(store)
     local err
@@ -175,15 +271,72 @@ function handlers.compute(store)
     answer(value, err)
 end
 
+local computes_for_ever = 0
+
 function handlers.compute_for_ever(store)
     local value, err = store:get_or_set("for ever", function()
+        computes_for_ever = computes_for_ever + 1
         ngx.sleep(3600)
-    end, {timeout = 0.5})
+    end, {timeout = 30})
     answer(value, err)
 end
 
+function handlers.compute_waits()
+    ngx.say(computes_for_ever)
+end
+
 function handlers.compute_at_last(store)
-    answer(store:get_or_set("for ever", function() return "at last" end, {timeout = 0.5}))
+    local begin = ngx.now()
+    local value, err = store:get_or_set("for ever", function() return "at last" end, {timeout = 30})
+    answer(value and ngx.now() - begin < 15 and value, err)
+end
+
+-- The same where it is not the request that is killed.
+function handlers.compute_after_killed(store)
+    local first = ngx.thread.spawn(function()
+        store:get_or_set("killed", function() ngx.sleep(3600) end)
+    end)
+    local second = ngx.thread.spawn(function()
+        return store:get_or_set("killed", function() return "at last" end, {timeout = 30})
+    end)
+    ngx.sleep(0.05)
+    local begin = ngx.now()
+    ngx.thread.kill(first)
+    local _, value, err = ngx.thread.wait(second)
+    answer(value and ngx.now() - begin < 15 and value, err)
+end
+
+-- The same where the killed thread's coroutine is given to the next at once.
+function handlers.compute_on_recycled(store)
+    local function compute_for_ever()
+        store:get_or_set("recycled", function() ngx.sleep(3600) end)
+    end
+    for _ = 1, 3 do
+        local thread = ngx.thread.spawn(compute_for_ever)
+        ngx.sleep(0.05)
+        ngx.thread.kill(thread)
+    end
+    local begin = ngx.now()
+    local _, value, err = ngx.thread.wait(ngx.thread.spawn(function()
+        return store:get_or_set("recycled", function() return "at last" end, {timeout = 30})
+    end))
+    answer(value and ngx.now() - begin < 15 and value, err)
+end
+
+-- Two that compute each other's key.
+function handlers.compute_crossed(store)
+    local function compute(own, other)
+        return ngx.thread.spawn(function()
+            return store:get_or_set(own, function()
+                ngx.sleep(0.1)
+                return (store:get_or_set(other, function() return "inner" end))
+            end, {timeout = 30})
+        end)
+    end
+    local begin, threads = ngx.now(), {compute("crossed:a", "crossed:b"), compute("crossed:b", "crossed:a")}
+    local _, first, err = ngx.thread.wait(threads[1])
+    local _, second, other_err = ngx.thread.wait(threads[2])
+    answer(first and second and ngx.now() - begin < 15 and "both", err or other_err)
 end
 
 -- One that is killed in its function, one that is killed in line behind it, and one that waits for both.
