@@ -95,6 +95,12 @@ def case_the_time_of_a_function_does_not_count(world):
         equal(world.good(f"/update_slowly/{store}"), "mine 2", f"a slow update on {store}")
 
 
+def case_an_update_keeps_the_expiry(world):
+    world.start()
+    for store in STORES:
+        equal(world.good(f"/update_keeps/{store}"), "10 1 3", f"hundreds of seconds left, tens, the value on {store}")
+
+
 def case_no_update_is_lost(world):
     world.start(workers=2)
     for store in ("redis", "lmdb"):
@@ -105,3 +111,4 @@ def case_no_update_is_lost(world):
             last = int(world.good(f"/{name}/{store}"))
             true(statuses[200] < last <= statuses[200] + 17,
                  f"{name} on {store}: {statuses[200]} requests counted {last}")
+    true("ngx.sleep" not in world.log(), "a warning of a sleep of nothing")

@@ -67,11 +67,27 @@ def case_killed_light_threads_leave_nothing(world):
 
 
 def case_a_killed_computation_is_taken_over(world):
+    """Long before the time of those who wait is over."""
     world.start()
     computing = world.send("/compute_for_ever/redis")
-    wait_for("one that waits for it", lambda: world.get("/compute_at_last/redis") == (503, "TIMEOUT\n"))
+    wait_for("it to compute", lambda: world.get("/compute_waits/redis")[1] == "1\n")
+    waiting = [world.send("/compute_at_last/redis") for _ in range(5)]
     computing.close()
-    wait_for("the next", lambda: world.get("/compute_at_last/redis") == (200, "at last\n"))
+    for connection in waiting:
+        with connection:
+            said = connection.makefile().read()
+            true("at last" in said, f"what those who wait get: {said}")
+
+
+def case_a_killed_light_thread_that_computes_is_taken_over(world):
+    world.start()
+    equal(world.good("/compute_after_killed/redis"), "at last", "what the next gets")
+    equal(world.good("/compute_on_recycled/redis"), "at last", "what the next gets that has its coroutine")
+
+
+def case_computations_that_cross_end(world):
+    world.start()
+    equal(world.good("/compute_crossed/redis"), "both", "what they come to")
 
 
 def case_a_killed_update_is_passed_over(world):

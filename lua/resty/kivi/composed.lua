@@ -1,44 +1,14 @@
 -- Methods made of several calls, each of which sleeps: update, get_or_set, and iterators.
 local kivi = require "kivi"
 local line = require "resty.kivi.line"
-local new_semaphore = require("ngx.semaphore").new
+local computing = require "resty.kivi.computing"
+local new_clock = require("resty.kivi.clock").new
+local timed_out = require("resty.kivi.clock").timed_out
 
 local LARGEST_PAGE = 1000
-local DAY = 86400 -- nginx has no longer timers
-local LEAST = 0.001 -- seconds that a call is given
+local LEAST = require("resty.kivi.clock").LEAST
 
 local composed = {}
-
--- ---- deadlines: the time that the caller's own functions take does not count ----
-
--- The time now: nginx's own stands still while a request runs.
-local function time()
-    ngx.update_time()
-    return ngx.now()
-end
-
-local function new_clock(self, options)
-    local left = options and options.timeout or self.timeout
-    return {left = left, began = time()}
-end
-
-local function stop(clock)
-    clock.left = clock.left - (time() - clock.began)
-end
-
-local function go_on(clock)
-    clock.began = time()
-end
-
--- Options for the next call; nil: the time is over.
-local function remaining(clock, ttl)
-    local left = clock.left - (time() - clock.began)
-    return left > 0 and {timeout = left, ttl = ttl} or nil
-end
-
-local function timed_out(name, clock)
-    return nil, kivi.loop.error("TIMEOUT", name .. ": the time is over")
-end
 
 local function check(name, position, value, wanted)
     if type(value) ~= wanted then
@@ -69,7 +39,7 @@ local function operation(key, value, version, ttl)
     if value == kivi.delete then
         op.op = "delete"
     else
-        op.op, op.value, op.ttl = "set", value, ttl
+        op.op, op.value, op.ttl = "set", value, ttl or version and "keep" or nil
         op["if"] = version == nil and "absent" or nil
     end
     return op
@@ -92,7 +62,7 @@ end
 
 -- One round: true, or false where somebody else wrote in between, or nil and an error.
 local function try_update(self, key, compute, options, clock, place)
-    local how = remaining(clock)
+    local how = clock:remaining()
     if not how then
         return timed_out("update")
     end
@@ -101,19 +71,19 @@ local function try_update(self, key, compute, options, clock, place)
     if type(version) == "table" then
         return nil, version
     end
-    if not remaining(clock) then -- now, and not when the function has done its work
+    if not clock:remaining() then -- now, and not when the function has done its work
         return timed_out("update")
     end
-    stop(clock)
+    clock:stop()
     line.stay(place)
     local value = line.call(compute, current)
     line.stay(place)
-    go_on(clock)
+    clock:go_on()
     if value == nil or (value == kivi.delete and version == nil) then
         return true
     end
-    how = {timeout = math.max(clock.left, LEAST)}
-    return write(self, operation(key, value, version, options and options.ttl), how)
+    how = clock:for_write(options)
+    return write(self, operation(key, value, version, how.ttl), {timeout = how.timeout})
 end
 
 function composed.update(self, key, compute, options)
@@ -131,116 +101,15 @@ function composed.update(self, key, compute, options)
         end
         round = round + 1
         if round > 2 then
-            ngx.sleep(math.random() * math.min(0.001 * 2 ^ (round - 3), 0.01))
+            ngx.sleep(LEAST + math.random() * math.min(0.001 * 2 ^ (round - 3), 0.01))
         end
     end
-end
-
--- ---- get_or_set: one computation a worker, store and key ----
-
-local computing = setmetatable({}, {__mode = "k"}) -- by store, then key
-
-local function computations(self)
-    local keys = computing[self]
-    if not keys then
-        keys = {}
-        computing[self] = keys
-    end
-    return keys
-end
-
--- Those who wait look again.
-local function finish(keys, key, one)
-    if keys[key] == one then
-        keys[key] = nil
-    end
-    local sleepers = -one.semaphore:count()
-    if sleepers > 0 then
-        one.semaphore:post(sleepers)
-    end
-end
-
--- Computes and adds; nil and nil: another process was first, and its value is gone already.
-local function compute_value(self, key, compute, options, clock)
-    if not remaining(clock) then -- now, and not when the function has done its work
-        return timed_out("get_or_set")
-    end
-    stop(clock)
-    local value = compute()
-    go_on(clock)
-    if value == nil then
-        return nil, kivi.loop.error("INVALID", "the function of get_or_set answered nil")
-    end
-    local how = {timeout = math.max(clock.left, LEAST), ttl = options and options.ttl}
-    local added, err = self:add(key, value, how)
-    if added then
-        return value
-    elseif err then
-        return nil, err
-    end
-    return self:get(key, remaining(clock) or {timeout = LEAST})
-end
-
-local function compute_first(self, keys, key, compute, options, clock)
-    local semaphore, err = new_semaphore()
-    if not semaphore then
-        return nil, kivi.loop.error("NO_MEMORY", err)
-    end
-    local one = {semaphore = semaphore, owner = coroutine.running()}
-    keys[key] = one
-    local ok, value
-    ok, value, err = pcall(compute_value, self, key, compute, options, clock)
-    if not ok then
-        one.failed, one.failure = true, value
-    end
-    finish(keys, key, one)
-    if not ok then
-        error(value, 0)
-    end
-    return value, err
-end
-
--- Waits for somebody else's computation. One that outlasts our time may have been killed: nobody waits for it any more.
-local function wait_for(keys, key, one, clock)
-    if one.owner == coroutine.running() then
-        return nil, kivi.loop.error("INVALID", "get_or_set: the computation asks for the key it computes")
-    end
-    local how = remaining(clock)
-    if how and one.semaphore:wait(math.min(how.timeout, DAY)) then
-        if one.failed then
-            error(one.failure, 0) -- what the function raised is raised for all who waited for it
-        end
-        return true
-    end
-    if keys[key] == one then
-        keys[key] = nil
-    end
-    return timed_out("get_or_set")
 end
 
 function composed.get_or_set(self, key, compute, options)
     check("get_or_set", 2, compute, "function")
     check_options("get_or_set", options, ttl_options)
-    local clock, keys = new_clock(self, options), computations(self)
-    while true do
-        local how = remaining(clock)
-        if not how then
-            return timed_out("get_or_set")
-        end
-        local value, err = self:get(key, how)
-        if value ~= nil or err then
-            return value, err
-        end
-        local one, done = keys[key], nil
-        if one then
-            done, err = wait_for(keys, key, one, clock)
-        else
-            value, err = compute_first(self, keys, key, compute, options, clock)
-        end
-        if value ~= nil or err then
-            return value, err
-        end
-    end
+    return computing.get_or_set(self, key, compute, options)
 end
 
 -- ---- iterators, which raise what goes wrong ----

@@ -6,13 +6,14 @@ local new_semaphore = require("ngx.semaphore").new
 
 local now = ngx.now
 local running = coroutine.running
+local getinfo = debug.getinfo
 
 local LONGEST = 0.1
 
 local line = {}
 
 local lines = setmetatable({}, {__mode = "k"}) -- by store, then key: places in the order in which they came
-local inside = setmetatable({}, {__mode = "k"}) -- coroutines in a function of update
+local inside = setmetatable({}, {__mode = "k"}) -- coroutines in a function of update or get_or_set
 
 local function find(places, place)
     for i = 1, #places do
@@ -37,9 +38,26 @@ local function pass_on(keys, key, places)
     first.semaphore:post()
 end
 
+-- Whether this coroutine is in such a function. nginx gives the coroutine of a request that was killed to another one, with
+-- the mark on it: so the stack says whether the mark is true.
+function line.is_inside()
+    local own = running() or line
+    if not inside[own] then
+        return false
+    end
+    local level = 2
+    local frame = getinfo(level, "f")
+    while frame and frame.func ~= line.call do
+        level = level + 1
+        frame = getinfo(level, "f")
+    end
+    inside[own] = frame and true
+    return frame ~= nil
+end
+
 -- Waits for the turn at a key, until `deadline` at most: a place, to be given back; nil where it goes by versions alone.
 function line.take(store, key, deadline)
-    if inside[running() or line] then
+    if line.is_inside() then
         return nil
     end
     local keys = lines[store]
