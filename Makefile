@@ -33,11 +33,11 @@ servers-stop: ## stop those servers
 	tests/servers/stop
 
 install: ## build for release and install under PREFIX (/usr/local)
-	tools/build release
-	cmake --install build/release --prefix $(PREFIX)
+	tools/build install
+	cmake --install build/install --prefix $(PREFIX)
 
 uninstall: ## take away what the last install put in place
-	tools/uninstall build/release
+	tools/uninstall build/install
 
 clean: servers-stop ## remove build/
 	rm -rf build
