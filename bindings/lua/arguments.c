@@ -44,7 +44,8 @@ bool kvl_seconds_argument(lua_State *L, kvl_state *state, int index, int64_t *ms
 {
     if (!lua_isnoneornil(L, index) && lua_type(L, index) != LUA_TNUMBER)
         return kvl_refuse_type(L, state, index, "seconds");
-    return kvl_to_ttl(L, index, ms) || kvl_refuse_argument(state, index, "seconds above 0 expected");
+    return kvl_to_ttl(L, index, ms) ||
+           kvl_refuse(state, KIVI_INVALID, "seconds above 0 expected, got %g", lua_tonumber(L, index));
 }
 
 bool kvl_integer_argument(lua_State *L, kvl_state *state, int index, int64_t *value)
@@ -187,9 +188,13 @@ static bool read_option(lua_State *L, kvl_state *state, int argument, kvl_option
     if (!row)
         return kvl_refuse_argument(state, argument, "unknown option '%.60s'",
                                    name ? name : luaL_typename(L, value - 1));
-    if (!set_option(L, value, row->kind, (char *)options + row->offset))
-        return kvl_refuse_argument(state, argument, "option '%s' must be %s", name, expected(row->kind));
-    return true;
+    if (set_option(L, value, row->kind, (char *)options + row->offset))
+        return true;
+    if ((row->kind == TTL || row->kind == TIMEOUT) &&
+        lua_type(L, value) == LUA_TNUMBER) /* computed, as what is left of a time */
+        return kvl_refuse(state, KIVI_INVALID, "option '%s' must be %s, got %g", name,
+                          expected(row->kind), lua_tonumber(L, value));
+    return kvl_refuse_argument(state, argument, "option '%s' must be %s", name, expected(row->kind));
 }
 
 bool kvl_options_argument(lua_State *L, kvl_state *state, int index, kvl_options *options)

@@ -183,14 +183,23 @@ static bool read_value(lua_State *L, filling *in, op_state *at, int index)
     return add_value(L, in, index, kvb_batch_value);
 }
 
+static bool read_ttl(lua_State *L, const filling *in, const op_state *at, int index)
+{
+    static const char what[] = "'ttl' must be seconds above 0 or \"keep\"";
+    if (kvl_to_ttl(L, index, &at->op->ttl_ms))
+        return true;
+    if (lua_type(L, index) == LUA_TNUMBER)
+        return kvl_refuse(in->state, KIVI_INVALID, "%s, got %g", what, lua_tonumber(L, index));
+    return wrong(in, at, what);
+}
+
 /* One field of an operation's table, but for op and key. */
 static bool read_field(lua_State *L, filling *in, op_state *at, const char *name, int index)
 {
     if (strcmp(name, "value") == 0)
         return read_value(L, in, at, index);
     if (strcmp(name, "ttl") == 0)
-        return kvl_to_ttl(L, index, &at->op->ttl_ms) ||
-               wrong(in, at, "'ttl' must be seconds above 0 or \"keep\"");
+        return read_ttl(L, in, at, index);
     if (strcmp(name, "by") == 0)
         return read_by(L, in, at, index);
     if (strcmp(name, "if") == 0)

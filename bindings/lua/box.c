@@ -33,7 +33,7 @@ void kvl_push_timestamp(lua_State *L, kvl_state *state, int64_t seconds, uint32_
 void kvl_push_float(lua_State *L, kvl_state *state, double value)
 {
     kvl_integer integer;
-    bool changes = !KVL_INTEGERS && kvl_number_integer(value, &integer);
+    bool changes = !KVL_INTEGERS && kvl_is_written_integer(value, &integer);
     if (value != value && state->one_nan)
         changes = memcmp(&value, &kvl_nan, sizeof(value)) != 0;
     if (changes)
@@ -262,12 +262,16 @@ static int mark(lua_State *L, int meta)
     }
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
+    kvl_find_cjson(L, state);
     has = kvl_meta(L, state, 1);
     if (has < KVL_META_ARRAY || has > KVL_META_PAIRS) {
         if (lua_getmetatable(L, 1))
             return luaL_argerror(L, 1, "table without a metatable expected");
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, state->metas[meta]);
+    if (meta == KVL_META_ARRAY)
+        kvl_push_array_meta(L, state);
+    else
+        lua_rawgeti(L, LUA_REGISTRYINDEX, state->metas[meta]);
     lua_setmetatable(L, 1);
     return 1;
 }
@@ -292,9 +296,11 @@ static int type_of(lua_State *L)
 {
     static const char *const names[] = {"int",   "float", "bin",   "ext",   "timestamp",
                                         "array", "map",   "pairs", "error", "store"};
-    const kvl_state *state = kvl_state_of(L);
+    kvl_state *state = kvl_state_of(L);
     int meta;
     luaL_checkany(L, 1);
+    if (lua_istable(L, 1))
+        kvl_find_cjson(L, state);
     meta = lua_istable(L, 1) || lua_type(L, 1) == LUA_TUSERDATA ? kvl_meta(L, state, 1) : -1;
     if (lua_type(L, 1) == LUA_TLIGHTUSERDATA && !lua_touserdata(L, 1))
         lua_pushliteral(L, "null");

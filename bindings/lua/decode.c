@@ -62,8 +62,10 @@ static bool push_array(lua_State *L, const decoding *out, size_t count, const kv
             return false;
         lua_rawseti(L, -2, i);
     }
-    if (!i)
-        push_meta(L, out, KVL_META_ARRAY);
+    if (!i) {
+        kvl_push_array_meta(L, out->state);
+        lua_setmetatable(L, -2);
+    }
     return true;
 }
 
@@ -85,7 +87,9 @@ static bool is_key(const decoding *out, const kivi_token *token)
     case KIVI_TOKEN_INT:
         return KVL_INTEGERS || (token->as.integer >= -KVL_EXACT && token->as.integer <= KVL_EXACT);
     case KIVI_TOKEN_FLOAT:
-        return real == real && real != 0 && !kvl_number_integer(real, &integer);
+        return real == real && real != 0 &&
+               !(KVL_INTEGERS ? kvl_number_integer(real, &integer)
+                              : kvl_is_written_integer(real, &integer));
     case KIVI_TOKEN_BIN:
         return is_plain(out, token->bytes);
     default:

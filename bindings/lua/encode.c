@@ -65,7 +65,7 @@ static bool put_number(lua_State *L, const encoding *in, int index, const kvb_pa
         return wrote(in, path, kivi_writer_int(in->writer, lua_tointeger(L, index)));
 #else
     kvl_integer integer;
-    if (kvl_number_integer(number, &integer))
+    if (kvl_is_written_integer(number, &integer))
         return put_integer(in, path, integer);
 #endif
     if (number != number && in->state->one_nan)
@@ -124,6 +124,8 @@ static bool put_scalar(lua_State *L, const encoding *in, int index, const kvb_pa
     case LUA_TLIGHTUSERDATA:
         if (!lua_touserdata(L, index))
             return wrote(in, path, kivi_writer_nil(in->writer));
+        if (lua_touserdata(L, index) == in->state->cjson.empty)
+            return wrote(in, path, kivi_writer_array(in->writer, 0));
         break;
     default:
         break;
@@ -133,10 +135,18 @@ static bool put_scalar(lua_State *L, const encoding *in, int index, const kvb_pa
     return refuse(in, path, what);
 }
 
+/* Whether it may be cjson.empty_array, which is found under protection. */
+static bool is_mark(lua_State *L, int index)
+{
+    return lua_type(L, index) == LUA_TLIGHTUSERDATA && lua_touserdata(L, index);
+}
+
 /* LuaJIT's 64-bit integers, beside what every Lua has. Runs the cdata's __tostring: protected. */
 static bool put_other(lua_State *L, const encoding *in, int index, const kvb_path *path)
 {
     kvl_integer integer;
+    if (is_mark(L, index))
+        kvl_find_cjson(L, in->state);
     if (lua_type(L, index) > LUA_TTHREAD && kvl_to_integer(L, index, &integer))
         return put_integer(in, path, integer);
     return put_scalar(L, in, index, path);
@@ -157,7 +167,7 @@ static bool is_position(lua_State *L, int index, kvl_integer *value)
     value->bits = (uint64_t)lua_tointeger(L, index);
     return lua_isinteger(L, index);
 #else
-    return kvl_number_integer(lua_tonumber(L, index), value);
+    return kvl_is_written_integer(lua_tonumber(L, index), value);
 #endif
 }
 
@@ -311,10 +321,25 @@ static bool put_pairs(lua_State *L, encoding *in, int index, size_t count, const
     return true;
 }
 
+/* Which of our marks a table has, or that of cjson which says the same; -1: none. */
+static int mark_of(lua_State *L, kvl_state *state, int index, bool is_empty)
+{
+    int meta = kvl_meta(L, state, index);
+    const void *address;
+    if (meta >= 0 || !lua_getmetatable(L, index))
+        return meta;
+    address = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    kvl_find_cjson(L, state);
+    if (is_empty && address == state->cjson.empty_array)
+        return KVL_META_ARRAY;
+    return kvl_meta(L, state, index);
+}
+
 static bool put_table_as(lua_State *L, encoding *in, int index, const kvb_path *path, const level *here)
 {
     shape seen = look(L, index);
-    int meta = kvl_meta(L, in->state, index);
+    int meta = mark_of(L, in->state, index, seen.count == 0);
     if (meta == KVL_META_ERROR)
         return refuse(in, path, "is an error, which cannot be stored");
     if (meta == KVL_META_MAP)
@@ -373,8 +398,9 @@ bool kvl_encode(lua_State *L, kvl_state *state, kvb_store *store, int index, kvb
     kvb_encoder *taken = NULL, *next;
     encoding in = {state, store, encoder->writer, NULL, &taken, false};
     int type = lua_type(L, index);
-    bool done = type == LUA_TTABLE || type > LUA_TTHREAD ? put_protected(L, &in, index)
-                                                         : put_scalar(L, &in, index, NULL);
+    bool done = type == LUA_TTABLE || type > LUA_TTHREAD || is_mark(L, index)
+                    ? put_protected(L, &in, index)
+                    : put_scalar(L, &in, index, NULL);
     for (; taken; taken = next) {
         next = taken->next;
         kvb_encoder_give(store, taken);

@@ -14,6 +14,11 @@ bool kvl_number_integer(double number, kvl_integer *value)
     return number != 0 || !signbit(number);
 }
 
+bool kvl_is_written_integer(double number, kvl_integer *value)
+{
+    return fabs(number) <= (double)KVL_EXACT && kvl_number_integer(number, value);
+}
+
 /* Decimal digits, and no more. */
 static bool parse(const char *text, kvl_integer *value)
 {

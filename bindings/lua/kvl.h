@@ -81,7 +81,12 @@ typedef struct kvl_state {
     const void *meta_of[KVL_META_COUNT]; /* their addresses */
     int convert, encode, pend, compute; /* references to functions that are called under lua_pcall */
     bool one_nan; /* LuaJIT: numbers hold but one NaN, which stands for kvl_nan */
-    int module;   /* reference to the module's table */
+    struct {
+        const void *array, *empty_array; /* metatables, by address; NULL: cjson was not found yet */
+        const void *empty;               /* the light userdata cjson.empty_array */
+        int array_ref;                   /* of the first, in the registry */
+    } cjson;
+    int module; /* reference to the module's table */
     kvl_problem problem;
 } kvl_state;
 
@@ -92,6 +97,10 @@ void *kvl_object_new(lua_State *L, kvl_state *state, size_t size, const char *ki
 /* Makes a metatable: its name, functions, and what it has under __index (NULL: itself). */
 void kvl_meta_new(lua_State *L, kvl_state *state, int meta, const char *name,
                   const luaL_Reg *events, const luaL_Reg *methods);
+/* Looks among the loaded modules for OpenResty's cjson, whose marks say the same as ours. May raise. */
+void kvl_find_cjson(lua_State *L, kvl_state *state);
+/* Pushes the metatable that says "array": cjson's where it is loaded, so that it writes [] as we do. May raise. */
+void kvl_push_array_meta(lua_State *L, kvl_state *state);
 /* Adds functions to the table on top. */
 void kvl_functions(lua_State *L, const luaL_Reg *functions);
 /* Which of the metatables a table or userdata has; -1: none of them. Never raises. */
@@ -153,6 +162,8 @@ typedef struct kvl_integer {
 bool kvl_to_integer(lua_State *L, int index, kvl_integer *value);
 /* Whether a number without fraction is within int64 or uint64, and not -0.0. */
 bool kvl_number_integer(double number, kvl_integer *value);
+/* Lua without integers: whether a number is written as one. Beyond 2^53 it is a float, for that is what it is. */
+bool kvl_is_written_integer(double number, kvl_integer *value);
 void kvl_push_integer(lua_State *L, kvl_state *state, kvl_integer value);
 int kvl_int(lua_State *L);                                       /* kivi.int() */
 extern const luaL_Reg kvl_number_events[], kvl_number_methods[]; /* arithmetic.c */

@@ -180,6 +180,14 @@ static bool prepare(lua_State *L, kvl_state *state, scan *at, const kvl_options 
     return true;
 }
 
+/* A loop has no place for an error that is answered. */
+static int refuse_scan(lua_State *L, const kvl_state *state)
+{
+    bool is_answer = state->problem.exit == KVL_ANSWER;
+    kvl_leave(L);
+    return is_answer ? lua_error(L) : 0;
+}
+
 static int begin(lua_State *L, bool keys)
 {
     kvl_options options = {.takes = KVL_TAKES_RANGE | KVL_TAKES_PAIRS};
@@ -189,7 +197,7 @@ static int begin(lua_State *L, bool keys)
     scan *at;
     if (!kvl_store_argument(L, 1, &store) || !kvl_prefix_argument(L, state, 2, &prefix) ||
         !kvl_options_argument(L, state, 3, &options))
-        return kvl_leave(L);
+        return refuse_scan(L, state);
     if (store->queue)
         return luaL_error(L, "scan waits for its store, but this one has a queue: use page");
     options.keys |= keys;
@@ -197,7 +205,7 @@ static int begin(lua_State *L, bool keys)
     at = kvl_object_new(L, state, sizeof(*at), &kvl_a_scan, KVL_META_SCAN);
     at->store = kvb_store_ref(store);
     if (!prepare(L, state, at, &options, prefix))
-        return kvl_leave(L);
+        return refuse_scan(L, state);
     lua_pushnil(L);
     lua_pushvalue(L, -2);
     return 4;

@@ -105,10 +105,64 @@ int kvl_meta(lua_State *L, const kvl_state *state, int index)
         return -1;
     address = lua_topointer(L, -1);
     lua_pop(L, 1);
+    if (address == state->cjson.array)
+        return KVL_META_ARRAY;
     for (int meta = 0; meta < KVL_META_COUNT; meta++)
         if (state->meta_of[meta] == address)
             return meta;
     return -1;
+}
+
+/* ---- cjson's marks ---- */
+
+static const void *address_of(lua_State *L, int table, const char *name, int type)
+{
+    const void *address;
+    lua_pushstring(L, name);
+    lua_rawget(L, table);
+    address = lua_type(L, -1) == type ? lua_topointer(L, -1) : NULL;
+    return address;
+}
+
+/* The module on top, if it is one with marks. */
+static void take_marks(lua_State *L, kvl_state *state)
+{
+    int module = lua_gettop(L);
+    if (!lua_istable(L, module))
+        return;
+    state->cjson.empty_array = address_of(L, module, "empty_array_mt", LUA_TTABLE);
+    lua_pushliteral(L, "empty_array");
+    lua_rawget(L, module);
+    state->cjson.empty = lua_islightuserdata(L, -1) ? lua_touserdata(L, -1) : NULL;
+    if (address_of(L, module, "array_mt", LUA_TTABLE)) {
+        state->cjson.array = lua_topointer(L, -1);
+        state->cjson.array_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    lua_settop(L, module);
+}
+
+void kvl_find_cjson(lua_State *L, kvl_state *state)
+{
+    static const char *const names[] = {"cjson", "cjson.safe"};
+    int top = lua_gettop(L);
+    if (state->cjson.array)
+        return;
+    luaL_checkstack(L, 6, NULL);
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    for (int i = 0; i < 2 && lua_istable(L, top + 1) && !state->cjson.array; i++) {
+        lua_pushstring(L, names[i]);
+        lua_rawget(L, top + 1);
+        take_marks(L, state);
+        lua_settop(L, top + 1);
+    }
+    lua_settop(L, top);
+}
+
+void kvl_push_array_meta(lua_State *L, kvl_state *state)
+{
+    kvl_find_cjson(L, state);
+    lua_rawgeti(L, LUA_REGISTRYINDEX,
+                state->cjson.array ? state->cjson.array_ref : state->metas[KVL_META_ARRAY]);
 }
 
 /* ---- problems ---- */

@@ -100,6 +100,25 @@ describe("values", function()
     assert.equal("9007199254740994", tostring(odd + 1):gsub("%.0$", ""))
   end)
 
+  it("gives numbers back as numbers, whatever wrote them", function()
+    for _, x in ipairs { 2 ^ 53, 2 ^ 53 + 2, 1e16, 1e17, 2 ^ 63, -2 ^ 63, 1.8e19, 2 ^ 64, 1e300, -2 ^ 53 - 2 } do
+      assert(s:set("k", { x, [1] = x }))
+      local back = s:get("k")[1]
+      assert.equal("number", type(back))
+      assert.equal(x, back)
+      assert.is_true(s:compare_and_set("k", { x }, 5))
+      if not support.has_integers and math.abs(x) > 2 ^ 53 then -- no position of an array: a key like others
+        assert(s:set("k", { [x] = 1, a = 2 }))
+        assert.same({ [x] = 1, a = 2 }, s:get("k"))
+      end
+    end
+    -- what another language stored as an integer stays one, and exact
+    for _, digits in ipairs { "9007199254740993", "-9007199254740993", "18446744073709551615", "10000000000000000" } do
+      assert(s:set("k", kivi.int(digits)))
+      assert.equal(digits, tostring((s:get("k"))))
+    end
+  end)
+
   it("refuses what is no integer of 64 bits", function()
     for _, bad in ipairs { "18446744073709551616", "-9223372036854775809", "1.5", "", "0x10", 1.5, 2 ^ 64, {} } do
       assert.has_error(function() kivi.int(bad) end)

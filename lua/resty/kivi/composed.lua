@@ -17,6 +17,7 @@ local function check(name, position, value, wanted)
     end
 end
 
+-- Mistakes are raised; answers an error where a time that may have been computed is none.
 local function check_options(name, options, known)
     if options == nil then
         return
@@ -25,6 +26,10 @@ local function check_options(name, options, known)
     for option in pairs(options) do
         if not known[option] then
             error(("bad argument #3 to '%s' (unknown option '%s')"):format(name, tostring(option)), 4)
+        end
+        local value = options[option]
+        if type(value) == "number" and not (value > 0) then
+            return kivi.loop.error("INVALID", ("%s: option '%s' must be seconds above 0, got %g"):format(name, option, value))
         end
     end
 end
@@ -88,7 +93,10 @@ end
 
 function composed.update(self, key, compute, options)
     check("update", 2, compute, "function")
-    check_options("update", options, ttl_options)
+    local refused = check_options("update", options, ttl_options)
+    if refused then
+        return nil, refused
+    end
     local clock, round = new_clock(self, options), 0
     while true do
         local place = line.take(self, key, ngx.now() + clock.left)
@@ -108,7 +116,10 @@ end
 
 function composed.get_or_set(self, key, compute, options)
     check("get_or_set", 2, compute, "function")
-    check_options("get_or_set", options, ttl_options)
+    local refused = check_options("get_or_set", options, ttl_options)
+    if refused then
+        return nil, refused
+    end
     return computing.get_or_set(self, key, compute, options)
 end
 

@@ -185,6 +185,11 @@ local function mistakes(s, key)
     raises("an unknown option", "unknown option 'tll'", s.set, s, key, 1, {tll = 1})
     raises("an unknown option of update", "unknown option 'tll'", s.update, s, key, tostring, {tll = 1})
     raises("no function", "function expected", s.get_or_set, s, key, 1)
+    for _, ttl in ipairs {0, -1, 0 / 0} do
+        fails("a ttl that is none", "INVALID", s:set(key, 1, {ttl = ttl}))
+        fails("one of update", "INVALID", s:update(key, error, {ttl = ttl}))
+        fails("one of get_or_set", "INVALID", s:get_or_set(key, error, {ttl = ttl}))
+    end
     fails("what no store can hold", "UNREPRESENTABLE", s:set(key, {users = {print}}))
     is("nothing was sent", false, s:exists(key))
 end
