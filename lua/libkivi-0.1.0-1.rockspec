@@ -2,7 +2,8 @@ rockspec_format = "3.0"
 package = "libkivi"
 version = "0.1.0-1"
 source = {
-   url = "file://." -- made from a checkout: luarocks make lua/libkivi-0.1.0-1.rockspec
+   url = "file://libkivi-0.1.0.tar.gz", -- which lua/package makes, and puts into a rock with this file
+   dir = "libkivi-0.1.0"
 }
 description = {
    summary = "One key-value API for every store: memory, LMDB, Redis",
@@ -16,9 +17,6 @@ supported_platforms = { "unix" }
 dependencies = {
    "lua >= 5.1, < 5.5"
 }
-external_dependencies = {
-   KIVI = { header = "kivi/kivi.h", library = "kivi" }
-}
 build = {
    type = "make",
    makefile = "lua/Makefile",
@@ -27,15 +25,15 @@ build = {
       CFLAGS = "$(CFLAGS)",
       LIBFLAG = "$(LIBFLAG)",
       LUA_INCDIR = "$(LUA_INCDIR)",
-      KIVI_INCDIR = "$(KIVI_INCDIR)",
-      KIVI_LIBDIR = "$(KIVI_LIBDIR)"
+      ROCK_KIVI_DIR = "$(KIVI_DIR)",
+      ROCK_PREFIX = "$(PREFIX)"
    },
    install_variables = {
       CFLAGS = "$(CFLAGS)",
       LIBFLAG = "$(LIBFLAG)",
       LUA_INCDIR = "$(LUA_INCDIR)",
-      KIVI_INCDIR = "$(KIVI_INCDIR)",
-      KIVI_LIBDIR = "$(KIVI_LIBDIR)",
+      ROCK_KIVI_DIR = "$(KIVI_DIR)",
+      ROCK_PREFIX = "$(PREFIX)",
       INST_LIBDIR = "$(LIBDIR)",
       INST_LUADIR = "$(LUADIR)"
    }
