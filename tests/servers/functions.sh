@@ -20,13 +20,42 @@ give() { # NAME URL [TRAIT...]
     [ $# = 0 ] || printf "KIVI_TRAITS_%s='%s'\n" "$name" "$*" >>"$kivi_servers/env"
 }
 
-# Starts a server in the background and notes it for stop.
-run_server() { # NAME COMMAND...
-    local name=$1 pid
+# A plain tool that writes to the store past the library, given the key as $1 and the bytes of the value as $2.
+give_foreign_writer() { # NAME COMMAND
+    printf "KIVI_FOREIGN_WRITER_%s='%s'\n" "$1" "$2" >>"$kivi_servers/env"
+}
+
+# Runs a command as another user, who gets the row's folder, where the tests run as root: some servers refuse root.
+as_user() { # USER COMMAND...
+    local user=$1
     shift
-    setsid "$@" </dev/null >>"$dir/$name.log" 2>&1 &
+    if [ "$(id -u)" != 0 ]; then
+        exec "$@"
+    fi
+    chown "$user" "$dir"
+    exec setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups "$@"
+}
+
+# Starts a server in the background and notes it for stop, which sends TERM unless told another signal.
+run_server() { # [--user USER] [--stop SIGNAL] NAME COMMAND...
+    local name pid user='' signal=TERM
+    while [[ $1 == --* ]]; do
+        case $1 in
+        --user) user=$2 ;;
+        --stop) signal=$2 ;;
+        *) echo "run_server: no option $1" >&2; return 1 ;;
+        esac
+        shift 2
+    done
+    name=$1
+    shift
+    if [ -n "$user" ]; then
+        (as_user "$user" setsid "$@") </dev/null >>"$dir/$name.log" 2>&1 &
+    else
+        setsid "$@" </dev/null >>"$dir/$name.log" 2>&1 &
+    fi
     pid=$!
-    printf '%s %s %s\n' "$pid" "$(started_at "$pid")" "$name" >>"$kivi_servers/pids"
+    printf '%s %s %s %s\n' "$pid" "$(started_at "$pid")" "$signal" "$name" >>"$kivi_servers/pids"
 }
 
 # A port that nobody listens on and that no other row was given, below the kernel's own range.

@@ -41,3 +41,18 @@ give REDIS_TLS "rediss://kivi:kivi-secret@localhost:$tls_port/3?tls_ca_file=$tls
 give REDIS_NAMESPACE "redis://kivi:kivi-secret@127.0.0.1:$port/4?namespace=spaced"
 give REDIS_JSON "redis+unix://$socket?db=5&protocol=2&codec=json"
 give REDIS_OLD "redis://:old-secret@127.0.0.1:$old_port/0"
+
+# Its own client writes beside us.
+writer() { # NAME KEY-PREFIX ARGUMENT...
+    local name=$1 prefix=$2
+    shift 2
+    give_foreign_writer "$name" "redis-cli -e --no-auth-warning $* SET \"$prefix\$1\" \"\$2\""
+}
+writer REDIS '' -p "$port" -n 0
+writer REDIS_QUEUE '' -p "$port" -n 6
+writer REDIS_RESP2 '' -p "$port" -n 1
+writer REDIS_UNIX '' -s "$socket" -n 2
+writer REDIS_TLS '' -p "$port" -n 3
+writer REDIS_NAMESPACE spaced: -p "$port" -n 4
+writer REDIS_JSON '' -s "$socket" -n 5
+writer REDIS_OLD '' -p "$old_port" -a old-secret -n 0
