@@ -153,6 +153,55 @@ CASE(concurrent, updates_lose_nothing)
         EXPECT_NUMBER(letters[i], 15);
 }
 
+/* ---- one key, many callers, a slow link ---- */
+
+enum { CROWD = 16, ADDITIONS = 6, UPDATES = 2 };
+
+typedef struct crowded {
+    kivi_store *store;
+    kivi_slice counter, letters;
+} crowded;
+
+/* The deadline is many times what all take one behind the other: who gets TIMEOUT was overtaken again and again. */
+static void crowd(worker *w)
+{
+    crowded *c = w->shared;
+    char letter = (char)('a' + w->index);
+    kivi_error *error = NULL;
+    kivi_call call = KIVI_CALL_INIT;
+    call.timeout_ms = 60000;
+    bool adds = w->s->can.increment != KIVI_ABSENT, goes_on = true;
+    for (int i = 0; i < ADDITIONS && adds && goes_on; i++)
+        goes_on = answered(
+            w, "increment",
+            kivi_store_increment(c->store, &call, c->counter, 1, KIVI_TTL_NONE, NULL, &error),
+            KIVI_OK, &error);
+    for (int i = 0; i < UPDATES && goes_on; i++)
+        goes_on = answered(w, "update",
+                           kivi_store_update(c->store, &call, c->letters, KIVI_TTL_NONE, append_one,
+                                             &letter, &error),
+                           KIVI_OK, &error);
+}
+
+/* On memory the link is made slow; over a network of 20 ms servers are asked by the cases of tests/faults. */
+CASE(concurrent, one_key_over_a_slow_link)
+{
+    if (lacks_conditions(s))
+        return;
+    bool memory = strcmp(kivi_store_scheme(s->store), "memory") == 0;
+    crowded c = {.counter = key(s, "counter"), .letters = key(s, "letters")};
+    c.store = reopened(s, memory ? "latency" : NULL, "20ms");
+    together(s, CROWD, crowd, &c, NULL);
+    if (s->can.increment != KIVI_ABSENT) {
+        int64_t sum = 0;
+        OK(kivi_store_increment(c.store, NULL, c.counter, 0, KIVI_TTL_NONE, &sum, E));
+        EXPECT_NUMBER(sum, CROWD * ADDITIONS);
+    }
+    OK(kivi_store_get(c.store, NULL, c.letters, &s->value, E));
+    EXPECT_NUMBER(s->value.size, CROWD * UPDATES);
+    kivi_store_unref(c.store);
+}
+
 /* ---- whole and fresh ---- */
 
 typedef struct watched {

@@ -139,6 +139,30 @@ CASE(keys, odd_names_alone)
     delete_all(s, keys, ALL);
 }
 
+/* Names that begin as the store's own do, or nearly so, and what their escapes look like. */
+CASE(keys, reserved_names)
+{
+    const char *reserved = s->row->reserved[0] ? s->row->reserved : "kivi";
+    size_t size = strlen(reserved);
+    char escaped[40];
+    snprintf(escaped, sizeof escaped, "%%%02X%s", (unsigned char)reserved[0], reserved + 1);
+    kivi_slice whole = kivi_bytes(reserved, size);
+    kivi_slice keys[] = {bare_key(s, reserved, size),
+                         bare_key(s, reserved, size - 1),
+                         bare_key(s, escaped, strlen(escaped)),
+                         bare_key(s, joined(s, whole, kivi_str("x")).data, size + 1),
+                         bare_key(s, joined(s, whole, kivi_bytes("", 1)).data, size + 1),
+                         bare_key(s, joined(s, whole, whole).data, 2 * size)};
+    enum { COUNT = sizeof keys / sizeof *keys };
+    write_and_read_all(s, keys, COUNT);
+    if (s->row->traits & ROW_OWN) {
+        expect_found_by_scan(s, keys, COUNT, kivi_bytes(NULL, 0));
+        if (s->can.scan != KIVI_ABSENT)
+            EXPECT_NUMBER(counted(s, s->store, whole), 4);
+    }
+    delete_all(s, keys, COUNT);
+}
+
 CASE(keys, empty)
 {
     kivi_slice none = kivi_bytes(NULL, 0), value = text(s, "v");

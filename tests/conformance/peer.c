@@ -79,6 +79,43 @@ static kivi_status list(kivi_store *store, kivi_slice prefix, kivi_slice cursor,
     return status;
 }
 
+static kivi_status set_numbered(kivi_store *store, kivi_slice key, unsigned number, kivi_slice value)
+{
+    char name[600];
+    int size = snprintf(name, sizeof name, "%.*s.%u", (int)key.size, (const char *)key.data, number);
+    return kivi_store_set(store, NULL, kivi_bytes(name, (size_t)size), value, KIVI_TTL_NONE, NULL);
+}
+
+/* Sleeps until the other end is closed, uses what it inherited, and prints the status. */
+static void sleep_and_use(kivi_store *store, kivi_slice key, kivi_slice value)
+{
+    char byte;
+    while (read(PEER_SLEEPS_ON, &byte, 1) < 0 && errno == EINTR) {
+    }
+    kivi_status status = set_numbered(store, key, 0, value);
+    char said[8];
+    int size = snprintf(said, sizeof said, "%d", (int)status);
+    _exit(write(STDOUT_FILENO, said, (size_t)size) != size);
+}
+
+/*
+ * Sets key.1, key.2, ... until it is killed, and prints a dot for each that was acknowledged. Its child sleeps
+ * meanwhile, and outlives it.
+ */
+static kivi_status work_until_killed(kivi_store *store, kivi_slice key, kivi_slice value)
+{
+    kivi_status status = set_numbered(store, key, 1, value);
+    if (status)
+        return status;
+    pid_t child = fork();
+    if (child == 0)
+        sleep_and_use(store, key, value);
+    for (unsigned i = 1; status == KIVI_OK && child > 0; i++)
+        if ((status = set_numbered(store, key, i, value)) == KIVI_OK && write(STDOUT_FILENO, ".", 1) != 1)
+            status = KIVI_IO;
+    return status;
+}
+
 static kivi_status perform(kivi_store *store, const char *verb, kivi_slice key, kivi_slice value,
                            kivi_buffer *out, kivi_error **error)
 {
@@ -96,6 +133,8 @@ static kivi_status perform(kivi_store *store, const char *verb, kivi_slice key, 
         return increment_often(store, key, error);
     if (strcmp(verb, "list") == 0)
         return list(store, key, value, out, error);
+    if (strcmp(verb, "orphan") == 0)
+        return work_until_killed(store, key, value);
     fprintf(stderr, "peer: no verb %s\n", verb);
     return KIVI_INTERNAL;
 }

@@ -16,7 +16,7 @@ typedef struct row_list {
     size_t count, room;
 } row_list;
 
-static void add_row(row_list *list, const char *name, const char *url, unsigned traits)
+static row *add_row(row_list *list, const char *name, const char *url)
 {
     if (list->count == list->room) {
         list->room = list->room ? 2 * list->room : 64;
@@ -31,33 +31,38 @@ static void add_row(row_list *list, const char *name, const char *url, unsigned 
         fprintf(stderr, "conformance: the row %s is too long\n", name);
         exit(2);
     }
-    added->traits = traits;
+    return added;
 }
 
-static void add_trait(unsigned *traits, const char *row_name, const char *trait)
+static void add_trait(row *to, const char *trait)
 {
     static const struct {
         const char *name;
         unsigned trait;
-    } known[] = {{"own", ROW_OWN}, {"private", ROW_PRIVATE}, {"queue", ROW_QUEUE}};
+    } known[] = {{"own", ROW_OWN},   {"private", ROW_PRIVATE}, {"queue", ROW_QUEUE},
+                 {"slow", ROW_SLOW}, {"single", ROW_SINGLE},   {"toolless", ROW_TOOLLESS}};
+    static const char reserved[] = "reserved=";
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(trait, known[i].name) == 0) {
-            *traits |= known[i].trait;
+            to->traits |= known[i].trait;
             return;
         }
-    fprintf(stderr, "conformance: the row %s has an unknown trait %s\n", row_name, trait);
+    if (strncmp(trait, reserved, sizeof reserved - 1) == 0) {
+        snprintf(to->reserved, sizeof to->reserved, "%s", trait + sizeof reserved - 1);
+        return;
+    }
+    fprintf(stderr, "conformance: the row %s has an unknown trait %s\n", to->name, trait);
     exit(2);
 }
 
 /* A URL with a place for a name or folder of the case's own has a keyspace of its own. */
-static unsigned traits_of(const char *row_name, const char *url, char *words)
+static void add_traits(row *to, char *words)
 {
-    bool own = strstr(url, "{name}") || strstr(url, "{dir}");
-    unsigned traits = own ? ROW_OWN : 0;
+    bool own = strstr(to->url, "{name}") || strstr(to->url, "{dir}");
+    to->traits = own ? ROW_OWN : 0;
     char *rest = NULL;
     for (char *word = strtok_r(words, " ,\n", &rest); word; word = strtok_r(NULL, " ,\n", &rest))
-        add_trait(&traits, row_name, word);
-    return traits;
+        add_trait(to, word);
 }
 
 static void add_local(row_list *list)
@@ -71,19 +76,18 @@ static void add_local(row_list *list)
     while (fgets(line, sizeof line, table)) {
         char *rest = NULL, *name = strtok_r(line, " \n", &rest), *url = strtok_r(NULL, " \n", &rest);
         if (name && url && *name != '#')
-            add_row(list, name, url, traits_of(name, url, rest));
+            add_traits(add_row(list, name, url), rest);
     }
     fclose(table);
 }
 
 /* Traits of a row that the environment gives: KIVI_TRAITS_REDIS=queue for KIVI_TEST_REDIS. */
-static unsigned traits_in_environment(const char *variable, const char *row_name, const char *url)
+static void add_traits_in_environment(row *to, const char *variable)
 {
-    char name[64], words[256];
-    snprintf(name, sizeof name, "KIVI_TRAITS_%.*s", (int)(strchr(variable, '=') - variable), variable);
-    const char *said = getenv(name);
+    char words[256];
+    const char *said = getenv(variable);
     snprintf(words, sizeof words, "%s", said ? said : "");
-    return traits_of(row_name, url, words);
+    add_traits(to, words);
 }
 
 /* KIVI_TEST_REDIS_TLS=rediss://... becomes a row redis-tls. */
@@ -99,8 +103,10 @@ static void add_environment(row_list *list)
         for (const char *at = *variable + sizeof start - 1; at < equals && size + 1 < sizeof name; at++)
             name[size++] = *at == '_' ? '-' : (char)tolower((unsigned char)*at);
         name[size] = 0;
-        add_row(list, name, equals + 1,
-                traits_in_environment(*variable + sizeof start - 1, name, equals + 1));
+        char traits[64];
+        snprintf(traits, sizeof traits, "KIVI_TRAITS_%.*s",
+                 (int)(equals - *variable - (int)sizeof start + 1), *variable + sizeof start - 1);
+        add_traits_in_environment(add_row(list, name, equals + 1), traits);
     }
 }
 
@@ -144,11 +150,9 @@ static void expect_all_known(const row_list *list, const char *wanted)
 
 static void choose_rows(row_list *list)
 {
-    const char *url = getenv("KIVI_CONFORMANCE_URL"), *traits = getenv("KIVI_CONFORMANCE_TRAITS");
+    const char *url = getenv("KIVI_CONFORMANCE_URL");
     if (url && *url) {
-        char words[256];
-        snprintf(words, sizeof words, "%s", traits ? traits : "");
-        add_row(list, "url", url, traits_of("url", url, words));
+        add_traits_in_environment(add_row(list, "url", url), "KIVI_CONFORMANCE_TRAITS");
         return;
     }
     add_local(list);
@@ -207,9 +211,40 @@ static int remove_entry(const char *path, const struct stat *about, int kind, st
     return remove(path);
 }
 
+/* ---- what was passed over ---- */
+
+static FILE *passed_over_lines(const char *how)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/passed-over", getenv("KIVI_CONFORMANCE_FOLDER"));
+    return fopen(path, how);
+}
+
+void passed_over(subject *s, const char *reason)
+{
+    FILE *lines = passed_over_lines("ae");
+    EXPECT(lines != NULL);
+    EXPECT(fprintf(lines, "%s on %s: %s\n", s->title, s->row->name, reason) > 0);
+    EXPECT(fclose(lines) == 0);
+}
+
+static void tell_what_was_passed_over(void)
+{
+    FILE *lines = passed_over_lines("re");
+    char line[512];
+    unsigned count = 0;
+    for (; lines && fgets(line, sizeof line, lines); count++)
+        fprintf(stderr, "passed over: %s", line);
+    if (lines)
+        fclose(lines);
+    fprintf(stderr, "%u cases were passed over because of a row's traits\n", count);
+}
+
 void rows_clean_up(void)
 {
     const char *path = getenv("KIVI_CONFORMANCE_FOLDER");
+    if (path)
+        tell_what_was_passed_over();
     if (path)
         nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }

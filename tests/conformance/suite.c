@@ -1,5 +1,6 @@
 /* One open store for each case, and what the expectations of the cases rest on. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -50,11 +51,39 @@ static void make_prefix(subject *s)
     snprintf(s->prefix, sizeof s->prefix, "kc%010llx.", (unsigned long long)(mixed >> 24));
 }
 
-subject *subject_begin(const row *parameter, const char *title)
+/* ---- time limits ---- */
+
+static char over_time[256];
+
+static void end_in_time(int number)
+{
+    (void)number;
+    if (write(STDERR_FILENO, over_time, strlen(over_time)) < 0)
+        _exit(3);
+    abort();
+}
+
+/* A sanitizer makes all of it slow; the limit only ends what hangs. */
+static void begin_limit(const subject *s, unsigned seconds)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    seconds *= 10;
+#endif
+    const char *given = getenv("KIVI_CONFORMANCE_TIMEOUT");
+    int times = s->row->traits & ROW_SLOW ? atoi(given && *given ? given : "4") : 1;
+    seconds *= times > 1 ? (unsigned)times : 1;
+    snprintf(over_time, sizeof over_time, "%s on %s: it was not over after %u s\n", s->title,
+             s->row->name, seconds);
+    signal(SIGALRM, end_in_time);
+    alarm(seconds);
+}
+
+subject *subject_begin(const row *parameter, const char *title, unsigned seconds)
 {
     subject *s = &the_subject;
     s->row = parameter;
     s->title = title;
+    begin_limit(s, seconds);
     if (getenv("KIVI_CONFORMANCE_VERBOSE"))
         fprintf(stderr, "%s on %s\n", title, parameter->name);
     make_prefix(s);
@@ -219,6 +248,38 @@ const char *shown(subject *s, kivi_slice bytes)
     }
     sprintf(at, bytes.size > count ? "... (%zu bytes)" : " (%zu bytes)", bytes.size);
     return out;
+}
+
+/* ---- who else may use a store ---- */
+
+bool is_private(subject *s)
+{
+    if (!(s->row->traits & ROW_PRIVATE))
+        return false;
+    put(s, key(s, "mine"), text(s, "v"), KIVI_TTL_NONE);
+    kivi_buffer out = KIVI_BUFFER_INIT;
+    EXPECT_NUMBER(peer(s, "get", key(s, "mine"), kivi_bytes(NULL, 0), &out), KIVI_NOT_FOUND);
+    EXPECT_NUMBER(peer(s, "set", key(s, "theirs"), text(s, "v"), &out), KIVI_OK);
+    EXPECT_MISSING(key(s, "theirs"));
+    kivi_buffer_free(&out);
+    return true;
+}
+
+bool is_single(subject *s)
+{
+    if (!(s->row->traits & ROW_SINGLE))
+        return false;
+    put(s, key(s, "mine"), text(s, "v"), KIVI_TTL_NONE);
+    EXPECT_NUMBER(peer(s, "get", key(s, "mine"), kivi_bytes(NULL, 0), NULL), KIVI_BUSY);
+    EXPECT_NUMBER(peer(s, "set", key(s, "theirs"), text(s, "v"), NULL), KIVI_BUSY);
+    EXPECT_HOLDS(key(s, "mine"), text(s, "v"));
+    /* Once it is closed here, the other has it. */
+    kivi_store_unref(s->store);
+    EXPECT_NUMBER(peer(s, "set", key(s, "theirs"), text(s, "w"), NULL), KIVI_OK);
+    s->store = reopened(s, NULL, NULL);
+    EXPECT_HOLDS(key(s, "mine"), text(s, "v"));
+    EXPECT_HOLDS(key(s, "theirs"), text(s, "w"));
+    return true;
 }
 
 /* ---- what a store lacks ---- */

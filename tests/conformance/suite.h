@@ -15,13 +15,17 @@
 typedef struct row {
     char name[48];
     char url[512];
+    char reserved[32]; /* names that begin so are the store's own, unless escaped; "": none */
     unsigned traits;
 } row;
 
 enum {
     ROW_OWN = 1 << 0, /* the whole keyspace is the case's: any key may be used, nothing need be cleaned up */
     ROW_PRIVATE = 1 << 1, /* other processes never see the data (memory) */
-    ROW_QUEUE = 1 << 2    /* calls are submitted to a queue */
+    ROW_QUEUE = 1 << 2,   /* calls are submitted to a queue */
+    ROW_SLOW = 1 << 3,    /* time limits are KIVI_CONFORMANCE_TIMEOUT times as long */
+    ROW_SINGLE = 1 << 4, /* one process has the store open: to others it is BUSY, and FORKED to a child */
+    ROW_TOOLLESS = 1 << 5 /* no plain tool writes to it */
 };
 
 /* rows.c: the rows that the environment asks for, in memory that reaches the cases' processes. */
@@ -49,23 +53,24 @@ typedef struct subject {
 
 /* Each case runs for each row, in a process of its own. */
 #define CASE(suite, title) CASE_WITHIN(suite, title, 300)
-#define CASE_WITHIN(suite, title, seconds)                                                     \
-    static void suite##_##title(subject *s);                                                   \
-    ParameterizedTestParameters(suite, title)                                                  \
-    {                                                                                          \
-        size_t count;                                                                          \
-        row *rows = rows_chosen(&count);                                                       \
-        return cr_make_param_array(row, rows, count);                                          \
-    }                                                                                          \
-    ParameterizedTest(row *parameter, suite, title, .timeout = (seconds), .fini = subject_end) \
-    {                                                                                          \
-        subject *s = subject_begin(parameter, #suite "." #title);                              \
-        suite##_##title(s);                                                                    \
-        subject_done(s);                                                                       \
-    }                                                                                          \
+#define CASE_WITHIN(suite, title, seconds)                                   \
+    static void suite##_##title(subject *s);                                 \
+    ParameterizedTestParameters(suite, title)                                \
+    {                                                                        \
+        size_t count;                                                        \
+        row *rows = rows_chosen(&count);                                     \
+        return cr_make_param_array(row, rows, count);                        \
+    }                                                                        \
+    ParameterizedTest(row *parameter, suite, title, .fini = subject_end)     \
+    {                                                                        \
+        subject *s = subject_begin(parameter, #suite "." #title, (seconds)); \
+        suite##_##title(s);                                                  \
+        subject_done(s);                                                     \
+    }                                                                        \
     static void suite##_##title(subject *s)
 
-subject *subject_begin(const row *parameter, const char *title);
+/* The case ends after so many seconds, or as many times as long as its row is slow; 0: it may take any time. */
+subject *subject_begin(const row *parameter, const char *title, unsigned seconds);
 void subject_done(subject *s);
 void subject_end(void);
 
@@ -133,6 +138,14 @@ int compare_bytes(kivi_slice a, kivi_slice b);
 bool holds(subject *s, kivi_slice key);
 /* Bytes as text that a person can read; lives as long as the case. */
 const char *shown(subject *s, kivi_slice bytes);
+
+/* For stores that live in one process: expects that another sees nothing of them, and answers true. */
+bool is_private(subject *s);
+/* For stores that one process at a time may have open: expects that it is BUSY to another, and answers true. */
+bool is_single(subject *s);
+
+/* What a case cannot show on a row because of a trait: told, and counted at the end of the run. */
+void passed_over(subject *s, const char *reason);
 
 /* Where a store says that it lacks something, these expect it to refuse and answer true. */
 bool lacks_scan(subject *s);
@@ -206,7 +219,7 @@ uint64_t counted(subject *s, kivi_store *store, kivi_slice prefix);
 /* ---- a second process (peer.c) ---- */
 
 /*
- * Runs this program again with a verb on a store: get, set, add, delete, increment, race. Answers the status;
+ * Runs this program again with a verb on a store: get, set, add, delete, increment, race, list, orphan. Answers the status;
  * bytes that it printed go to `out` (may be NULL).
  */
 kivi_status peer(subject *s, const char *verb, kivi_slice key, kivi_slice value, kivi_buffer *out);
@@ -214,6 +227,8 @@ kivi_status peer(subject *s, const char *verb, kivi_slice key, kivi_slice value,
 typedef struct peer_process {
     int pid, fd;
 } peer_process;
+/* What the child of the verb orphan reads from, until it is closed everywhere else. */
+enum { PEER_SLEEPS_ON = 90 };
 peer_process peer_start(subject *s, const char *verb, kivi_slice key, kivi_slice value);
 kivi_status peer_finish(subject *s, peer_process process, kivi_buffer *out);
 /* The program that a peer runs: main gives it its arguments. */
