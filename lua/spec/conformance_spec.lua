@@ -116,6 +116,8 @@ for _, row in ipairs(support.rows()) do
       end, { ttl = 100 }))
       assert.equal(2, s:get("up:a").n)
       assert.is_true(s:ttl("up:a") > 90)
+      assert.is_true(s:update("up:a", function(value) return value end))
+      assert.is_true(s:ttl("up:a") > 90)
       assert.is_true(s:update("up:a", function() return nil end))
       assert.equal(2, s:get("up:a").n)
       assert.is_true(s:update("up:a", function() return kivi.delete end))

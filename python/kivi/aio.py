@@ -43,7 +43,7 @@ from kivi import _kivi
 from kivi import errors as _errors
 from kivi.hub import Hub
 from kivi.store import check_limit
-from kivi.values import DELETE, LEAVE
+from kivi.values import DELETE, KEEP, LEAVE
 
 Call = _kivi.Call
 _MISSING = object()
@@ -234,7 +234,7 @@ class Store(_kivi.Calls):
                 return current
             op = {"op": "delete", "key": key}
             if made is not DELETE:
-                op = {"op": "set", "key": key, "value": made, "ttl": ttl}
+                op = {"op": "set", "key": key, "value": made, "ttl": KEEP if ttl is None else ttl}
             op.update({"if": "absent"} if version is None else {"if_version": version})
             (outcome,) = await budget.spend(self.apply, [op])
             if outcome:

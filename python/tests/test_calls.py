@@ -275,6 +275,21 @@ def test_update_key_again_after_another_write(store):
 
     def add(now):
         seen.append(now)
+def test_update_key_keeps_an_expiry_unless_given_one(store):
+    store.set("k", 1, ttl=100)
+    store.update_key("k", lambda now: now + 1)
+    assert store["k"] == 2 and 90 < store.ttl("k") <= 100
+    store.update_key("k", lambda now: now + 1, ttl=kivi.KEEP)
+    assert store["k"] == 3 and 90 < store.ttl("k") <= 100
+    store.update_key("k", lambda now: now + 1, ttl=1000)
+    assert store["k"] == 4 and 990 < store.ttl("k") <= 1000
+    store.persist("k")
+    store.update_key("k", lambda now: now + 1)
+    assert store["k"] == 5 and store.ttl("k") is None
+    store.update_key("new", lambda now: 1)
+    assert store.ttl("new") is None
+
+
         if len(seen) == 1:
             store["k"] = 10
         return now + 1

@@ -77,6 +77,34 @@ CASE(expiry, is_cleared_or_kept)
     EXPECT_NUMBER(left_of(s, k), KIVI_TTL_NONE);
 }
 
+static kivi_status write_two(const kivi_slice *current, kivi_buffer *next,
+                             kivi_update_action *action, void *user)
+{
+    (void)current;
+    (void)action;
+    return kivi_buffer_append(next, text(user, "two"));
+}
+
+CASE(expiry, update_keeps_it_unless_given_another)
+{
+    if (lacks_ttl(s) || lacks_conditions(s))
+        return;
+    kivi_slice k = key(s, "k"), fresh = key(s, "fresh");
+    put(s, k, text(s, "one"), hour);
+    OK(kivi_store_update(s->store, NULL, k, KIVI_TTL_NONE, write_two, s, E));
+    EXPECT_HOLDS(k, text(s, "two"));
+    EXPECT_LEFT(k, hour);
+    OK(kivi_store_update(s->store, NULL, k, KIVI_TTL_KEEP, write_two, s, E));
+    EXPECT_LEFT(k, hour);
+    OK(kivi_store_update(s->store, NULL, k, 2 * hour, write_two, s, E));
+    EXPECT_LEFT(k, 2 * hour);
+    OK(kivi_store_persist(s->store, NULL, k, E));
+    OK(kivi_store_update(s->store, NULL, k, KIVI_TTL_NONE, write_two, s, E));
+    EXPECT_NUMBER(left_of(s, k), KIVI_TTL_NONE);
+    OK(kivi_store_update(s->store, NULL, fresh, KIVI_TTL_NONE, write_two, s, E));
+    EXPECT_NUMBER(left_of(s, fresh), KIVI_TTL_NONE);
+}
+
 CASE(expiry, under_conditions)
 {
     if (lacks_ttl(s) || lacks_conditions(s))

@@ -455,6 +455,8 @@ kivi_status kivi_store_update(kivi_store *store, const kivi_call *call, kivi_sli
 {
     composed all;
     kivi_buffer next = KIVI_BUFFER_INIT, written = KIVI_BUFFER_INIT;
+    if (ttl_ms == KIVI_TTL_NONE)
+        ttl_ms = KIVI_TTL_KEEP; /* what somebody changes does not live longer by it */
     kivi_status status = begin(&all, store, call, "update", key, error);
     all.place.wants_value = true;
     if (!status)

@@ -147,7 +147,8 @@ typedef kivi_status (*kivi_update_fn)(const kivi_slice *current, kivi_buffer *ne
 /**
  * Reads, computes, and writes if nothing changed in between; else again, within the deadline (TIMEOUT). Callers of one key
  * through one handle do so one after another, the longest waiter first; who is in `compute` for more than 100 ms is passed
- * over. A call made inside `compute` waits for nobody's turn. Since 0.1.
+ * over. A call made inside `compute` waits for nobody's turn. An expiry that the key has stays unless `ttl_ms` sets another
+ * (KIVI_TTL_NONE and KIVI_TTL_KEEP both keep it, as with kivi_store_increment()). Since 0.1.
  */
 KIVI_API kivi_status kivi_store_update(kivi_store *store, const kivi_call *call, kivi_slice key,
                                        int64_t ttl_ms, kivi_update_fn compute, void *user,

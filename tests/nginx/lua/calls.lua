@@ -148,6 +148,8 @@ local function functions(s, key)
         is("update", true, s:update(key, function(old) return (old or 0) + i end))
     end
     is("update", 3, s:get(key))
+    is("update keeps an expiry", true, s:expire(key, 100) and s:update(key, function(old) return old end))
+    is("update keeps an expiry", true, (s:ttl(key) or 0) > 90)
     is("update that leaves", true, s:update(key, function() return nil end, {ttl = 10}))
     is("update that leaves", 3, s:get(key))
     local tries = 0
