@@ -116,9 +116,14 @@ def test_many(store):
     assert store.get_many(iter(["c"])) == {"c": 3}
     assert store.delete_many(["a", "x", "c"]) == 2
     assert list(store) == ["b"]
-    for call in (store.get_many, store.set_many, store.delete_many, store.apply):
-        with pytest.raises(kivi.Invalid):
-            call([])
+
+
+def test_an_empty_batch_does_nothing(store):
+    assert store.get_many([]) == {} and store.get_many(iter(())) == {}
+    assert store.set_many({}) is None and store.set_many([], ttl=5) is None and store.update({}) is None
+    assert store.delete_many([]) == 0
+    assert store.apply([]) == [] and store.apply([], atomic=True) == []
+    assert len(store) == 0
 
 
 def test_apply(store):
@@ -270,11 +275,6 @@ def test_update_key(store):
     assert store.update_key("k", lambda now: kivi.LEAVE) is None
 
 
-def test_update_key_again_after_another_write(store):
-    seen = []
-
-    def add(now):
-        seen.append(now)
 def test_update_key_keeps_an_expiry_unless_given_one(store):
     store.set("k", 1, ttl=100)
     store.update_key("k", lambda now: now + 1)
@@ -290,6 +290,11 @@ def test_update_key_keeps_an_expiry_unless_given_one(store):
     assert store.ttl("new") is None
 
 
+def test_update_key_again_after_another_write(store):
+    seen = []
+
+    def add(now):
+        seen.append(now)
         if len(seen) == 1:
             store["k"] = 10
         return now + 1

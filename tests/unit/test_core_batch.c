@@ -110,7 +110,6 @@ Test(core_batch, what_is_refused_sends_nothing)
     kivi_op ops[] = {op_of(KIVI_OP_SET, "a", "1"), addition("b", 1)};
     script.atomic_max = 1;
     kivi_store *store = scripted_store("scripted:");
-    cr_assert_eq(kivi_store_get_many(store, NULL, keys, 0, &result, NULL), KIVI_INVALID);
     cr_assert_eq(kivi_store_get_many(store, NULL, keys, 2, &result, &error), KIVI_INVALID);
     cr_assert_null(result);
     cr_assert_eq(kivi_error_status(error), KIVI_INVALID);
@@ -126,6 +125,31 @@ Test(core_batch, what_is_refused_sends_nothing)
     cr_assert_eq(kivi_store_apply(store, NULL, ops, 2, 0, &result, NULL), KIVI_INVALID);
     cr_assert_null(result);
     cr_assert_eq(atomic_load(&script.verbs), 0);
+    kivi_store_unref(store);
+}
+
+Test(core_batch, an_empty_batch_sends_nothing_and_returns_no_items)
+{
+    kivi_result *results[4] = {NULL};
+    uint64_t existed = 7;
+    kivi_store *store = scripted_store("scripted:");
+    cr_assert_eq(kivi_store_get_many(store, NULL, NULL, 0, &results[0], NULL), KIVI_OK);
+    cr_assert_eq(kivi_store_set_many(store, NULL, NULL, NULL, 0, 0, &results[1], NULL), KIVI_OK);
+    cr_assert_eq(kivi_store_delete_many(store, NULL, NULL, 0, &existed, &results[2], NULL), KIVI_OK);
+    cr_assert_eq(kivi_store_apply(store, NULL, NULL, 0, KIVI_APPLY_ATOMIC, &results[3], NULL), KIVI_OK);
+    cr_assert_eq(kivi_store_get_many(store, NULL, NULL, 0, NULL, NULL), KIVI_OK);
+    cr_assert_eq(existed, 0);
+    for (size_t i = 0; i < 4; i++) {
+        cr_assert_not_null(results[i]);
+        cr_assert_eq(kivi_result_count(results[i]), 0);
+        kivi_result_free(results[i]);
+    }
+    cr_assert_eq(kivi_store_apply(store, NULL, NULL, 0, 1u << 7, &results[0], NULL), KIVI_UNSUPPORTED);
+    cr_assert_eq(kivi_store_set_many(store, NULL, NULL, NULL, 0, -9, &results[0], NULL), KIVI_INVALID);
+    cr_assert_eq(atomic_load(&script.verbs), 0);
+    kivi_store_close(store);
+    cr_assert_eq(kivi_store_get_many(store, NULL, NULL, 0, &results[0], NULL), KIVI_CLOSED);
+    cr_assert_null(results[0]);
     kivi_store_unref(store);
 }
 

@@ -165,12 +165,31 @@ Test(queue, bad_calls_are_refused_at_once)
     request.verb = 999;
     cr_assert_eq(kivi_queue_submit(queue, store, NULL, &request, NULL, NULL), KIVI_UNSUPPORTED);
     request.verb = KIVI_VERB_GET_MANY;
+    request.count = 1; /* without keys */
     cr_assert_eq(kivi_queue_submit(queue, store, NULL, &request, NULL, NULL), KIVI_INVALID);
     kivi_store_close(store);
     request.verb = KIVI_VERB_GET;
     request.key = kivi_str("a");
     cr_assert_eq(kivi_queue_submit(queue, store, NULL, &request, NULL, NULL), KIVI_CLOSED);
     cr_assert_eq(kivi_queue_count(queue), 0);
+    kivi_queue_close(queue);
+    kivi_store_unref(store);
+}
+
+Test(queue, an_empty_batch_is_done_at_once)
+{
+    static const int32_t verbs[] = {KIVI_VERB_GET_MANY, KIVI_VERB_SET_MANY, KIVI_VERB_DELETE_MANY,
+                                    KIVI_VERB_APPLY};
+    kivi_store *store = open_store("memory:?shape=stepped");
+    kivi_queue *queue = new_queue();
+    for (size_t i = 0; i < 4; i++) {
+        kivi_completion end = ask(queue, store, REQUEST(.verb = verbs[i]));
+        cr_assert_eq(end.status, KIVI_OK, "%d", (int)verbs[i]);
+        cr_assert_not_null(end.result);
+        cr_assert_eq(kivi_result_count(end.result), 0);
+        cr_assert_eq(end.integer, 0);
+        kivi_completion_release(&end);
+    }
     kivi_queue_close(queue);
     kivi_store_unref(store);
 }

@@ -87,7 +87,7 @@ static kivi_status collect_keys(writing *all, const kivi_slice *keys)
 
 static kivi_status prepare(writing *all)
 {
-    all->items = calloc(all->count, sizeof(kivi_write_item));
+    all->items = calloc(all->count + 1, sizeof(kivi_write_item)); /* of an empty batch too */
     all->result = kvi_result_new(all->ctx->store, all->count);
     if (!all->items || !all->result)
         return kvi_context_fail(all->ctx, KIVI_NO_MEMORY, "no memory for a batch of %zu keys", all->count);
@@ -275,7 +275,7 @@ static kivi_status answer(writing *all)
 static kivi_status write_all(writing *all, const kivi_slice *keys)
 {
     kivi_status status = collect_keys(all, keys);
-    if (!status)
+    if (!status && all->count)
         status = send(all);
     if (status)
         return status;
@@ -306,8 +306,6 @@ kivi_status kivi_store_set_many(kivi_store *store, const kivi_call *call, const 
     writing all = {.ctx = &ctx, .count = count};
     kivi_status status = kvi_begin(&ctx, store, call, "set_many", error);
     ctx.items = count;
-    if (!status && count == 0)
-        status = kvi_context_fail(&ctx, KIVI_INVALID, "set_many: the batch is empty");
     if (!status)
         status = kvi_ttl_check(&ctx, ttl_ms, true);
     for (size_t i = 0; i < count && !status; i++) {
@@ -334,8 +332,6 @@ kivi_status kivi_store_delete_many(kivi_store *store, const kivi_call *call, con
         *existed = 0;
     kivi_status status = kvi_begin(&ctx, store, call, "delete_many", error);
     ctx.items = count;
-    if (!status && count == 0)
-        status = kvi_context_fail(&ctx, KIVI_INVALID, "delete_many: the batch is empty");
     if (!status)
         status = prepare(&all);
     for (size_t i = 0; i < count && !status; i++)
@@ -382,8 +378,6 @@ static kivi_status read_ops(writing *all, const kivi_op *ops, kivi_slice *keys)
 
 static kivi_status check_apply(kvi_context *ctx, size_t count, uint32_t flags)
 {
-    if (count == 0)
-        return kvi_context_fail(ctx, KIVI_INVALID, "apply: the batch is empty");
     if (flags & ~(uint32_t)KIVI_APPLY_ATOMIC)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED, "apply: unknown flags 0x%x", flags);
     uint64_t most = kvi_atomic_max(ctx->store);
@@ -409,7 +403,7 @@ kivi_status kivi_store_apply(kivi_store *store, const kivi_call *call, const kiv
     if (!status)
         status = prepare(&all);
     if (!status) {
-        keys = malloc(count * sizeof(*keys));
+        keys = malloc((count + 1) * sizeof(*keys));
         if (!keys)
             status = kvi_context_fail(&ctx, KIVI_NO_MEMORY, "no memory for a batch of %zu keys", count);
     }

@@ -102,8 +102,8 @@ static void answer_all(reading *all, size_t item_count)
 static kivi_status read_all(reading *all, const kivi_slice *keys)
 {
     kvi_context *ctx = all->ctx;
-    all->asked = malloc(all->count * sizeof(asked));
-    all->items = malloc(all->count * sizeof(kivi_read_item));
+    all->asked = malloc((all->count + 1) * sizeof(asked)); /* never nothing: an empty batch is none */
+    all->items = malloc((all->count + 1) * sizeof(kivi_read_item));
     all->result = kvi_result_new(ctx->store, all->count);
     kivi_status status = KIVI_OK;
     if (!all->asked || !all->items || !all->result)
@@ -115,6 +115,8 @@ static kivi_status read_all(reading *all, const kivi_slice *keys)
         all->result = NULL;
         return status;
     }
+    if (all->count == 0)
+        return KIVI_OK;
     size_t item_count = make_items(all);
     kivi_read_vector vector = KVI_READ_VECTOR(all->items, item_count, deliver_to_result, all);
     kvi_run_reads(ctx, &vector);
@@ -131,8 +133,6 @@ kivi_status kivi_store_get_many(kivi_store *store, const kivi_call *call, const 
         *result = NULL;
     kivi_status status = kvi_begin(&ctx, store, call, "get_many", error);
     ctx.items = count;
-    if (!status && count == 0)
-        status = kvi_context_fail(&ctx, KIVI_INVALID, "get_many: the batch is empty");
     if (!status)
         status = read_all(&all, keys);
     ctx.key = kivi_bytes(NULL, 0);

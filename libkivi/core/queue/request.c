@@ -106,12 +106,10 @@ static kivi_status copy_request(kvi_queued *call, const kivi_request *given)
 
 static kivi_status check_lists(kvi_context *ctx, const kvi_verb_info *verb, const kivi_request *request)
 {
-    bool many = verb->shape == KVI_SHAPE_BATCH;
-    if (many && request->count == 0)
-        return kvi_context_fail(ctx, KIVI_INVALID, "%s: the batch is empty", verb->name);
+    bool many = verb->shape == KVI_SHAPE_BATCH && request->count;
     if (many && (request->verb == KIVI_VERB_APPLY ? !request->ops : !request->keys))
         return kvi_context_fail(ctx, KIVI_INVALID, "%s: no keys given", verb->name);
-    if (request->verb == KIVI_VERB_SET_MANY && !request->values)
+    if (many && request->verb == KIVI_VERB_SET_MANY && !request->values)
         return kvi_context_fail(ctx, KIVI_INVALID, "set_many: no values given");
     return KIVI_OK;
 }
@@ -127,7 +125,7 @@ static kivi_status read_structs(kvi_queued *call, const kivi_request *given)
     call->range.struct_size = sizeof(call->range);
     if (status || given->verb != KIVI_VERB_APPLY)
         return status;
-    call->ops = calloc(given->count, sizeof(kivi_op));
+    call->ops = calloc(given->count + 1, sizeof(kivi_op));
     if (!call->ops)
         return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to submit a call");
     for (size_t i = 0; i < given->count && !status; i++)

@@ -33,7 +33,8 @@ KIVI_API void kivi_result_free(kivi_result *result);
  * The three calls below, and a kivi_store_apply() without KIVI_APPLY_ATOMIC, treat each key on its own.
  * They return OK when no item failed (NOT_FOUND and CONDITION are answers), else the status and error of
  * the first item that did; `*result` (may be NULL where only that matters) then shows all items. When
- * nothing was sent at all (INVALID for an empty batch or key, TOO_LARGE) `*result` is NULL.
+ * the batch was refused (INVALID for an empty key, TOO_LARGE) nothing was sent, and `*result` is NULL. A
+ * batch of no keys returns OK and sends nothing; its result has no items.
  */
 
 /** Reads `count` keys, which may repeat; each position has its result. Since 0.1. */
