@@ -1,6 +1,6 @@
 # kivi_flags: the language, warnings and sanitizers of everything that is compiled here.
 add_library(kivi_flags INTERFACE)
-target_compile_definitions(kivi_flags INTERFACE _GNU_SOURCE)
+target_compile_definitions(kivi_flags INTERFACE _GNU_SOURCE $<$<BOOL:${KIVI_POSIX}>:KIVI_POSIX>)
 target_compile_options(kivi_flags INTERFACE
     -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
     -Wwrite-strings -Wvla -fvisibility=hidden

@@ -1,6 +1,7 @@
 /* Takes the command line apart by the tables of verbs and options. */
 #include <stdlib.h>
 
+#include "../core/base/platform.h"
 #include "cli.h"
 
 static int find_option(const char *name, size_t size)
@@ -201,7 +202,7 @@ void cli_args_free(cli_args *args)
     free(args->verb ? args->words - 1 : args->words);
     free(args->store_options);
     for (int i = 0; i < args->copy_count; i++) {
-        explicit_bzero(args->copies[i], strlen(args->copies[i]));
+        kvi_erase(args->copies[i], strlen(args->copies[i]));
         free(args->copies[i]);
     }
     free(args->copies);

@@ -8,14 +8,16 @@
  * A transaction that came when nobody wanted it any more is aborted: nothing was done in it.
  */
 #include <errno.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../../core/base/platform.h"
 #include "engine.h"
 
+#if defined(__GLIBC__) && !defined(KIVI_POSIX)
+#define KNOWS_LOCK /* what LMDB's mutex looks like inside */
+#endif
 #define LOCK_MAGIC 0xBEEFC0DEu
 #define LOCK_FORMAT 0x10001u /* version 1, a lock of each process that reads, pthread mutexes */
 #define LINE 64
@@ -56,7 +58,7 @@ void kvi_lmdb_foreign_lock_find(kvi_lmdb_env *env)
     if (env->unlocked || major_number != 0 || minor_number != 9 ||
         env->lock_map.end - env->lock_map.start < at + sizeof(pthread_mutex_t))
         return;
-#if defined(__GLIBC__)
+#ifdef KNOWS_LOCK
     if (words[0] == LOCK_MAGIC && words[1] == LOCK_FORMAT)
         env->foreign_lock = (pthread_mutex_t *)(env->lock_map.start + at);
 #else
@@ -65,20 +67,16 @@ void kvi_lmdb_foreign_lock_find(kvi_lmdb_env *env)
 }
 
 /* The futex that the kernel looks at when a thread dies with a robust mutex. */
-static unsigned word_of(const pthread_mutex_t *mutex)
-{
-#if defined(__GLIBC__)
-    return (unsigned)__atomic_load_n(&mutex->__data.__lock, __ATOMIC_RELAXED);
-#else
-    (void)mutex;
-    return 0;
-#endif
-}
-
 pid_t kvi_lmdb_foreign_writer(const kvi_lmdb_env *env)
 {
-    unsigned word = env->foreign_lock ? word_of(env->foreign_lock) : 0;
-    return word & FUTEX_OWNER_DIED ? 0 : (pid_t)(word & FUTEX_TID_MASK);
+#ifdef KNOWS_LOCK
+    if (env->foreign_lock) {
+        unsigned word = (unsigned)__atomic_load_n(&env->foreign_lock->__data.__lock, __ATOMIC_RELAXED);
+        return word & FUTEX_OWNER_DIED ? 0 : (pid_t)(word & FUTEX_TID_MASK);
+    }
+#endif
+    (void)env;
+    return 0;
 }
 
 static void expect_strangers(kvi_lmdb_env *env)
@@ -112,7 +110,7 @@ static void look_around(kvi_lmdb_env *env, MDB_txn *txn)
         expect_strangers(env);
     if (__builtin_expect(env->foreign_lock_seen, 1) || env->helped || !env->foreign_lock)
         return;
-    if (kvi_lmdb_foreign_writer(env) == (pid_t)syscall(SYS_gettid))
+    if (kvi_lmdb_foreign_writer(env) == kvi_thread_number())
         env->foreign_lock_seen = true;
     else
         env->foreign_lock = NULL;
@@ -139,18 +137,12 @@ static int wait_for_lock(kvi_lmdb_env *env)
 
     while (rc == ETIMEDOUT && is_wanted(helper)) {
         pthread_mutex_unlock(&helper->mutex);
-        rc = kvi_lmdb_lock_until(env->foreign_lock, kvi_lmdb_host->monotonic_ns() + LOOK_NS);
+        rc = kvi_mutex_lock_until(env->foreign_lock, kvi_lmdb_host->monotonic_ns() + LOOK_NS);
         if (rc == 0)
             pthread_mutex_unlock(env->foreign_lock);
         pthread_mutex_lock(&helper->mutex);
     }
     return rc;
-}
-
-static int wait_until(kvi_lmdb_helper *helper, uint64_t until)
-{
-    struct timespec time = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
-    return pthread_cond_timedwait(&helper->changed, &helper->mutex, &time);
 }
 
 /* Offers what has begun, and ends it as the caller says who took it. */
@@ -161,7 +153,8 @@ static void serve(kvi_lmdb_helper *helper, MDB_txn *txn)
 
     helper->txn = txn;
     go_to(helper, OFFERS);
-    while (helper->state == OFFERS && is_wanted(helper) && wait_until(helper, until) != ETIMEDOUT)
+    while (helper->state == OFFERS && is_wanted(helper) &&
+           kvi_cond_wait_until(&helper->changed, &helper->mutex, until))
         ;
     while (helper->state == LENT)
         pthread_cond_wait(&helper->changed, &helper->mutex);
@@ -305,7 +298,7 @@ static int begin_helped(kvi_lmdb_env *env, uint64_t deadline, bool *wanted, MDB_
         helper->waiting++;
     *wanted = true;
     while ((rc = step(env, txn)) == EBUSY)
-        if (wait_until(helper, until) == ETIMEDOUT) {
+        if (!kvi_cond_wait_until(&helper->changed, &helper->mutex, until)) {
             rc = step(env, txn);
             break;
         }
@@ -409,14 +402,7 @@ kivi_status kvi_lmdb_write_wait(kvi_lmdb_env *env, kivi_wait *wait, bool *wanted
 
 int kvi_lmdb_helper_init(kvi_lmdb_env *env)
 {
-    pthread_condattr_t kind;
-    int rc = pthread_condattr_init(&kind);
-
-    if (rc != 0)
-        return rc;
-    pthread_condattr_setclock(&kind, CLOCK_MONOTONIC);
-    rc = pthread_cond_init(&env->helper.changed, &kind);
-    pthread_condattr_destroy(&kind);
+    int rc = kvi_cond_init(&env->helper.changed);
     return rc == 0 ? pthread_mutex_init(&env->helper.mutex, NULL) : rc;
 }
 
@@ -427,7 +413,7 @@ static bool is_out(kvi_lmdb_helper *helper)
 
     pthread_cond_broadcast(&helper->changed);
     while (helper->state != RESTS && helper->state != FAILED)
-        if (wait_until(helper, until) == ETIMEDOUT)
+        if (!kvi_cond_wait_until(&helper->changed, &helper->mutex, until))
             return false;
     join(helper);
     return true;

@@ -285,8 +285,6 @@ static inline void kvi_lmdb_turn_give(kvi_lmdb_env *env)
     pthread_mutex_unlock(&env->turn);
 }
 void kvi_lmdb_sleep(uint64_t ns);
-/* Locks until a time of CLOCK_MONOTONIC in ns: 0, or an errno such as ETIMEDOUT. */
-int kvi_lmdb_lock_until(pthread_mutex_t *mutex, uint64_t until);
 
 /* ---- growth.c: each is called with the turn ---- */
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../core/base/platform.h"
 #include "engine.h"
 
 #define LOCK_HEADER 192
@@ -20,9 +21,8 @@ static int lock_file_fill(const kvi_lmdb_env *env)
     fd = open(env->names.lock, O_RDWR | O_CREAT | O_CLOEXEC, env->settings.mode);
     if (fd < 0)
         return env->settings.read_only ? 0 : errno;
-    if (fstat(fd, &info) == 0 && info.st_blocks * 512 < size &&
-        fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
-        rc = errno;
+    if (fstat(fd, &info) == 0 && info.st_blocks * 512 < size)
+        rc = kvi_file_reserve(fd, size);
     close(fd);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../core/base/platform.h"
 #include "engine.h"
 
 #define FORK_WAIT_NS UINT64_C(100000000)
@@ -284,7 +285,7 @@ void kvi_lmdb_fork_prepare(kvi_lmdb_env *env)
     if (env->forking++ > 0)
         return;
     /* No write of this process is in progress, or it takes too long and the child leaves the memory alone. */
-    env->whole = kvi_lmdb_lock_until(&env->turn, kvi_lmdb_host->monotonic_ns() + FORK_WAIT_NS) == 0;
+    env->whole = kvi_mutex_lock_until(&env->turn, kvi_lmdb_host->monotonic_ns() + FORK_WAIT_NS) == 0;
 }
 
 void kvi_lmdb_fork_parent(kvi_lmdb_env *env)

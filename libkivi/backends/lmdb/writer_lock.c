@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../core/base/platform.h"
 #include "engine.h"
 
 #define MAGIC "kivilock"
@@ -295,31 +296,13 @@ void kvi_lmdb_writer_close(kvi_lmdb_env *env)
     env->shared_fd = -1;
 }
 
-int kvi_lmdb_lock_until(pthread_mutex_t *mutex, uint64_t until)
-{
-#ifdef __SANITIZE_THREAD__
-    /* It does not know pthread_mutex_clocklock(). */
-    int rc;
-
-    while ((rc = pthread_mutex_trylock(mutex)) == EBUSY) {
-        if (kvi_lmdb_host->monotonic_ns() >= until)
-            return ETIMEDOUT;
-        kvi_lmdb_sleep(100000);
-    }
-    return rc;
-#else
-    struct timespec time = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
-    return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &time);
-#endif
-}
-
 /* Locks until a time; 0: does not wait (EBUSY). A dead holder is no failure. */
 static int lock(pthread_mutex_t *mutex, uint64_t until)
 {
     int rc = pthread_mutex_trylock(mutex);
 
     if (rc == EBUSY && until)
-        rc = kvi_lmdb_lock_until(mutex, until);
+        rc = kvi_mutex_lock_until(mutex, until);
     /* LMDB looks after the data itself. */
     if (rc == EOWNERDEAD)
         rc = pthread_mutex_consistent(mutex);

@@ -1,7 +1,5 @@
 /* Verbs of the mock that are done before they answer, with all the waiting inside. */
-#include <poll.h>
-#include <time.h>
-
+#include "../../core/base/platform.h"
 #include "memory.h"
 
 #define FEW 8
@@ -18,10 +16,9 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 /* INTERRUPTED: somebody asked the session to return. Signals end it early. */
 static kivi_status nap(const memory_session *session, uint64_t ns)
 {
-    struct pollfd wake = {.fd = session ? session->fd : -1, .events = POLLIN};
-    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    struct pollfd wake = {.fd = session ? session->timer.flag.fd : -1, .events = POLLIN};
 
-    return ppoll(&wake, 1, &time, NULL) > 0 ? KIVI_INTERRUPTED : KIVI_OK;
+    return kvi_poll_for(&wake, 1, ns) > 0 ? KIVI_INTERRUPTED : KIVI_OK;
 }
 
 static kivi_status pause_for(const memory_session *session, uint64_t ns, kivi_wait *wait)

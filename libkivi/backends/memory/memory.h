@@ -2,6 +2,7 @@
 #ifndef KVI_MEMORY_H
 #define KVI_MEMORY_H
 
+#include "../../core/base/platform.h"
 #include "mock.h"
 #include "settings.h"
 #include "space.h"
@@ -87,7 +88,7 @@ typedef struct memory_course {
 /* A lane's session. What follows `broken` is the verb in flight of a stepped one. */
 typedef struct memory_session {
     memory_instance *instance;
-    int fd; /* stepped: a timer; blocking where it may wait: wakes the waiting verb; else -1 */
+    kvi_timer timer; /* stepped; blocking where it may wait: its flag alone, which wakes the waiting verb; else closed */
     bool logged_in;
     bool logs_in; /* stepped: the step to come is the login's */
     bool broken;  /* failed as a connection does: must not be used again */

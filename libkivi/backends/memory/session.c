@@ -1,38 +1,29 @@
 /* Sessions: one lane's connection to the mock, with the descriptor that it waits on. */
 #include <errno.h>
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include "memory.h"
 
-/* -1 with errno 0: none is needed. */
-static int descriptor(const memory_settings *settings)
+/* True as well where none is needed. */
+static bool open_descriptor(const memory_settings *settings, kvi_timer *timer)
 {
-    errno = 0;
+    *timer = (kvi_timer)KVI_TIMER_CLOSED;
     if (settings->shape == SHAPE_STEPPED)
-        return timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (settings->waits)
-        return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    return -1;
+        return kvi_timer_open(timer);
+    return !settings->waits || kvi_flag_open(&timer->flag);
 }
 
 kivi_status kvi_session_open(memory_instance *instance, memory_session **session, kivi_error **error)
 {
     memory_session *made = calloc(1, sizeof(*made));
-    int code;
-
     if (!made) {
         *error = kvi_memory_error(KIVI_NO_MEMORY);
         return KIVI_NO_MEMORY;
     }
     made->instance = instance;
-    made->fd = descriptor(&instance->settings);
-    code = errno;
-    if (made->fd < 0 && code) {
+    if (!open_descriptor(&instance->settings, &made->timer)) {
+        *error = kvi_memory_host->error(KIVI_IO, errno, KIVI_RETRY_YES,
+                                        "no descriptor is left for a session");
         free(made);
-        *error = kvi_memory_host->error(KIVI_IO, code, KIVI_RETRY_YES,
-                                        "no descriptor can be had for a session");
         return KIVI_IO;
     }
     *session = made;
@@ -56,8 +47,7 @@ void kvi_session_forget(memory_session *session)
 void kvi_session_close(memory_session *session)
 {
     kvi_session_forget(session);
-    if (session->fd >= 0)
-        close(session->fd);
+    kvi_timer_close(&session->timer);
     free(session);
 }
 
@@ -65,18 +55,14 @@ void kvi_session_abandon(memory_session *session, bool in_verb)
 {
     if (!in_verb)
         kvi_session_close(session);
-    else if (session->fd >= 0)
-        close(session->fd);
+    else
+        kvi_timer_close(&session->timer);
 }
 
 void kvi_session_interrupt(memory_session *session)
 {
-    uint64_t one = 1;
-
-    if (session->instance->settings.shape == SHAPE_STEPPED || session->fd < 0)
-        return;
-    while (write(session->fd, &one, sizeof(one)) < 0 && errno == EINTR)
-        ;
+    if (session->instance->settings.shape != SHAPE_STEPPED && session->timer.flag.fd >= 0)
+        kvi_flag_raise(&session->timer.flag);
 }
 
 kivi_status kvi_session_check(const memory_session *session, kivi_error **error)

@@ -1,5 +1,6 @@
 /* Spaces: where records live, by name or private. */
 #include "space.h"
+#include "../../core/base/platform.h"
 #include "memory.h"
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -9,17 +10,6 @@ static _Atomic(pthread_t) fork_owner; /* the thread that forks, 0: none */
 
 /* ---- Open and close ---- */
 
-/* A lock that does not let a stream of readers keep writers out. No reader waits for another call inside it. */
-static void lock_init(pthread_rwlock_t *lock)
-{
-    pthread_rwlockattr_t kind;
-
-    pthread_rwlockattr_init(&kind);
-    pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(lock, &kind);
-    pthread_rwlockattr_destroy(&kind);
-}
-
 static memory_space *space_new(const char *name)
 {
     size_t size = strlen(name) + 1;
@@ -27,7 +17,8 @@ static memory_space *space_new(const char *name)
 
     if (!space)
         return NULL;
-    lock_init(&space->lock);
+    /* A stream of readers does not keep writers out. No reader waits for another call inside it. */
+    kvi_rwlock_init(&space->lock);
     memcpy(space->name, name, size);
     space->users = 1;
     return space;
@@ -240,7 +231,8 @@ void kvi_space_fork_child(memory_space *space)
 {
     if (--space->forks == 0) {
         pthread_rwlock_unlock(&space->lock);
-        lock_init(&space->lock);
+        /* A stream of readers does not keep writers out. No reader waits for another call inside it. */
+        kvi_rwlock_init(&space->lock);
     }
     if (--registry_forks == 0) {
         atomic_store(&fork_owner, (pthread_t)0);

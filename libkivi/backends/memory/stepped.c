@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include "memory.h"
 
@@ -14,34 +12,21 @@
  * arrives. A session that is closed in between has applied what it never told.
  */
 
-#define NS_PER_S UINT64_C(1000000000)
-
 /* ---- The timer ---- */
 
-/* 0 would disarm it: a step that is due at once is due in a nanosecond. */
 static kivi_status arm(memory_session *session, uint64_t ns, kivi_error **error)
 {
-    struct itimerspec time = {
-        .it_value = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = ns ? (long)(ns % NS_PER_S) : 1}};
-
-    if (timerfd_settime(session->fd, 0, &time, NULL) == 0)
+    if (kvi_timer_set(&session->timer, ns))
         return KIVI_OK;
     *error = kvi_memory_host->error(KIVI_IO, errno, KIVI_RETRY_NO, "the timer cannot be set");
     return KIVI_IO;
 }
 
-static bool is_due(const memory_session *session)
-{
-    uint64_t times;
-
-    return read(session->fd, &times, sizeof(times)) == (ssize_t)sizeof(times);
-}
-
 static kivi_status wait_on(const memory_session *session, kivi_poll *poll)
 {
-    poll->fd = session->fd;
+    poll->fd = session->timer.flag.fd;
     poll->events = POLLIN;
-    poll->timeout_ns = -1;
+    poll->timeout_ns = kvi_timer_left(&session->timer);
     return KIVI_PENDING;
 }
 
@@ -141,7 +126,7 @@ static kivi_status serve(memory_session *session, kivi_error **error)
 }
 
 /* Lost items never get further than partly. Those that fail or are left over do not leave. */
-static void send(memory_session *session, size_t index)
+static void note_sent(memory_session *session, size_t index)
 {
     const memory_course *course = &session->courses[index];
     uint8_t fate = session->plan.fates[index];
@@ -183,7 +168,7 @@ static kivi_status advance(memory_session *session, kivi_error **error)
     if (status != KIVI_OK)
         return status;
     for (size_t i = 0; i < count; i++)
-        send(session, i);
+        note_sent(session, i);
     first = kvi_random_below(session->instance, count);
     for (size_t i = 0; i < count; i++)
         complete(session, (first + i) % count);
@@ -228,7 +213,7 @@ kivi_status kvi_stepped_go_on(memory_session *session, kivi_poll *poll, kivi_err
         *error = kvi_memory_host->error(KIVI_INTERNAL, 0, KIVI_RETRY_NO, "mock: no verb is pending");
         return finish(session, KIVI_INTERNAL);
     }
-    if (!is_due(session))
+    if (!kvi_timer_take(&session->timer))
         return wait_on(session, poll);
     if (session->logs_in)
         return end_login(session, poll, error);

@@ -1,5 +1,6 @@
 /* Descriptors that the library keeps stay clear of standard input, output and error. */
 #include "descriptors.h"
+#include "platform.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,7 @@ void kvi_descriptors_guard(void)
         if (fcntl(place, F_GETFD) >= 0)
             continue;
         /* Not /dev/null: a process may not see one, and writing to it through /dev/stdout would succeed. */
-        int filler = open("/", O_PATH | O_CLOEXEC);
+        int filler = kvi_filler_open();
         if (filler > STDERR_FILENO)
             close(filler); /* another thread was faster */
     }

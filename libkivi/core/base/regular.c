@@ -1,5 +1,6 @@
 /* Files that are opened by name, where something else may lie. */
 #include "regular.h"
+#include "platform.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@ static void explain(int code, char problem[KVI_REGULAR_PROBLEM])
 {
     char text[KVI_REGULAR_PROBLEM];
     snprintf(problem, KVI_REGULAR_PROBLEM, "%s",
-             code == ENOENT ? "no such file" : strerror_r(code, text, sizeof(text)));
+             code == ENOENT ? "no such file" : kvi_errno_text(code, text, sizeof(text)));
 }
 
 int kvi_regular_open(const char *path, uint64_t most, char problem[KVI_REGULAR_PROBLEM])

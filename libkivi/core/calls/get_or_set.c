@@ -1,5 +1,5 @@
 /* get_or_set: in one process one caller computes a missing key at a time, the others wait for what it stores. */
-#include "../base/futex.h"
+#include "../base/platform.h"
 #include "../lanes/run.h"
 #include "../store/begin.h"
 #include "../store/computing.h"

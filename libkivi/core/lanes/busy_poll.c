@@ -1,5 +1,6 @@
 /* Waiting awake: the choice, what it is made by, and the wait itself. */
 #include "busy_poll.h"
+#include "../base/platform.h"
 
 #include "../internal.h"
 
@@ -71,12 +72,4 @@ bool kvi_busy_poll_wait(kvi_busy_poll *own, struct pollfd *descriptor, uint64_t 
 
     own->missed = (own->missed * (WEIGHT - 1) + (came ? 0 : MISSED_ALL)) / WEIGHT;
     return came;
-}
-
-uint32_t kvi_processors(void)
-{
-    cpu_set_t allowed;
-
-    /* More processors than the set holds: plenty. */
-    return sched_getaffinity(0, sizeof(allowed), &allowed) ? CPU_SETSIZE : (uint32_t)CPU_COUNT(&allowed);
 }

@@ -28,7 +28,5 @@ void kvi_busy_poll_begin(kvi_busy_poll *own, bool calm);
 void kvi_busy_poll_learn(kvi_busy_poll *own, uint64_t took_ns);
 /* Looks at a descriptor for `ns`, letting other threads run but never asleep: true: something came. Counts those for nothing. */
 bool kvi_busy_poll_wait(kvi_busy_poll *own, struct pollfd *descriptor, uint64_t ns);
-/* How many processors this thread may run on. */
-uint32_t kvi_processors(void);
 
 #endif

@@ -1,4 +1,5 @@
 /* A flight: one vector through one session, from its first verb to its last answer. */
+#include "../base/platform.h"
 #include "context.h"
 #include "lanes.h"
 
@@ -318,8 +319,7 @@ static kivi_status await(kvi_lane *lane, kvi_context *ctx, uint32_t *revents)
     const kivi_poll *what = &lane->poll;
     uint64_t rest = kvi_lane_rest(lane, kvi_slice_left(ctx));
     struct pollfd descriptor = {.fd = what->fd, .events = (short)what->events};
-    struct timespec pause = {0, (long)rest};
-    int ready = ppoll(&descriptor, what->fd >= 0 ? 1 : 0, &pause, NULL);
+    int ready = kvi_poll_for(&descriptor, what->fd >= 0 ? 1 : 0, rest);
     *revents = ready > 0 ? (uint32_t)descriptor.revents : 0;
     uint64_t now = kvi_monotonic_ns(); /* before the caller is asked, who may take long */
     kivi_status why = kvi_check(ctx);

@@ -2,7 +2,7 @@
 #ifndef KVI_LANES_STATE_H
 #define KVI_LANES_STATE_H
 
-#include "../base/futex.h"
+#include "../base/platform.h"
 #include "../core.h"
 #include "busy_poll.h"
 

@@ -1,4 +1,5 @@
 /* The checked options of one store: each with the value it was given, or its default. */
+#include "../base/platform.h"
 #include "../internal.h"
 
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static entry *find(const kivi_config *config, const char *name)
 static void wipe_text(entry *at)
 {
     if (at->text)
-        explicit_bzero(at->text, strlen(at->text));
+        kvi_erase(at->text, strlen(at->text));
     free(at->text);
     at->text = NULL;
 }

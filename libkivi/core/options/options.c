@@ -1,4 +1,5 @@
 /* Sets of options as the caller fills them: names and texts, unchecked. */
+#include "../base/platform.h"
 #include "../internal.h"
 
 #include <inttypes.h>
@@ -34,7 +35,7 @@ static setting *find(const kivi_options *options, const char *name)
 static void free_text(char *text)
 {
     if (text)
-        explicit_bzero(text, strlen(text));
+        kvi_erase(text, strlen(text));
     free(text);
 }
 
@@ -51,7 +52,7 @@ static setting *make_room(kivi_options *options)
 {
     if (options->count == options->capacity) {
         size_t capacity = options->capacity ? options->capacity * 2 : 8;
-        setting *grown = reallocarray(options->settings, capacity, sizeof(*grown));
+        setting *grown = kvi_realloc_array(options->settings, capacity, sizeof(*grown));
         if (!grown)
             return NULL;
         options->settings = grown;

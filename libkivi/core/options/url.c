@@ -1,4 +1,5 @@
 /* URLs of stores, read into decoded parts. */
+#include "../base/platform.h"
 #include "url_parts.h"
 
 #include <stdlib.h>
@@ -6,7 +7,7 @@
 static void wipe_text(char *text)
 {
     if (text)
-        explicit_bzero(text, strlen(text));
+        kvi_erase(text, strlen(text));
     free(text);
 }
 

@@ -1,5 +1,6 @@
 /* Where the parts of a URL begin and end, and what percent signs in them stand for. */
 #include "url_parts.h"
+#include "../base/platform.h"
 
 #include <stdlib.h>
 
@@ -65,7 +66,7 @@ static kivi_status check_bytes(const char *text, kivi_error **error)
 static void cut_userinfo(kivi_slice *authority, kvi_url_parts *parts)
 {
     const char *data = authority->data;
-    const char *at = authority->size ? memrchr(data, '@', authority->size) : NULL;
+    const char *at = authority->size ? kvi_memrchr(data, '@', authority->size) : NULL;
     if (!at)
         return;
     kivi_slice user = kivi_bytes(data, (size_t)(at - data));
@@ -221,7 +222,7 @@ kivi_status kvi_url_decode(kivi_slice part, const char *name, char **text, kivi_
         *text = decoded;
         return KIVI_OK;
     }
-    explicit_bzero(decoded, part.size);
+    kvi_erase(decoded, part.size);
     free(decoded);
     return status;
 }

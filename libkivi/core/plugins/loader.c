@@ -1,6 +1,7 @@
 /* The loader: from a scheme to its backend, which may lie in a plugin not loaded yet. */
 #include "loader.h"
 #include "../base/nearest.h"
+#include "../base/platform.h"
 #include "plugin.h"
 
 #include <pthread.h>
@@ -13,7 +14,7 @@ typedef struct known {
 } known;
 
 /* Recursive: what a client library does while it is loaded may come back here (a fork does). */
-static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static pthread_mutex_t lock;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static known *backends;
 static size_t backend_count, backend_capacity;
@@ -42,18 +43,18 @@ static void before_fork(void)
 /* The child's thread is another one to the mutex: it cannot unlock, only begin anew. */
 static void renew_lock(void)
 {
-    static const pthread_mutex_t fresh = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-    memcpy(&lock, &fresh, sizeof(lock));
+    kvi_mutex_init_recursive(&lock);
 }
 
-static void watch_forks(void)
+static void begin(void)
 {
+    kvi_mutex_init_recursive(&lock);
     pthread_atfork(before_fork, leave_lock, renew_lock);
 }
 
 static void enter(void)
 {
-    pthread_once(&once, watch_forks);
+    pthread_once(&once, begin);
     take_lock();
 }
 
@@ -71,7 +72,7 @@ static kivi_status add_known(const kivi_backend *backend, void *plugin, kivi_err
 {
     if (backend_count == backend_capacity) {
         size_t capacity = backend_capacity ? backend_capacity * 2 : 16;
-        known *grown = reallocarray(backends, capacity, sizeof(*grown));
+        known *grown = kvi_realloc_array(backends, capacity, sizeof(*grown));
         if (!grown)
             return kvi_fail(error, KIVI_NO_MEMORY, "no memory for backend %s", backend->name);
         backends = grown;
@@ -231,7 +232,7 @@ static bool add_scheme(scheme_list *list, const char *word, size_t size)
             return true;
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? list->capacity * 2 : 32;
-        const char **grown = reallocarray(list->words, capacity, sizeof(*grown));
+        const char **grown = kvi_realloc_array(list->words, capacity, sizeof(*grown));
         if (!grown)
             return false;
         list->words = grown;

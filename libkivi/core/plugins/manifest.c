@@ -1,4 +1,5 @@
 /* Manifests: the text files beside plugins that tell of them without loading anything. */
+#include "../base/platform.h"
 #include "../base/regular.h"
 #include "loader.h"
 
@@ -226,7 +227,7 @@ static kivi_status add_manifest(kvi_manifests *all, const char *directory, const
         return KIVI_OK;
     if (all->count == all->capacity) {
         size_t capacity = all->capacity ? all->capacity * 2 : 16;
-        kvi_manifest *grown = reallocarray(all->items, capacity, sizeof(*grown));
+        kvi_manifest *grown = kvi_realloc_array(all->items, capacity, sizeof(*grown));
         if (!grown)
             return KIVI_NO_MEMORY;
         all->items = grown;

@@ -7,9 +7,7 @@
 
 void kvi_queue_ring(kivi_queue *queue)
 {
-    uint64_t one = 1;
-    ssize_t wrote = write(queue->wake, &one, sizeof(one));
-    (void)wrote; /* full is as good */
+    kvi_flag_raise(&queue->wake);
 }
 
 void kvi_queue_wake(kivi_queue *queue)
@@ -52,13 +50,11 @@ static void calm(kvi_queued *call)
 
 void kvi_queue_tell_ready(kivi_queue *queue)
 {
-    uint64_t one = 1;
     if (queue->ready) {
         queue->ready(queue->ready_user);
         return;
     }
-    ssize_t wrote = write(queue->descriptor, &one, sizeof(one));
-    (void)wrote; /* full is as good */
+    kvi_flag_raise(&queue->descriptor);
     queue->is_readable = true;
 }
 

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
 static bool is_inherited(const kivi_queue *queue)
 {
@@ -17,10 +16,8 @@ static bool is_inherited(const kivi_queue *queue)
 
 static void close_descriptors(kivi_queue *queue)
 {
-    if (queue->descriptor >= 0)
-        close(queue->descriptor);
-    if (queue->wake >= 0)
-        close(queue->wake);
+    kvi_flag_close(&queue->descriptor);
+    kvi_flag_close(&queue->wake);
 }
 
 kivi_status kivi_queue_new(kivi_queue **made, kivi_error **error)
@@ -31,10 +28,9 @@ kivi_status kivi_queue_new(kivi_queue **made, kivi_error **error)
     if (!queue)
         return kvi_fail(error, KIVI_NO_MEMORY, "no memory for a queue");
     kvi_descriptors_guard();
-    queue->descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    queue->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    queue->wake = (kvi_flag)KVI_FLAG_CLOSED;
     queue->generation = kvi_fork_generation();
-    if (queue->descriptor < 0 || queue->wake < 0) {
+    if (!kvi_flag_open(&queue->descriptor) || !kvi_flag_open(&queue->wake)) {
         int code = errno;
         close_descriptors(queue);
         free(queue);
@@ -49,7 +45,7 @@ kivi_status kivi_queue_new(kivi_queue **made, kivi_error **error)
 
 int kivi_queue_descriptor(const kivi_queue *queue)
 {
-    return queue->descriptor;
+    return queue->descriptor.fd;
 }
 
 void kivi_queue_on_ready(kivi_queue *queue, void (*ready)(void *user), void *user)
@@ -250,10 +246,8 @@ size_t kivi_queue_take(kivi_queue *queue, kivi_completion *completions, size_t c
     pthread_mutex_lock(&queue->mutex);
     kvi_queued *taken = take_done(queue, capacity);
     if (!queue->done_head && queue->is_readable) {
-        uint64_t times;
         queue->is_readable = false;
-        ssize_t got = read(queue->descriptor, &times, sizeof(times));
-        (void)got; /* nothing there is as good */
+        kvi_flag_lower(&queue->descriptor);
     }
     pthread_mutex_unlock(&queue->mutex);
     for (kvi_queued *call = taken; call; call = next) {

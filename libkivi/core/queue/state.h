@@ -92,11 +92,11 @@ typedef struct kvi_tickets {
 struct kivi_queue {
     pthread_mutex_t mutex; /* guards all below; taken before lanes.mutex, never held while anything blocks */
     uint32_t generation;       /* of forks, at creation */
-    int descriptor;            /* eventfd: completions are there */
+    kvi_flag descriptor;       /* completions are there */
     bool is_readable;          /* it was written to */
     void (*ready)(void *user); /* told instead; NULL: nobody */
     void *ready_user;
-    int wake; /* eventfd: the stepper has something to do */
+    kvi_flag wake; /* the stepper has something to do */
     bool closed;
     uint64_t tickets, count; /* accepted and not taken */
     kvi_queued *in_flight;

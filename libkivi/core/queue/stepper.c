@@ -144,19 +144,15 @@ static void wait_and_go_on(stepper *own, uint64_t rest)
     uint64_t now = kvi_monotonic_ns();
     if (!room_for_polls(own, count_driven(own) + 1))
         return;
-    own->polls[0] = (struct pollfd){.fd = own->queue->wake, .events = POLLIN};
+    own->polls[0] = (struct pollfd){.fd = own->queue->wake.fd, .events = POLLIN};
     for (kvi_lane *lane = own->driven; lane; lane = lane->next_led) {
         own->polls[count++] = (struct pollfd){.fd = lane->poll.fd, .events = (short)lane->poll.events};
         if (lane->step_ns < now + rest)
             rest = lane->step_ns > now ? lane->step_ns - now : 0;
     }
-    struct timespec pause = {0, (long)rest};
-    ppoll(own->polls, count, &pause, NULL);
-    if (own->polls[0].revents) {
-        uint64_t times;
-        ssize_t got = read(own->queue->wake, &times, sizeof(times));
-        (void)got;
-    }
+    kvi_poll_for(own->polls, count, rest);
+    if (own->polls[0].revents)
+        kvi_flag_lower(&own->queue->wake);
     now = kvi_monotonic_ns();
     begin_settling(own->queue);
     kvi_lane *list = own->driven;

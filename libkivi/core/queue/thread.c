@@ -5,13 +5,9 @@
 
 void kvi_queue_thread_setup(kvi_queue_thread *thread, void *(*entry)(void *given), void *given)
 {
-    pthread_condattr_t attributes;
     thread->entry = entry;
     thread->given = given;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&thread->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    kvi_cond_init(&thread->wake);
 }
 
 static bool start(kvi_queue_thread *thread)
@@ -36,10 +32,7 @@ bool kvi_queue_thread_run(kvi_queue_thread *thread)
 
 bool kvi_queue_thread_sleep(kvi_queue_thread *thread, kivi_queue *queue)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(KVI_IDLE_NS / (1000 * KVI_MS));
-    return pthread_cond_timedwait(&thread->wake, &queue->mutex, &until) == 0;
+    return kvi_cond_wait_until(&thread->wake, &queue->mutex, kvi_monotonic_ns() + KVI_IDLE_NS);
 }
 
 void kvi_queue_thread_end(kvi_queue_thread *thread)

@@ -1,7 +1,7 @@
 /* The keys being computed in this process, for all its stores. */
 #include "computing.h"
 
-#include "../base/futex.h"
+#include "../base/platform.h"
 
 #include <stdlib.h>
 

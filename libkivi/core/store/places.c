@@ -1,7 +1,7 @@
 /* Places: the lines before keys, who is first in them, and additions that go together. */
 #include "places.h"
 
-#include "../base/futex.h"
+#include "../base/platform.h"
 #include "../lanes/context.h"
 
 #include <stdlib.h>
