@@ -573,7 +573,12 @@ Test(net, abandoned_while_resolving)
     if (pid == 0) {
         int before = count_descriptors();
         kvi_net_abandon(&net, true);
-        _exit(count_descriptors() == before - 1 ? 0 : 1);
+#ifdef KIVI_POSIX
+        const int closed = 2; /* a pipe */
+#else
+        const int closed = 1;
+#endif
+        _exit(count_descriptors() == before - closed ? 0 : 1);
     }
     cr_assert_eq(waitpid(pid, &ended, 0), pid);
     cr_assert_eq(ended, 0);

@@ -55,14 +55,18 @@ static unsigned wait_for(int timeout_ms, kivi_poll *want)
 
     *want = (kivi_poll){sizeof(*want), -1, 0, 0, -1};
     cr_assert_eq(kvi_net_set_wait(&set, want, &error), KIVI_OK);
-    struct pollfd one = {want->fd, (short)want->events, 0};
-    if (poll(&one, 1, timeout_ms) == 0)
-        return 0;
-    size_t count = kvi_net_set_news(&set, (uint32_t)one.revents, news, SERVERS);
-    for (size_t i = 0; i < count; i++) {
-        cr_expect(news[i].revents & (POLLIN | POLLOUT | POLLHUP));
-        found |= 1u << news[i].member;
-    }
+    uint64_t until = kvi_monotonic_ns() + (uint64_t)timeout_ms * 1000000;
+    do {
+        struct pollfd one = {want->fd, (short)want->events, 0};
+        int rest = want->timeout_ns < 0 ? timeout_ms : (int)(want->timeout_ns / 1000000);
+        if (poll(&one, 1, rest < timeout_ms ? rest : timeout_ms) == 0 && want->timeout_ns < 0)
+            return 0;
+        size_t count = kvi_net_set_news(&set, (uint32_t)one.revents, news, SERVERS);
+        for (size_t i = 0; i < count; i++) {
+            cr_expect(news[i].revents & (POLLIN | POLLOUT | POLLHUP) || want->timeout_ns >= 0);
+            found |= news[i].revents ? 1u << news[i].member : 0;
+        }
+    } while (!found && kvi_monotonic_ns() < until);
     return found;
 }
 

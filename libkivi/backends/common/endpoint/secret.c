@@ -1,4 +1,5 @@
 /* The password: read where it lies, at each login; it reaches no message. */
+#include "../../../core/base/platform.h"
 #include "endpoint_internal.h"
 
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 void kvi_wipe(char *text)
 {
     if (text)
-        explicit_bzero(text, strlen(text));
+        kvi_erase(text, strlen(text));
     free(text);
 }
 
@@ -21,7 +22,7 @@ static kivi_status lost(const kivi_host *core, const char *from, const char *nam
     char reason[100] = "";
 
     *error = core->error(KIVI_DENIED, code, KIVI_RETRY_NO, "no password in the %s %s%s%s", from, name,
-                         code ? ": " : "", code ? strerror_r(code, reason, sizeof(reason)) : "");
+                         code ? ": " : "", code ? kvi_errno_text(code, reason, sizeof(reason)) : "");
     return KIVI_DENIED;
 }
 
@@ -31,7 +32,7 @@ static kivi_status no_descriptor(const kivi_host *core, const char *path, int co
     char reason[100] = "";
 
     *error = core->error(KIVI_IO, code, KIVI_RETRY_NO, "cannot read the password file %s: %s", path,
-                         strerror_r(code, reason, sizeof(reason)));
+                         kvi_errno_text(code, reason, sizeof(reason)));
     return KIVI_IO;
 }
 
@@ -55,7 +56,7 @@ static kivi_status read_file(const kivi_host *core, const char *path, char **pas
     text[strcspn(text, "\r\n")] = '\0';
     *password = *text ? strdup(text) : NULL;
     size = *text != '\0';
-    explicit_bzero(text, sizeof(text));
+    kvi_erase(text, sizeof(text));
     if (!size)
         return lost(core, "file", path, 0, error);
     return *password ? KIVI_OK : kvi_endpoint_no_memory(core, error);

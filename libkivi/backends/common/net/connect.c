@@ -1,4 +1,5 @@
 /* Getting connected: each address in turn, then TLS; and the end of a connection. */
+#include "../../../core/base/platform.h"
 #include "net_internal.h"
 
 #include <errno.h>
@@ -37,27 +38,19 @@ static void attempt_failed(kvi_net *net, int code)
 
 static void set_options(int fd, int family)
 {
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1},
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
-        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
-        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
-    };
+    const int on = 1;
 
     if (family == AF_UNIX)
         return;
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) /* none is worth failing for */
-        setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* not worth failing for */
+    kvi_socket_keep_alive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES);
 }
 
 /* OK: connected; PENDING; IO: not this one (noted). */
 static kivi_status try_address(kvi_net *net, const struct sockaddr *address, socklen_t size)
 {
     net->target->place.core->guard_descriptors();
-    net->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    net->fd = kvi_socket_open(address->sa_family);
     if (net->fd < 0) {
         attempt_failed(net, errno);
         return KIVI_IO;

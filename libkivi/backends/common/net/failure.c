@@ -1,4 +1,5 @@
 /* How a connection fails: it breaks, with words that name its peer. */
+#include "../../../core/base/platform.h"
 #include "net_internal.h"
 
 #include <string.h>
@@ -12,7 +13,7 @@ kivi_status kvi_net_break(kvi_net *net, kivi_retryable retryable, int code, cons
     net->state = KVI_NET_BROKEN;
     kvi_place_text(&net->target->place, place);
     *error = core->error(KIVI_UNAVAILABLE, code, retryable, code ? "%s: %s: %s" : "%s: %s", place,
-                         what, code ? strerror_r(code, reason, sizeof(reason)) : "");
+                         what, code ? kvi_errno_text(code, reason, sizeof(reason)) : "");
     return KIVI_UNAVAILABLE;
 }
 

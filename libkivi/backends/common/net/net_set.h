@@ -20,7 +20,7 @@ typedef struct kvi_net_member {
 typedef struct kvi_net_set {
     kvi_net_member *members;
     size_t count;
-    int fd; /* of epoll; -1: none */
+    int fd; /* of epoll; -1: none, or KIVI_POSIX */
 } kvi_net_set;
 
 /* One step's news of a member: revents as poll(2)'s. */

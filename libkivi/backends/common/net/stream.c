@@ -1,4 +1,5 @@
 /* Bytes to and from an open connection: one send a vector, no copy of what is large. */
+#include "../../../core/base/platform.h"
 #include "net_internal.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include <sys/uio.h>
 
 #define PIECES 64 /* of one send */
-#define NO_WAIT (MSG_DONTWAIT | MSG_NOSIGNAL)
+#define NO_WAIT (MSG_DONTWAIT | KVI_NO_SIGPIPE)
 #define FIRST_CAPACITY (16 * 1024)
 #define RECEIVE_LEAST (8 * 1024)   /* room that a receive offers at least */
 #define KEPT_CAPACITY (256 * 1024) /* that an idle connection keeps in each direction */

@@ -1,4 +1,5 @@
 /* TLS over a connected socket, in steps. */
+#include "../../../core/base/platform.h"
 #include "net_internal.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ static bool is_passing(int code)
 
 static int socket_write(BIO *bio, const char *data, int size)
 {
-    ssize_t sent = send((int)(intptr_t)BIO_get_data(bio), data, (size_t)size, MSG_NOSIGNAL);
+    ssize_t sent = send((int)(intptr_t)BIO_get_data(bio), data, (size_t)size, KVI_NO_SIGPIPE);
 
     BIO_clear_retry_flags(bio);
     if (sent < 0 && is_passing(errno))

@@ -1,4 +1,5 @@
 /* What TLS connections share: whom they trust, and who they are. */
+#include "../../../core/base/platform.h"
 #include "../../../core/base/regular.h"
 #include "net_internal.h"
 
@@ -120,7 +121,7 @@ static kivi_status load_authorities_of(const kivi_host *core, SSL_CTX *context, 
         return no_memory(core, error);
     if (count < 0)
         return refuse(core, "CA directory", folder,
-                      code == ENOENT ? "no such directory" : strerror_r(code, text, sizeof(text)),
+                      code == ENOENT ? "no such directory" : kvi_errno_text(code, text, sizeof(text)),
                       error);
     if (count == 0)
         status = refuse(

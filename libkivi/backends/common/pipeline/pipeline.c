@@ -1,5 +1,6 @@
 /* Commands in flight, and the life of their connection: logging in, the rounds of a verb, and failing. */
 #include "pipeline.h"
+#include "../../../core/base/platform.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static uint64_t rough_ns(void)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    clock_gettime(KVI_CLOCK_COARSE, &now);
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
@@ -161,7 +162,7 @@ static void end_use(kvi_pipeline *pipeline)
 static void wipe_login(kvi_pipeline *pipeline)
 {
     if (pipeline->net.out.data)
-        explicit_bzero(pipeline->net.out.data, pipeline->net.out.size);
+        kvi_erase(pipeline->net.out.data, pipeline->net.out.size);
 }
 
 /* The connection is of no more use. */

@@ -1,4 +1,5 @@
 /* Names into addresses, on a helper thread that lives as long as that takes. */
+#include "../../../core/base/platform.h"
 #include "resolve.h"
 
 #include <netdb.h>
@@ -7,7 +8,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,7 +17,7 @@
 typedef struct kvi_lookup {
     _Atomic int refs;
     _Atomic bool done; /* `code` and `found` are there */
-    int fd;            /* readable when done */
+    kvi_flag told;     /* raised when done */
     int code;          /* of getaddrinfo() */
     int system_code;   /* of the system, where that failed */
     struct addrinfo *found;
@@ -28,8 +28,7 @@ static void lookup_free(kvi_lookup *lookup)
 {
     if (lookup->found)
         freeaddrinfo(lookup->found);
-    if (lookup->fd >= 0)
-        close(lookup->fd);
+    kvi_flag_close(&lookup->told);
     free(lookup->host);
     free(lookup->port);
     free(lookup);
@@ -45,15 +44,12 @@ static void *look_up(void *user)
 {
     kvi_lookup *lookup = user;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    uint64_t one = 1;
-    ssize_t written;
 
     errno = 0;
     lookup->code = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->found);
     lookup->system_code = lookup->code ? errno : 0;
     atomic_store(&lookup->done, true);
-    written = write(lookup->fd, &one, sizeof(one));
-    (void)written; /* an eventfd that nobody filled takes it */
+    kvi_flag_raise(&lookup->told);
     lookup_unref(lookup);
     return NULL;
 }
@@ -68,12 +64,11 @@ static kvi_lookup *lookup_new(const kvi_place *place, int *code)
         return NULL;
     lookup->refs = 2;
     place->core->guard_descriptors();
-    lookup->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (lookup->fd < 0)
+    if (!kvi_flag_open(&lookup->told))
         *code = errno;
     lookup->host = strdup(place->host);
     lookup->port = strdup(place->port);
-    if (lookup->fd >= 0 && lookup->host && lookup->port)
+    if (lookup->told.fd >= 0 && lookup->host && lookup->port)
         return lookup;
     lookup_free(lookup);
     return NULL;
@@ -140,7 +135,7 @@ kivi_status kvi_resolve_begin(kvi_resolve *walk, const kvi_place *place, kivi_er
 
 int kvi_resolve_fd(const kvi_resolve *walk)
 {
-    return walk->lookup ? walk->lookup->fd : -1;
+    return walk->lookup ? walk->lookup->told.fd : -1;
 }
 
 static kivi_status lookup_failed(const kvi_place *place, int code, int system_code, kivi_error **error)
@@ -184,7 +179,7 @@ kivi_status kvi_resolve_advance(kvi_resolve *walk, kivi_error **error)
  */
 __attribute__((noinline)) static void lookup_drop_inherited(kvi_lookup *lookup)
 {
-    close(lookup->fd);
+    kvi_flag_close(&lookup->told);
     free(lookup->host);
     free(lookup->port);
     free(lookup);

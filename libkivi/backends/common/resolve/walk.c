@@ -1,4 +1,5 @@
 /* Addresses in turn: the time of each, and what it means when none was left. */
+#include "../../../core/base/platform.h"
 #include "resolve.h"
 
 #include <netdb.h>
@@ -33,7 +34,7 @@ kivi_status kvi_place_fail_local(const kvi_place *place, int code, const char *w
     if (code == ENOMEM || code == ENOBUFS)
         return kvi_place_no_memory(place, error);
     *error = place->core->error(KIVI_IO, code, KIVI_RETRY_NO, "%s: %s: %s", kvi_place_text(place, text),
-                                what, strerror_r(code, reason, sizeof(reason)));
+                                what, kvi_errno_text(code, reason, sizeof(reason)));
     return KIVI_IO;
 }
 
@@ -96,6 +97,6 @@ kivi_status kvi_resolve_fail(kvi_resolve *walk, kivi_error **error)
     }
     *error = place->core->error(KIVI_UNAVAILABLE, code, refused ? KIVI_RETRY_LATER : KIVI_RETRY_YES,
                                 code ? "%s: cannot connect: %s" : "%s: cannot connect", text,
-                                code ? strerror_r(code, reason, sizeof(reason)) : "");
+                                code ? kvi_errno_text(code, reason, sizeof(reason)) : "");
     return KIVI_UNAVAILABLE;
 }
