@@ -1,4 +1,5 @@
-# kivi_add_criterion: one Criterion executable of a group (a folder of tests/), known to tools/test.
+# kivi_add_criterion: one Criterion executable of a group (a folder of tests/), known to tools/test. The target tests-GROUP
+# builds all of a group.
 #
 #   kivi_add_criterion(GROUP unit NAME url SOURCES url.c LIBRARIES kivi_static)
 #
@@ -49,6 +50,10 @@ function(kivi_add_criterion)
     kivi_add_test_program(${target} SOURCES ${arg_SOURCES}
         LIBRARIES ${arg_LIBRARIES} kivi_criterion)
     add_test(NAME ${target} COMMAND ${target})
+    if(NOT TARGET tests-${arg_GROUP})
+        add_custom_target(tests-${arg_GROUP})
+    endif()
+    add_dependencies(tests-${arg_GROUP} ${target})
     set_property(GLOBAL APPEND PROPERTY KIVI_CRITERION "${arg_GROUP} ${kivi_test_dir}/${target}")
 endfunction()
 
