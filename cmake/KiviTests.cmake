@@ -5,8 +5,10 @@
 #
 # Under sanitizers the same sources are compiled with tests/standin, which runs each test in a child of
 # a process that has one thread: Criterion's shared arena lies where ThreadSanitizer forbids memory, and
-# its runner forks while threads of its own allocate, after which AddressSanitizer's lock may stay taken.
-if(KIVI_SANITIZE)
+# its runner forks while threads of its own allocate, after which AddressSanitizer's lock may stay taken. KIVI_STANDIN asks
+# for it where there is no Criterion, or it does not run (under qemu).
+option(KIVI_STANDIN "Run tests with tests/standin instead of Criterion" OFF)
+if(KIVI_SANITIZE OR KIVI_STANDIN)
     add_library(kivi_criterion STATIC ${PROJECT_SOURCE_DIR}/tests/standin/runner.c
         ${PROJECT_SOURCE_DIR}/tests/standin/main.c)
     target_include_directories(kivi_criterion PUBLIC ${PROJECT_SOURCE_DIR}/tests/standin)

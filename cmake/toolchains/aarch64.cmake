@@ -1,0 +1,12 @@
+# For 64-bit ARM with Debian's cross compiler. KIVI_SYSROOT: Debian's arm64 packages, unpacked (tools/arm64-sysroot).
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES KIVI_SYSROOT)
+if(KIVI_SYSROOT)
+    set(CMAKE_SYSROOT ${KIVI_SYSROOT})
+    set(CMAKE_FIND_ROOT_PATH ${KIVI_SYSROOT})
+    set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+    set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+endif()
