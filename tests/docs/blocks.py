@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 BLOCK = re.compile(r"(?:^<!-- from (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
-NOT_RUN = {"text"}
+NOT_RUN = {"text", "mermaid"}
 INTERPRETERS = {"lua": "lua5.4", "ruby": "ruby"}
 # What a C block may take for granted where it opens no store of its own.
 PREAMBLE = """kivi_store *store = NULL;
