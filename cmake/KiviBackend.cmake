@@ -38,15 +38,36 @@ function(kivi_add_backend)
     endif()
 endfunction()
 
-# Fails early, and with a name, when a client library is not installed.
+# What client libraries are compiled with: a header, and the packages of Debian, Fedora and Alpine that have it.
+set(KIVI_DEVEL_lmdb lmdb.h liblmdb-dev lmdb-devel lmdb-dev)
+set(KIVI_DEVEL_ssl openssl/ssl.h libssl-dev openssl-devel openssl-dev)
+set(KIVI_DEVEL_crypto openssl/err.h libssl-dev openssl-devel openssl-dev)
+
+# Fails early, and with the names of packages, when a client library or its header is not installed.
 function(kivi_require_library name library)
     if(TARGET ${library} OR library MATCHES "^-|/|::")
         return()
     endif()
+    set(missing)
+    set(packages it)
     find_library(KIVI_LIBRARY_${library} ${library})
     if(NOT KIVI_LIBRARY_${library})
-        message(FATAL_ERROR "backend ${name}: no library ${library} here. Install it "
-                "(tools/install-packages), or leave the backend out with -DKIVI_WITHOUT=${name}")
+        set(missing "library ${library}")
+    endif()
+    if(KIVI_DEVEL_${library})
+        list(GET KIVI_DEVEL_${library} 0 header)
+        list(GET KIVI_DEVEL_${library} 1 debian)
+        list(GET KIVI_DEVEL_${library} 2 fedora)
+        list(GET KIVI_DEVEL_${library} 3 alpine)
+        set(packages "${debian} (Debian), ${fedora} (Fedora) or ${alpine} (Alpine)")
+        find_path(KIVI_HEADER_${library} ${header})
+        if(NOT KIVI_HEADER_${library})
+            set(missing "header ${header}")
+        endif()
+    endif()
+    if(missing)
+        message(FATAL_ERROR "backend ${name}: there is no ${missing} here. Install ${packages}, "
+                "or leave the backend out with -DKIVI_WITHOUT=${name}")
     endif()
 endfunction()
 

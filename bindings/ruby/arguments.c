@@ -45,12 +45,25 @@ kivi_slice kvr_prefix_in(VALUE object, kvr_frame *frame)
 
 /* ---- numbers ---- */
 
+bool kvr_is_number(VALUE object)
+{
+    return RTEST(rb_obj_is_kind_of(object, rb_cNumeric)) ||
+           rb_respond_to(object, rb_intern("divmod"));
+}
+
+double kvr_number_in(VALUE object)
+{
+    return NUM2DBL(RTEST(rb_obj_is_kind_of(object, rb_cNumeric))
+                       ? object
+                       : rb_funcall(object, rb_intern("to_f"), 0));
+}
+
 static int64_t milliseconds_in(VALUE object, const char *what)
 {
     int64_t ms;
-    if (!rb_obj_is_kind_of(object, rb_cNumeric))
+    if (!kvr_is_number(object))
         rb_raise(rb_eTypeError, "%s is a number of seconds, not %" PRIsVALUE, what, rb_obj_class(object));
-    if (!kvb_milliseconds(NUM2DBL(object), &ms))
+    if (!kvb_milliseconds(kvr_number_in(object), &ms))
         kvr_raise_text(KIVI_INVALID, "%s must be above 0 seconds and at most 100 years", what);
     return ms;
 }

@@ -80,6 +80,9 @@ kivi_slice kvr_key_in(VALUE object, kvr_frame *frame);
 kivi_slice kvr_prefix_in(VALUE object, kvr_frame *frame);
 /* The bytes of a key, held by the string answered in `string`. */
 kivi_slice kvr_key_bytes(VALUE object, VALUE *string);
+/* Whether it acts as a number, as Kernel#sleep sees it: Numeric, ActiveSupport::Duration; and which. */
+bool kvr_is_number(VALUE object);
+double kvr_number_in(VALUE object);
 int64_t kvr_ttl_in(VALUE object);
 int64_t kvr_timeout_in(VALUE object);
 int64_t kvr_integer_in(VALUE object);

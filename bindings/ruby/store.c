@@ -64,8 +64,8 @@ static kivi_status set_option(kivi_options *options, VALUE name, VALUE value, ki
         return kivi_options_set_bool(options, text, value == Qtrue, error);
     if (RB_INTEGER_TYPE_P(value))
         return kvb_option_integer(options, text, kvr_integer_in(value), error);
-    if (RTEST(rb_obj_is_kind_of(value, rb_cNumeric)))
-        return kvb_option_number(options, text, NUM2DBL(value), error);
+    if (kvr_is_number(value))
+        return kvb_option_number(options, text, kvr_number_in(value), error);
     return kivi_options_set(options, text, text_of(name, value), error);
 }
 

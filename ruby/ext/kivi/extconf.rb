@@ -3,6 +3,7 @@
 # Builds kivi/core against an installed libkivi (pkg-config kivi) or, where there is none that fits or
 # --with-bundled-libkivi is said, against the one whose sources the gem carries, which CMake builds.
 require "mkmf"
+require "open3"
 
 VENDOR = File.expand_path("../../vendor", __dir__)
 PREFIX = File.join(VENDOR, "prefix")
@@ -32,13 +33,24 @@ def use_installed
   true
 end
 
+# What it says last is why it failed: the gem's build ends with that.
+def cmake(*arguments)
+  said, status = Open3.capture2e("cmake", *arguments)
+  $stderr.puts(said)
+  return if status.success?
+
+  causes = said.scan(/^CMake Error.*?\n\n\n|^.*?(?:error|Error): .*$/m).first(3)
+  abort "libkivi: cmake #{arguments.first} failed\n#{(causes.empty? ? [said.lines.last(10).join] : causes).join("\n")}"
+end
+
 def use_bundled
-  find_executable("cmake") or abort "libkivi: install CMake and the headers of LMDB, hiredis and OpenSSL, or libkivi itself"
+  find_executable("cmake") or
+    abort "libkivi: there is no CMake here. Install cmake (Debian, Fedora, Alpine), or libkivi itself"
   build = File.join(VENDOR, "build")
   [["-S", VENDOR, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DKIVI_TESTS=OFF", "-DKIVI_LANGUAGES=",
     "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_PREFIX=#{PREFIX}"],
    ["--build", build, "--parallel", "2"], ["--install", build]].each do |arguments|
-    system("cmake", *arguments, out: $stderr) or abort "libkivi: cmake #{arguments.first} failed"
+    cmake(*arguments)
   end
   FileUtils.rm_rf(build)
   use_library(File.join(PREFIX, "lib"), File.join(PREFIX, "include"))

@@ -1,0 +1,4 @@
+# frozen_string_literal: true
+
+# By the gem's name: Bundler requires this.
+require "kivi"
