@@ -33,19 +33,24 @@ def use_installed
   true
 end
 
-# What it says last is why it failed: the gem's build ends with that.
+# The cause comes last: without mkmf's advice on options behind it.
+def give_up(cause)
+  $makefile_created = true # rubocop:disable Style/GlobalVars
+  abort "libkivi: #{cause}"
+end
+
 def cmake(*arguments)
   said, status = Open3.capture2e("cmake", *arguments)
   $stderr.puts(said)
   return if status.success?
 
   causes = said.scan(/^CMake Error.*?\n\n\n|^.*?(?:error|Error): .*$/m).first(3)
-  abort "libkivi: cmake #{arguments.first} failed\n#{(causes.empty? ? [said.lines.last(10).join] : causes).join("\n")}"
+  give_up "cmake #{arguments.first} failed\n#{(causes.empty? ? [said.lines.last(10).join] : causes).join("\n")}"
 end
 
 def use_bundled
   find_executable("cmake") or
-    abort "libkivi: there is no CMake here. Install cmake (Debian, Fedora, Alpine), or libkivi itself"
+    give_up("there is no CMake here. Install cmake (Debian, Fedora, Alpine), or libkivi itself")
   build = File.join(VENDOR, "build")
   [["-S", VENDOR, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DKIVI_TESTS=OFF", "-DKIVI_LANGUAGES=",
     "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_PREFIX=#{PREFIX}"],

@@ -133,6 +133,8 @@ function handlers.start_worker()
         started[name] = calls(stores[name], "init_worker:")
         stores[name]:set("started:" .. ngx.worker.id(), ngx.worker.pid())
     end
+    require("resty.kivi.metrics").start({redis = stores.redis, lmdb = stores.lmdb, ['a "b"'] = stores.memory},
+        ngx.worker.count() > 1 and "kivi" or nil)
 end
 
 function handlers.calls_in_init_worker(store)
