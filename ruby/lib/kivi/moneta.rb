@@ -69,7 +69,7 @@ module Moneta
       def merge!(pairs, options = {})
         return super if block_given?
 
-        @backend.set_many(pairs.map { |key, value| [key, pack(value)] }, ttl: seconds(options))
+        @backend.set_many(pairs.to_a.map { |key, value| [key, pack(value)] }, ttl: seconds(options))
         self
       end
 
