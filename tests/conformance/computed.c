@@ -92,6 +92,66 @@ CASE(update, again_after_interference)
 
 /* ---- get_or_set ---- */
 
+typedef struct leased {
+    subject *s;
+    kivi_slice lease;
+    kivi_status answer;
+    int64_t left;
+    unsigned calls;
+} leased;
+
+static kivi_status compute_leased(kivi_buffer *value, void *user)
+{
+    leased *one = user;
+    one->calls++;
+    kivi_store_ttl(one->s->store, NULL, one->lease, &one->left, NULL);
+    kivi_buffer_append(value, text(one->s, "computed"));
+    return one->answer;
+}
+
+static kivi_status get_leased(leased *one, kivi_slice k, int64_t timeout_ms, kivi_buffer *value)
+{
+    kivi_call call = KIVI_CALL_INIT;
+    call.timeout_ms = timeout_ms;
+    return kivi_store_get_or_set_leased(one->s->store, &call, k, KIVI_TTL_NONE, 3600000,
+                                        compute_leased, one, value, NULL);
+}
+
+CASE(get_or_set, under_a_lease)
+{
+    if (lacks_conditions(s) || lacks_ttl(s))
+        return;
+    kivi_slice k = key(s, "k");
+    kivi_buffer name = KIVI_BUFFER_INIT, value = KIVI_BUFFER_INIT;
+    kivi_buffer_append(&name, kivi_str(KIVI_LEASE_PREFIX));
+    kivi_buffer_append(&name, k);
+    leased one = {.s = s, .lease = kivi_buffer_slice(&name), .answer = KIVI_UNREPRESENTABLE};
+    /* While it computes its lease lies beside the key; afterwards it does not, whatever came of it. */
+    EXPECT_NUMBER(get_leased(&one, k, 5000, &value), KIVI_UNREPRESENTABLE);
+    EXPECT(one.calls == 1 && one.left > 3500000);
+    EXPECT_MISSING(k);
+    EXPECT_MISSING(one.lease);
+    one.answer = KIVI_NOT_FOUND;
+    EXPECT_NUMBER(get_leased(&one, k, 5000, &value), KIVI_NOT_FOUND);
+    EXPECT(one.calls == 2 && value.size == 0);
+    EXPECT_MISSING(k);
+    EXPECT_MISSING(one.lease);
+    /* Another's lease is waited for, within the deadline. */
+    one.answer = KIVI_OK;
+    put(s, one.lease, number(s, 1), 3600000);
+    EXPECT_NUMBER(get_leased(&one, k, 60, &value), KIVI_TIMEOUT);
+    EXPECT_NUMBER(one.calls, 2);
+    EXPECT_HOLDS(one.lease, number(s, 1));
+    OK(kivi_store_delete(s->store, NULL, one.lease, NULL, E));
+    EXPECT_NUMBER(get_leased(&one, k, 5000, &value), KIVI_OK);
+    EXPECT_BYTES(kivi_buffer_slice(&value), text(s, "computed"));
+    EXPECT_HOLDS(k, text(s, "computed"));
+    EXPECT_MISSING(one.lease);
+    EXPECT_NUMBER(one.calls, 3);
+    kivi_buffer_free(&name);
+    kivi_buffer_free(&value);
+}
+
 typedef struct shared_computation {
     kivi_slice key, value;
     atomic_uint calls, failures;

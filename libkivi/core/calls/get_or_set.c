@@ -5,6 +5,7 @@
 #include "../store/computing.h"
 #include "../store/keys.h"
 #include "../store/places.h"
+#include "lease.h"
 
 #include <stdlib.h>
 
@@ -19,7 +20,7 @@ static kivi_status wait_for(kvi_context *ctx, kvi_computing *one)
             return status;
         kvi_futex_wait(&one->done, 0, kvi_slice_left(ctx));
     }
-    if (one->status)
+    if (one->status && one->status != KIVI_NOT_FOUND)
         kvi_context_fail(ctx, one->status, "get_or_set: the computation of another caller failed");
     return one->status;
 }
@@ -56,7 +57,7 @@ static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t tt
     kvi_come_back();
     *failed = is_broken_off(status) ? KIVI_OK : status;
     if (status)
-        return status;
+        return status; /* NOT_FOUND: there is no value, and nothing is stored */
     status = kvi_back_from_caller(ctx, left_ns);
     if (status)
         return status;
@@ -76,9 +77,24 @@ static kivi_status compute_value(kvi_context *ctx, kivi_slice stored, int64_t tt
     return status;
 }
 
-static kivi_status get_or_set(kvi_context *ctx, kivi_slice stored, int64_t ttl_ms,
+/* The same as the one of this process that computes: and of all processes, where a lease is wanted. */
+static kivi_status compute_leased(kvi_context *ctx, kivi_slice stored, int64_t ttl_ms,
+                                  kvi_lease *lease, kivi_compute_fn compute, void *user,
+                                  kivi_buffer *value, bool *again, kivi_status *failed)
+{
+    bool found;
+    kivi_status status = kvi_lease_take(ctx, lease, stored, value, &found);
+    if (status || found)
+        return status;
+    status = compute_value(ctx, stored, ttl_ms, compute, user, value, again, failed);
+    kvi_lease_give(ctx, lease);
+    return status;
+}
+
+static kivi_status get_or_set(kvi_context *ctx, kivi_slice stored, int64_t ttl_ms, kvi_lease *lease,
                               kivi_compute_fn compute, void *user, kivi_buffer *value)
 {
+    kvi_lease none = {.ms = 0};
     for (;;) {
         kivi_status status = kvi_fetch(ctx, stored, value, NULL);
         if (status != KIVI_NOT_FOUND)
@@ -90,7 +106,8 @@ static kivi_status get_or_set(kvi_context *ctx, kivi_slice stored, int64_t ttl_m
             return kvi_context_fail(ctx, KIVI_NO_MEMORY, "no memory to compute a key");
         computes = mine || waits_for_nobody(ctx, one);
         bool again = !computes;
-        status = computes ? compute_value(ctx, stored, ttl_ms, compute, user, value, &again, &failed)
+        status = computes ? compute_leased(ctx, stored, ttl_ms, mine ? lease : &none, compute, user,
+                                           value, &again, &failed)
                           : wait_for(ctx, one);
         if (mine)
             kvi_computing_finish(one, failed);
@@ -108,7 +125,15 @@ kivi_status kivi_store_get_or_set(kivi_store *store, const kivi_call *call, kivi
                                   int64_t ttl_ms, kivi_compute_fn compute, void *user,
                                   kivi_buffer *value, kivi_error **error)
 {
+    return kivi_store_get_or_set_leased(store, call, key, ttl_ms, 0, compute, user, value, error);
+}
+
+kivi_status kivi_store_get_or_set_leased(kivi_store *store, const kivi_call *call, kivi_slice key,
+                                         int64_t ttl_ms, int64_t lease_ms, kivi_compute_fn compute,
+                                         void *user, kivi_buffer *value, kivi_error **error)
+{
     kvi_context ctx;
+    kvi_lease lease = {.ms = 0};
     kvi_key made = {.heap = KIVI_BUFFER_INIT};
     value->size = 0;
     kivi_status status = kvi_begin(&ctx, store, call, "get_or_set", error);
@@ -117,9 +142,12 @@ kivi_status kivi_store_get_or_set(kivi_store *store, const kivi_call *call, kivi
     if (!status)
         status = kvi_ttl_check(&ctx, ttl_ms, false);
     if (!status)
-        status = get_or_set(&ctx, made.stored, ttl_ms, compute, user, value);
+        status = kvi_lease_prepare(&ctx, key, lease_ms, &lease);
+    if (!status)
+        status = get_or_set(&ctx, made.stored, ttl_ms, &lease, compute, user, value);
     if (status)
         value->size = 0;
+    kvi_lease_free(&lease);
     kvi_key_free(&made);
     return kvi_end(&ctx, status);
 }

@@ -154,7 +154,10 @@ KIVI_API kivi_status kivi_store_update(kivi_store *store, const kivi_call *call,
                                        int64_t ttl_ms, kivi_update_fn compute, void *user,
                                        kivi_error **error);
 
-/** Computes a missing value into `value`. Any other status than KIVI_OK is the answer of the call. */
+/**
+ * Computes a missing value into `value`. Any other status than KIVI_OK is the answer of the call, and nothing is stored;
+ * KIVI_NOT_FOUND says that there is no value.
+ */
 typedef kivi_status (*kivi_compute_fn)(kivi_buffer *value, void *user);
 /**
  * Reads a key; if it is missing, computes and adds it. In one process one caller computes a key at a time: others wait
@@ -165,6 +168,20 @@ typedef kivi_status (*kivi_compute_fn)(kivi_buffer *value, void *user);
 KIVI_API kivi_status kivi_store_get_or_set(kivi_store *store, const kivi_call *call, kivi_slice key,
                                            int64_t ttl_ms, kivi_compute_fn compute, void *user,
                                            kivi_buffer *value, kivi_error **error);
+
+/** What stands before a key in the name of its lease. */
+#define KIVI_LEASE_PREFIX "kivi:lease:"
+/**
+ * The same, computed by one process at a time: who computes first adds the key KIVI_LEASE_PREFIX + `key`, which expires
+ * after `lease_ms` (0: no lease) and is deleted when the value is stored or the computation failed. The others wait within
+ * their deadlines for the value or for the end of the lease, and then compute. Choose a lease longer than the computation;
+ * one that is over lets another compute as well, and the first value stored counts. UNSUPPORTED where the store has no
+ * expiry or no conditions. Since 0.1.
+ */
+KIVI_API kivi_status kivi_store_get_or_set_leased(kivi_store *store, const kivi_call *call,
+                                                  kivi_slice key, int64_t ttl_ms, int64_t lease_ms,
+                                                  kivi_compute_fn compute, void *user,
+                                                  kivi_buffer *value, kivi_error **error);
 
 #ifdef __cplusplus
 }
