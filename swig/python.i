@@ -65,7 +65,19 @@ static PyMethodDef own_functions[] = {
     {NULL, NULL, 0, NULL}};
 %}
 
+%{
+/* Since 4.4 SWIG makes a module of several phases, whose second one returns an int, and runs in every interpreter. */
+#if SWIG_VERSION >= 0x040400
+#define KVP_INIT_FAILED -1
+#else
+#define KVP_INIT_FAILED NULL
+#endif
+%}
+
 %init %{
+    /* Before anything of the first interpreter is overwritten: types and names lie in static memory. */
+    if (!kvp_is_main_interpreter())
+        return KVP_INIT_FAILED;
     /* SWIG leaves a module of its types for other modules of its own, which have no use for ours. */
     PyObject *types = PyImport_AddModule("swig_runtime_data" SWIG_RUNTIME_VERSION);
     if (types && PyObject_HasAttrString(types, SWIGPY_CAPSULE_ATTR_NAME) &&
@@ -80,5 +92,5 @@ static PyMethodDef own_functions[] = {
             PyErr_Clear();
     if (!kvp_methods_ready(SwigMethods) || !kvp_store_ready(m) || !kvp_page_ready(m) || !kvp_queue_ready(m) ||
         PyModule_AddFunctions(m, own_functions) || PyModule_AddStringConstant(m, "version", kivi_version()))
-        return NULL;
+        return KVP_INIT_FAILED;
 %}

@@ -19,6 +19,8 @@ typedef struct kvp_python {
 } kvp_python;
 extern kvp_python kvp;
 PyObject *kvp_setup(PyObject *module, PyObject *parts);
+/* False and an ImportError: this is another one. */
+bool kvp_is_main_interpreter(void);
 
 /* ---- stores (store.c) ---- */
 

@@ -15,11 +15,18 @@ static bool adopt(PyObject *parts, const char *name, PyObject **place)
     return true;
 }
 
+bool kvp_is_main_interpreter(void)
+{
+    if (PyInterpreterState_Get() == PyInterpreterState_Main())
+        return true;
+    PyErr_SetString(PyExc_ImportError, "kivi works in the main interpreter only");
+    return false;
+}
+
 PyObject *kvp_setup(PyObject *module, PyObject *parts)
 {
     (void)module;
-    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-        PyErr_SetString(PyExc_ImportError, "kivi works in the main interpreter only");
+    if (!kvp_is_main_interpreter())
         return NULL;
     }
     if (!PyDict_Check(parts)) {
