@@ -10,7 +10,16 @@ typedef struct encoding {
 
 static bool write_object(const encoding *to, PyObject *object, const kvp_link *link, int depth);
 
-static bool write_int(const encoding *to, PyObject *object, const kvp_link *link)
+/* What msgpack cannot hold of a type that it has: the hook may turn it into something else. */
+static bool write_unfit(const encoding *to, PyObject *object, const kvp_link *link, int depth,
+                        const char *reason)
+{
+    if (to->config->default_hook)
+        return write_by_hook(to, object, link, depth);
+    return kvp_refuse(link, "%s", reason);
+}
+
+static bool write_int(const encoding *to, PyObject *object, const kvp_link *link, int depth)
 {
     int overflow;
     long long number = PyLong_AsLongLongAndOverflow(object, &overflow);
@@ -22,13 +31,13 @@ static bool write_int(const encoding *to, PyObject *object, const kvp_link *link
     large = overflow > 0 ? PyLong_AsUnsignedLongLong(object) : 0;
     if (overflow < 0 || (large == (unsigned long long)-1 && PyErr_Occurred())) {
         PyErr_Clear();
-        return kvp_refuse(link, "an int beyond 64 bits cannot be stored");
+        return write_unfit(to, object, link, depth, "an int beyond 64 bits cannot be stored");
     }
     kivi_writer_uint(to->writer, large);
     return true;
 }
 
-static bool write_str(const encoding *to, PyObject *object, const kvp_link *link)
+static bool write_str(const encoding *to, PyObject *object, const kvp_link *link, int depth)
 {
     Py_ssize_t size;
     const char *text = PyUnicode_AsUTF8AndSize(object, &size);
@@ -36,7 +45,8 @@ static bool write_str(const encoding *to, PyObject *object, const kvp_link *link
         if (!PyErr_ExceptionMatches(PyExc_UnicodeError))
             return false;
         PyErr_Clear();
-        return kvp_refuse(link, "a str with lone surrogates is not text and cannot be stored");
+        return write_unfit(to, object, link, depth,
+                           "a str with lone surrogates is not text and cannot be stored");
     }
     kivi_writer_str(to->writer, kivi_bytes(text, (size_t)size));
     return true;
@@ -171,7 +181,7 @@ static bool write_pair(const encoding *to, key_check *check, PyObject *key, PyOb
     if (check && !check_key(check, to, key, link, depth + 1))
         return false;
     if (PyUnicode_CheckExact(key)) {
-        if (!write_str(to, key, link))
+        if (!write_str(to, key, link, depth + 1))
             return false;
     } else if (!write_object(to, key, link, depth + 1)) {
         return false;
@@ -271,11 +281,14 @@ static bool write_timestamp(const encoding *to, PyObject *object, const kvp_link
     return true;
 }
 
-static bool write_datetime(const encoding *to, PyObject *object, const kvp_link *link)
+static bool write_datetime(const encoding *to, PyObject *object, const kvp_link *link, int depth)
 {
     int64_t seconds;
     uint32_t nanoseconds;
     if (!kvp_datetime_in(object, link, &seconds, &nanoseconds))
+    if (!kvp_datetime_has_zone(object))
+        return !PyErr_Occurred() && write_unfit(to, object, link, depth,
+                                                "a datetime without a time zone cannot be stored");
         return false;
     kivi_writer_timestamp(to->writer, seconds, nanoseconds);
     return true;
@@ -312,9 +325,9 @@ static bool write_other(const encoding *to, PyObject *object, const kvp_link *li
     if (type == kvp.Pairs)
         return write_pairs(to, object, link, depth);
     if (PyUnicode_Check(object))
-        return write_str(to, object, link);
+        return write_str(to, object, link, depth);
     if (PyLong_Check(object))
-        return write_int(to, object, link);
+        return write_int(to, object, link, depth);
     if (PyDict_Check(object))
         return write_dict(to, object, link, depth);
     if (PyList_Check(object) || PyTuple_Check(object))
@@ -326,16 +339,16 @@ static bool write_other(const encoding *to, PyObject *object, const kvp_link *li
     if (PyBytes_Check(object) || PyByteArray_Check(object) || PyMemoryView_Check(object))
         return write_buffer(to, object);
     if (kvp_is_datetime(object))
-        return write_datetime(to, object, link);
+        return write_datetime(to, object, link, depth);
     return write_by_hook(to, object, link, depth);
 }
 
 static bool write_object(const encoding *to, PyObject *object, const kvp_link *link, int depth)
 {
     if (PyUnicode_CheckExact(object))
-        return write_str(to, object, link);
+        return write_str(to, object, link, depth);
     if (PyLong_CheckExact(object))
-        return write_int(to, object, link);
+        return write_int(to, object, link, depth);
     if (PyDict_CheckExact(object))
         return write_dict(to, object, link, depth);
     if (PyList_CheckExact(object) || PyTuple_CheckExact(object))

@@ -99,6 +99,7 @@ PyObject *kvp_name_out(kivi_slice text);
 bool kvp_is_datetime(PyObject *object);
 /* Raises and answers false for a naive one, with `link` as its place. */
 bool kvp_datetime_in(PyObject *object, const kvp_link *link, int64_t *seconds, uint32_t *nanoseconds);
+bool kvp_datetime_has_zone(PyObject *object);
 PyObject *kvp_timestamp_out(int64_t seconds, uint32_t nanoseconds);
 
 /* ---- calls (host.c, answers.c, found.c, errors.c, page.c) ---- */

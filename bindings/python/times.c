@@ -35,6 +35,18 @@ static PyObject *epoch(void)
     return moment;
 }
 
+bool kvp_datetime_has_zone(PyObject *object)
+{
+    PyObject *offset;
+    bool has;
+    if (!((PyDateTime_DateTime *)object)->hastzinfo)
+        return false;
+    offset = PyObject_CallMethod(object, "utcoffset", NULL);
+    has = offset && offset != Py_None;
+    Py_XDECREF(offset);
+    return has;
+}
+
 bool kvp_datetime_in(PyObject *object, const kvp_link *link, int64_t *seconds, uint32_t *nanoseconds)
 {
     PyObject *start = epoch(), *since;

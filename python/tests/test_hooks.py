@@ -1,4 +1,5 @@
 """Functions of the caller's that a call runs: hooks and computations, and what they raise."""
+import datetime
 import gc
 
 import pytest
@@ -218,3 +219,40 @@ def test_a_finaliser_that_calls_the_store(open_store):
         gc.set_threshold(*old)
     gc.collect()
     assert len(ran) == 30 and store["last"] == {"n": [3]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime.datetime(2020, 1, 1),
+        2**70,
+        -(2**70),
+        "\ud800",
+        {1},
+        datetime.date(2020, 1, 1),
+        {"\ud800": 1},
+        {2**70: 1},
+        {frozenset(): 1},
+        [[2**64]],
+    ],
+    ids=repr,
+)
+def test_default_is_asked_for_all_that_cannot_be_stored(value):
+    asked = []
+
+    def default(object):
+        asked.append(object)
+        return "by default"
+
+    with kivi.open("memory:", default=default) as store:
+        store["k"] = value
+        assert len(asked) in (1, 2)  # keys of a dict may be looked at twice
+        assert "by default" in repr(store["k"])
+    with kivi.open("memory:") as store, pytest.raises(kivi.Unrepresentable):
+        store["k"] = value
+
+
+def test_default_that_gives_the_same_back_ends():
+    for value in (2**70, "\ud800", datetime.datetime(2020, 1, 1)):
+        with kivi.open("memory:", default=lambda same: same) as store, pytest.raises(kivi.Unrepresentable):
+            store["k"] = value
