@@ -25,8 +25,9 @@ struct kvb_store {
     const char *codec; /* "msgpack" */
     kivi_capabilities can;
     kvb_queue *queue; /* calls are submitted to it; NULL: they wait */
-    bool reads_here;  /* the host's: GET and EXISTS are made at once although there is a queue */
-    void *host;       /* the language's: hooks, key type; it gives and frees it */
+    bool decodes; /* the host's: its values are more than their bytes, although the codec is raw */
+    bool reads_here; /* the host's: GET and EXISTS are made at once although there is a queue */
+    void *host;      /* the language's: hooks, key type; it gives and frees it */
     void (*host_free)(void *host);
     uint32_t refs;
     kvb_encoder *encoders; /* not in use */

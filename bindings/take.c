@@ -36,7 +36,7 @@ void kvb_take_prepare(kvb_answer *answer)
 {
     int32_t *verb = &answer->request.verb;
     if ((*verb != KIVI_VERB_TAKE && *verb != KIVI_VERB_GET_AND_EXPIRE) ||
-        !strcmp(answer->store->codec, "raw"))
+        (!answer->store->decodes && !strcmp(answer->store->codec, "raw")))
         return;
     *verb = *verb == KIVI_VERB_TAKE ? KIVI_VERB_TAKE_BEGIN : KIVI_VERB_GET_AND_EXPIRE_BEGIN;
     if (!answer->timeout_ms)

@@ -175,6 +175,9 @@ PyObject *kvp_decode(const kvp_config *config, kivi_reader *reader, kivi_slice b
     decoding from = {reader, config, bytes.size};
     kivi_token token;
     PyObject *object;
+    if (config->loads)
+        return PyObject_CallFunction(config->loads, "y#", (const char *)bytes.data,
+                                     (Py_ssize_t)bytes.size);
     if (!reader)
         return PyErr_NoMemory();
     kivi_reader_start(reader, bytes);

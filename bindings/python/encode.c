@@ -368,11 +368,25 @@ static bool write_object(const encoding *to, PyObject *object, const kvp_link *l
 }
 
 bool kvp_encode(kvb_store *store, kivi_writer *writer, PyObject *object, const kvp_link *link)
+/* By a codec of Python's own: its bytes are the value. */
+static bool write_dumped(const encoding *to, PyObject *object)
+{
+    PyObject *bytes = PyObject_CallFunctionObjArgs(to->config->dumps, object, NULL);
+    bool ok = bytes && PyBytes_Check(bytes);
+    if (ok)
+        kivi_writer_bin(to->writer,
+                        kivi_bytes(PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)));
+    else if (bytes)
+        PyErr_SetString(PyExc_TypeError, "dumps of a codec returns bytes");
+    Py_XDECREF(bytes);
+    return ok;
+}
+
 {
     encoding to = {writer, kvp_config_of(store)};
     kivi_error *error = NULL;
     kivi_status status;
-    if (!write_object(&to, object, link, 0)) {
+    if (to.config->dumps ? !write_dumped(&to, object) : !write_object(&to, object, link, 0)) {
         kivi_writer_finish(writer, NULL); /* cuts what was begun */
         return false;
     }

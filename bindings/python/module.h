@@ -27,6 +27,7 @@ bool kvp_is_main_interpreter(void);
 /* How one store's keys and values look in Python; the `host` of its kvb_store. */
 typedef struct kvp_config {
     PyObject *default_hook, *ext_hook; /* NULL: none */
+    PyObject *dumps, *loads; /* of a codec that is Python's own, over raw; NULL: the store's codec */
     bool bytes_keys, pairs;
     struct kvp_call *held, *last_held; /* calls that its queue has no room for (loop.h) */
 } kvp_config;

@@ -19,6 +19,8 @@ static void config_free(void *host)
     kvp_config *config = host;
     Py_XDECREF(config->default_hook);
     Py_XDECREF(config->ext_hook);
+    Py_XDECREF(config->dumps);
+    Py_XDECREF(config->loads);
     PyMem_Free(config);
 }
 
@@ -36,6 +38,8 @@ static int store_traverse(PyObject *self, visitproc visit, void *arg)
     if (config) {
         Py_VISIT(config->default_hook);
         Py_VISIT(config->ext_hook);
+        Py_VISIT(config->dumps);
+        Py_VISIT(config->loads);
     }
     return 0;
 }
@@ -310,11 +314,24 @@ static kvb_store *open_store(const char *url, PyObject *dict, PyObject *given_up
     return store;
 }
 
-/* open(class, url, options, key_type, default, ext, pairs, queue, given_up=None) */
+/* None, or (dumps, loads): functions of a codec of Python's own. */
+static bool codec_in(PyObject *codec, kvp_config *config)
+{
+    if (codec == Py_None)
+        return true;
+    if (!PyTuple_Check(codec) || PyTuple_GET_SIZE(codec) != 2) {
+        PyErr_SetString(PyExc_TypeError, "a codec is a pair of functions");
+        return false;
+    }
+    return hook_in(PyTuple_GET_ITEM(codec, 0), "dumps", &config->dumps) &&
+           hook_in(PyTuple_GET_ITEM(codec, 1), "loads", &config->loads);
+}
+
+/* open(class, url, options, key_type, default, ext, pairs, queue, given_up=None, codec=None) */
 PyObject *kvp_open(PyObject *module, PyObject *args)
 {
     PyTypeObject *class;
-    PyObject *options, *key_type, *default_hook, *ext_hook, *queue, *given_up = NULL;
+    PyObject *options, *key_type, *default_hook, *ext_hook, *queue, *given_up = NULL, *codec = Py_None;
     const char *url;
     int pairs;
     kvp_config *config;
@@ -322,8 +339,8 @@ PyObject *kvp_open(PyObject *module, PyObject *args)
     kvb_queue *submit_to = NULL;
     kvp_store *self;
     (void)module;
-    if (!PyArg_ParseTuple(args, "O!sO!OOOpO|O:open", &PyType_Type, &class, &url, &PyDict_Type,
-                          &options, &key_type, &default_hook, &ext_hook, &pairs, &queue, &given_up))
+    if (!PyArg_ParseTuple(args, "O!sO!OOOpO|OO:open", &PyType_Type, &class, &url, &PyDict_Type, &options,
+                          &key_type, &default_hook, &ext_hook, &pairs, &queue, &given_up, &codec))
         return NULL;
     if (!PyType_IsSubtype(class, kvp_store_type)) {
         PyErr_SetString(PyExc_TypeError, "a class of stores is needed");
@@ -334,7 +351,11 @@ PyObject *kvp_open(PyObject *module, PyObject *args)
     config = config_new(key_type, default_hook, ext_hook, pairs);
     if (!config)
         return NULL;
-    store = open_store(url, options, given_up);
+    if (!codec_in(codec, config)) {
+        config_free(config);
+        return NULL;
+    }
+    store = open_store(url, options, given_up == Py_None ? NULL : given_up);
     self = store ? (kvp_store *)class->tp_alloc(class, 0) : NULL;
     if (!self) {
         config_free(config);
@@ -348,3 +369,4 @@ PyObject *kvp_open(PyObject *module, PyObject *args)
     self->store = store;
     return (PyObject *)self;
 }
+    store->decodes = config->loads != NULL;
