@@ -136,7 +136,10 @@ kvb_answer *kvb_call_with(kvb_store *store, int64_t timeout_ms, const kivi_reque
     answer->missing = missing;
     answer->function = function;
     kvb_take_prepare(answer);
-    return make(answer);
+    kvb_share_begin(answer);
+    make(answer);
+    kvb_share_end(answer);
+    return answer;
 }
 
 kvb_answer *kvb_call(kvb_store *store, int64_t timeout_ms, const kivi_request *request)
@@ -169,7 +172,8 @@ static kivi_status update(const kivi_slice *current, kivi_buffer *next, kivi_upd
 static kivi_status compute(kivi_buffer *value, void *user)
 {
     kivi_update_action action = KIVI_UPDATE_SET;
-    return kvb_host_compute(user, NULL, value, &action);
+    kivi_status status = kvb_host_compute(user, NULL, value, &action);
+    return !status && action != KIVI_UPDATE_SET ? KIVI_NOT_FOUND : status; /* nothing is to be stored */
 }
 
 static int progress(const kivi_copy_progress *so_far, void *user)
@@ -197,8 +201,8 @@ void kvb_perform(kvb_answer *answer, const kivi_call *call)
         done->status = kivi_store_update(store, call, ask->key, ask->ttl_ms, update, answer, &done->error);
         break;
     case KVB_VERB_GET_OR_SET:
-        done->status = kivi_store_get_or_set(store, call, ask->key, ask->ttl_ms, compute, answer,
-                                             &answer->value, &done->error);
+        done->status = kivi_store_get_or_set_leased(store, call, ask->key, ask->ttl_ms, ask->by,
+                                                    compute, answer, &answer->value, &done->error);
         done->value = kivi_buffer_slice(&answer->value);
         break;
     case KVB_VERB_COPY:

@@ -32,6 +32,7 @@ struct kvb_store {
     uint32_t refs;
     kvb_encoder *encoders; /* not in use */
     kvb_answer *answers;   /* not in use */
+    kvb_answer *computing; /* GET_OR_SETs in progress */
 };
 
 /* Opens a store; may wait, as `call` says. `queue` may be NULL, else it is held. NULL with `*error`. */
@@ -95,6 +96,11 @@ struct kvb_answer {
     /* TAKE_BEGIN and what follows */
     int64_t began_ms;     /* its step */
     kivi_completion read; /* of the step before */
+    /* GET_OR_SET (share.c) */
+    kvb_answer *next_computing;
+    void *failure; /* the host's, held for it: how the computation failed that this call waited for; NULL: it did not */
+    void *shared;  /* what this call's own computation failed with */
+    void (*hold)(void *); /* of `shared` */
 };
 
 /* What an answer that is no failure holds. */
@@ -160,6 +166,18 @@ void kvb_answer_confirm(kvb_answer *answer);
 void kvb_take_prepare(kvb_answer *answer);
 void kvb_take_begins(kvb_answer *answer);
 bool kvb_take_arrived(kvb_answer *answer);
+
+/* ---- computations that fail (share.c) ---- */
+
+/*
+ * How the computation of a GET_OR_SET failed, in the language's own terms: the core gives those who wait for it a status, and
+ * this gives them `failure`, held once for each by hold(). For kvb_host_compute(), with the interpreter's lock. What an answer
+ * got so is `failure`; the host raises it where the status is KIVI_ABORTED, and lets go of it before it gives the answer back.
+ */
+void kvb_answer_share(kvb_answer *answer, void *failure, void (*hold)(void *));
+/* For answer.c: around the call. */
+void kvb_share_begin(kvb_answer *answer);
+void kvb_share_end(kvb_answer *answer);
 
 /* ---- batches (batch.c) ---- */
 

@@ -7,6 +7,7 @@
  *   in   kvb_batch *keys, *pairs, *ops           many of them, copied; freearg frees
  *   in   int64_t ttl_ms                          seconds; nothing: KIVI_TTL_NONE; the word for keep: KIVI_TTL_KEEP
  *   in   int64_t timeout_ms                      seconds; nothing: 0, the store's own
+ *   in   int64_t lease_ms                      as timeout_ms; nothing: 0, none
  *   in   void *missing, void *function           the language's objects
  *   out  kvb_answer *                            kvb_answer_shape() says what it holds; or raises, or waits
  */
@@ -19,6 +20,8 @@
     kvb_call_with(store, timeout, &(kivi_request){.struct_size = sizeof(kivi_request), __VA_ARGS__}, \
                   missing, function)
 %}
+
+%apply int64_t timeout_ms { int64_t lease_ms };
 
 %nodefaultctor;
 %nodefaultdtor;
@@ -95,9 +98,10 @@ typedef struct kvb_store {
         return ASK_WITH($self, timeout_ms, NULL, function, .verb = KVB_VERB_UPDATE, .key = key,
                         .ttl_ms = ttl_ms);
     }
-    kvb_answer *get_or_set(kivi_slice key, void *function, int64_t ttl_ms = 0, int64_t timeout_ms = 0) {
+    kvb_answer *get_or_set(kivi_slice key, void *function, int64_t ttl_ms = 0, int64_t timeout_ms = 0,
+                           int64_t lease_ms = 0) {
         return ASK_WITH($self, timeout_ms, NULL, function, .verb = KVB_VERB_GET_OR_SET, .key = key,
-                        .ttl_ms = ttl_ms);
+                        .ttl_ms = ttl_ms, .by = lease_ms);
     }
 
     /* ---- many keys ---- */

@@ -206,7 +206,24 @@ static bool add_failure(const kvb_answer *answer, PyObject *failures, size_t ind
     return ok;
 }
 
-/* The errors of a batch's items, by position; of one that was refused whole, that of the item it was refused for. */
+static bool has_many_keys(const kvb_answer *answer)
+{
+    int32_t verb = answer->request.verb;
+    return verb == KIVI_VERB_GET_MANY || verb == KIVI_VERB_SET_MANY ||
+           verb == KIVI_VERB_DELETE_MANY || verb == KIVI_VERB_APPLY;
+}
+
+/* Of a batch that failed as a whole (the store is closed, the time is over): all its keys did. */
+static bool add_all(const kvb_answer *answer, PyObject *failures)
+{
+    const kivi_completion *done = &answer->done;
+    bool ok = true;
+    for (size_t i = 0; ok && i < answer->request.count; i++)
+        ok = add_failure(answer, failures, i, done->status, done->error);
+    return ok;
+}
+
+/* The errors of a batch's items, by position; of one that was refused for an item, that of the item. */
 static PyObject *failures_out(const kvb_answer *answer)
 {
     const kivi_completion *done = &answer->done;
@@ -216,7 +233,9 @@ static PyObject *failures_out(const kvb_answer *answer)
         if (kivi_result_error(done->result, i))
             ok = add_failure(answer, failures, i, kivi_result_status(done->result, i),
                              kivi_result_error(done->result, i));
-    if (ok && !done->result)
+    if (ok && !done->result && kivi_error_index(done->error) == SIZE_MAX)
+        ok = add_all(answer, failures);
+    else if (ok && !done->result)
         ok = add_failure(answer, failures, kivi_error_index(done->error), done->status, done->error);
     if (ok)
         return failures;
@@ -230,7 +249,7 @@ static bool attach_outcome(PyObject *exception, kvb_answer *answer)
     if (done->result && answer->request.verb == KIVI_VERB_APPLY &&
         !attach(exception, "results", results_out(answer)))
         return false;
-    if (done->result || kivi_error_index(done->error) != SIZE_MAX)
+    if (done->result || has_many_keys(answer) || kivi_error_index(done->error) != SIZE_MAX)
         return attach(exception, "failures", failures_out(answer));
     if (answer->request.verb == KVB_VERB_COPY)
         return attach(exception, "copied", copied_out(answer));
@@ -272,6 +291,10 @@ static PyObject *failure_out(kvb_answer *answer)
         return NULL;
     if (!answer->store)
         return PyErr_NoMemory();
+    if (answer->failure && answer->done.status == KIVI_ABORTED) { /* of the computation that it waited for */
+        Py_INCREF((PyObject *)answer->failure);
+        return kvp_raise_exception(answer->failure);
+    }
     return kvp_raise_exception(kvp_answer_exception(answer));
 }
 
@@ -301,6 +324,8 @@ PyObject *kvp_answer_out(kvb_answer *answer)
     }
     if (answer->request.verb == KVB_VERB_UPDATE)
         Py_XDECREF((PyObject *)answer->object);
+    if (answer->store)
+        Py_XDECREF((PyObject *)answer->failure);
     kvb_answer_give(answer);
     return object;
 }

@@ -9,6 +9,7 @@ typedef struct encoding {
 } encoding;
 
 static bool write_object(const encoding *to, PyObject *object, const kvp_link *link, int depth);
+static bool write_by_hook(const encoding *to, PyObject *object, const kvp_link *outer, int depth);
 
 /* What msgpack cannot hold of a type that it has: the hook may turn it into something else. */
 static bool write_unfit(const encoding *to, PyObject *object, const kvp_link *link, int depth,
@@ -285,10 +286,10 @@ static bool write_datetime(const encoding *to, PyObject *object, const kvp_link 
 {
     int64_t seconds;
     uint32_t nanoseconds;
-    if (!kvp_datetime_in(object, link, &seconds, &nanoseconds))
     if (!kvp_datetime_has_zone(object))
         return !PyErr_Occurred() && write_unfit(to, object, link, depth,
                                                 "a datetime without a time zone cannot be stored");
+    if (!kvp_datetime_in(object, link, &seconds, &nanoseconds))
         return false;
     kivi_writer_timestamp(to->writer, seconds, nanoseconds);
     return true;
@@ -367,7 +368,6 @@ static bool write_object(const encoding *to, PyObject *object, const kvp_link *l
     return true;
 }
 
-bool kvp_encode(kvb_store *store, kivi_writer *writer, PyObject *object, const kvp_link *link)
 /* By a codec of Python's own: its bytes are the value. */
 static bool write_dumped(const encoding *to, PyObject *object)
 {
@@ -382,6 +382,7 @@ static bool write_dumped(const encoding *to, PyObject *object)
     return ok;
 }
 
+bool kvp_encode(kvb_store *store, kivi_writer *writer, PyObject *object, const kvp_link *link)
 {
     encoding to = {writer, kvp_config_of(store)};
     kivi_error *error = NULL;

@@ -137,6 +137,21 @@ void kvp_name_key(const kvp_config *config, kivi_slice key)
     PyErr_Restore(type, raised, trace);
 }
 
+void kvp_name_refused(const kvp_config *config, PyObject *key)
+{
+    PyObject *type, *trace, *raised = fetch(&type, &trace), *shown;
+    kivi_slice bytes;
+    if (!raised)
+        return;
+    if (is_ours(raised) && kvp_key_in(key, &bytes) && bytes.size) {
+        shown = kvp_key_out(config, bytes);
+        kvp_exception_name_key(raised, shown, bytes, false);
+        Py_XDECREF(shown);
+    }
+    PyErr_Clear();
+    PyErr_Restore(type, raised, trace);
+}
+
 PyObject *kvp_name_key_method(PyObject *module, PyObject *args)
 {
     PyObject *exception, *key;

@@ -165,11 +165,23 @@ static bool compute(kvb_answer *answer, const kivi_slice *current, kivi_buffer *
     return ok;
 }
 
-/* What those who wait for the computation are told: of one that was broken off (KeyboardInterrupt) nothing, they compute. */
-static kivi_status failure(const kvb_answer *answer)
+static void hold(void *object)
 {
-    bool fails = answer->request.verb == KVB_VERB_GET_OR_SET && PyErr_ExceptionMatches(PyExc_Exception);
-    return fails ? KIVI_ABORTED : KIVI_CANCELLED;
+    Py_INCREF((PyObject *)object);
+}
+
+/* Those who wait for the computation get what was raised; of one that was broken off (KeyboardInterrupt) nothing, they compute. */
+static kivi_status failure(kvb_answer *answer)
+{
+    PyObject *type, *raised, *trace;
+    if (answer->request.verb != KVB_VERB_GET_OR_SET || !PyErr_ExceptionMatches(PyExc_Exception))
+        return KIVI_CANCELLED;
+    PyErr_Fetch(&type, &raised, &trace);
+    PyErr_NormalizeException(&type, &raised, &trace);
+    if (raised)
+        kvb_answer_share(answer, raised, hold); /* alive until this call has ended: it is raised by it */
+    PyErr_Restore(type, raised, trace);
+    return KIVI_ABORTED;
 }
 
 kivi_status kvb_host_compute(kvb_answer *answer, const kivi_slice *current, kivi_buffer *next,

@@ -67,12 +67,15 @@ typedef struct method {
       "against the timeout. It returns the new value, kivi.DELETE or kivi.LEAVE. Returns what "                                                    \
       "the key\n"                                                                                                                                  \
       "holds then, None if nothing.")                                                                                                              \
-    X(get_or_set, NULL, 2, 2, NAMES("key", "function", "ttl", "timeout"),                                                                          \
-      "key, function, *, ttl=None, timeout=None",                                                                                                  \
+    X(get_or_set, NULL, 2, 2, NAMES("key", "function", "ttl", "timeout", "lease"),                                                                 \
+      "key, function, *, ttl=None, timeout=None, lease=None",                                                                                      \
       "Reads; if the key is missing, writes what function() returns, and returns that.\n\n"                                                        \
       "In one process one caller computes a key at a time; the others wait for its value. If the "                                                 \
       "function\n"                                                                                                                                 \
-      "raises, its caller gets the exception and one of those who wait computes next.")                                                            \
+      "raises, all of them get the exception; if it returns kivi.LEAVE nothing is stored, and "                                                    \
+      "they "                                                                                                                                      \
+      "get None.\n"                                                                                                                                \
+      "lease: seconds for which one process computes while those of others wait.")                                                                 \
     X(set_many, NULL, 1, 1, NAMES("pairs", "ttl", "timeout"), "pairs, *, ttl=None, timeout=None",                                                  \
       "Writes several pairs, of a mapping or an iterable of (key, value).")                                                                        \
     X(delete_many, NULL, 1, 1, NAMES("keys", "timeout"), "keys, *, timeout=None",                                                                  \
@@ -191,10 +194,14 @@ static PyObject *call(const method *of, PyObject *self, PyObject *const *args, P
                       PyObject *names)
 {
     kvp_frame frame;
+    PyObject *result;
     frame.items[0] = self;
     if (!bind(of, args, given, names, frame.items + 1) || !may_call(of, self))
         return NULL;
-    return of->call(NULL, of->count ? (PyObject *)&frame : self);
+    result = of->call(NULL, of->count ? (PyObject *)&frame : self);
+    if (!result && of->count && strcmp(of->names[0], "key") == 0)
+        kvp_name_refused(kvp_config_of(((kvp_store *)self)->store), frame.items[1]);
+    return result;
 }
 
 METHODS(DESCRIBE)

@@ -99,8 +99,8 @@ PyObject *kvp_name_out(kivi_slice text);
 
 bool kvp_is_datetime(PyObject *object);
 /* Raises and answers false for a naive one, with `link` as its place. */
-bool kvp_datetime_in(PyObject *object, const kvp_link *link, int64_t *seconds, uint32_t *nanoseconds);
 bool kvp_datetime_has_zone(PyObject *object);
+bool kvp_datetime_in(PyObject *object, const kvp_link *link, int64_t *seconds, uint32_t *nanoseconds);
 PyObject *kvp_timestamp_out(int64_t seconds, uint32_t nanoseconds);
 
 /* ---- calls (host.c, answers.c, found.c, errors.c, page.c) ---- */
@@ -123,6 +123,8 @@ PyObject *kvp_answer_exception(kvb_answer *answer);
 PyObject *kvp_exception(kivi_status status, const kivi_error *error);
 /* Gives the exception that is raised the key that it is about: as `key`, and in the message of ours. */
 void kvp_name_key(const kvp_config *config, kivi_slice key);
+/* Gives an error of ours that is raised the key that it was refused for, unless it has one; its message stays. */
+void kvp_name_refused(const kvp_config *config, PyObject *key);
 /* The same for one that is not raised; `key` are its `bytes` in Python; `in_message`: its message names the key. */
 void kvp_exception_name_key(PyObject *exception, PyObject *key, kivi_slice bytes, bool in_message);
 /* Gives an error of ours that is raised the item of a batch that it is about, and its key (empty: none). */

@@ -28,7 +28,6 @@ PyObject *kvp_setup(PyObject *module, PyObject *parts)
     (void)module;
     if (!kvp_is_main_interpreter())
         return NULL;
-    }
     if (!PyDict_Check(parts)) {
         PyErr_SetString(PyExc_TypeError, "a dict is needed");
         return NULL;

@@ -110,8 +110,13 @@ static int store_assign(PyObject *self, PyObject *key, PyObject *value)
     PyObject *answer;
     if (!value)
         return delete_item(store, key);
-    if (!kvp_key_in(key, &ask.key) || !(encoder = kvp_value_in(store, value, NULL)))
+    if (!kvp_key_in(key, &ask.key))
         return -1;
+    encoder = kvp_value_in(store, value, NULL);
+    if (!encoder) {
+        kvp_name_refused(kvp_config_of(store), key);
+        return -1;
+    }
     ask.value = kivi_buffer_slice(&encoder->bytes);
     answer = kvp_answer_out(kvb_call(store, 0, &ask));
     kvb_encoder_give(store, encoder);
@@ -364,9 +369,9 @@ PyObject *kvp_open(PyObject *module, PyObject *args)
     }
     store->host = config;
     store->host_free = config_free;
+    store->decodes = config->loads != NULL;
     store->queue = submit_to ? kvb_queue_ref(submit_to) : NULL;
     store->reads_here = store->can.in_place;
     self->store = store;
     return (PyObject *)self;
 }
-    store->decodes = config->loads != NULL;

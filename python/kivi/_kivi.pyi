@@ -67,6 +67,7 @@ class Calls:
         *,
         ttl: _Ttl = None,
         timeout: _Seconds | None = None,
+        lease: _Seconds | None = None,
     ) -> Any: ...
     def set_many(
         self, pairs: Any, *, ttl: _Ttl = None, timeout: _Seconds | None = None

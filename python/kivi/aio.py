@@ -34,6 +34,7 @@ import contextvars
 import functools
 import inspect
 import os
+import random
 import threading
 import time
 import warnings
@@ -246,12 +247,13 @@ class Store(_kivi.Calls):
             if rounds >= 3:  # others write here all the time: a pause, from a fraction of a ms to 10 ms
                 await budget.pause(0.01 / 2 ** max(8 - rounds, 0))
 
-    async def get_or_set(self, key, function, *, ttl=None, timeout=None):
+    async def get_or_set(self, key, function, *, ttl=None, timeout=None, lease=None):
         """Reads; if the key is missing, writes what function() returns, and returns that as it is stored.
 
         Of the tasks that use this store one computes a key at a time; the others wait for its value. If the
         function raises, they get its exception as well; if the task is cancelled or out of time, one of them
-        computes next. What the function returns is awaited if it can be. timeout: as of update_key().
+        computes next. What the function returns is awaited if it can be; of kivi.LEAVE nothing is stored, and all get
+        None. timeout: as of update_key(). lease: seconds for which one process computes while those of others wait.
         """
         budget = _Budget(timeout)
         if self._computing is None:
@@ -264,10 +266,11 @@ class Store(_kivi.Calls):
             budget.check()
             other = self._computing.get(name)
             if other is None:
-                return await self._compute(name, key, function, ttl, budget)
+                return await self._compute(name, key, function, ttl, budget, lease)
             if _inside.get() and other[1] is not asyncio.current_task():  # two that wait for one another would for ever
                 return await self._add_computed(key, function, ttl, budget, None)
-            await self._wait_for(*other, budget)
+            if await self._wait_for(*other, budget) is LEAVE:
+                return None
 
     async def _wait_for(self, future, task, budget):
         if task is asyncio.current_task():
@@ -275,11 +278,14 @@ class Store(_kivi.Calls):
         began = time.monotonic()
         await asyncio.wait([future], timeout=budget.left)
         budget.take(time.monotonic() - began)
-        if future.done() and future.result() is not None:
-            raise future.result()
-        budget.check()
+        told = future.result() if future.done() else None
+        if isinstance(told, Exception):
+            raise told
+        if told is None:
+            budget.check()
+        return told
 
-    async def _compute(self, name, key, function, ttl, budget):
+    async def _compute(self, name, key, function, ttl, budget, lease):
         future = asyncio.get_running_loop().create_future()
         self._computing[name] = future, asyncio.current_task()
         failures = []
@@ -287,10 +293,31 @@ class Store(_kivi.Calls):
             value = await budget.spend(self.get, key, _MISSING)  # another task was done just now
             if value is not _MISSING:
                 return value
-            return await self._add_computed(key, function, ttl, budget, failures)
+            if lease is None:
+                return await self._add_computed(key, function, ttl, budget, failures)
+            return await self._add_leased(name, key, function, ttl, budget, failures, lease)
         finally:
             del self._computing[name]
             future.set_result(failures[0] if failures else None)
+
+    async def _add_leased(self, name, key, function, ttl, budget, failures, lease):
+        """As the one of all processes that computes: who adds the key of the lease; the core does the same."""
+        name, mark = b"kivi:lease:" + name, int.from_bytes(os.urandom(8), "big", signed=True)
+        while not await budget.spend(self.add, name, mark, ttl=lease):
+            await budget.pause(random.uniform(0.01, 0.05))
+            value = await budget.spend(self.get, key, _MISSING)
+            if value is not _MISSING:
+                return value
+        try:
+            value = await budget.spend(self.get, key, _MISSING)  # another process was done just now
+            if value is not _MISSING:
+                return value
+            return await self._add_computed(key, function, ttl, budget, failures)
+        finally:
+            try:
+                await self.compare_and_delete(name, mark)
+            except _errors.Error:
+                pass  # it ends by itself
 
     async def _add_computed(self, key, function, ttl, budget, failures):
         budget.check()  # now, and not when the function has done its work
@@ -300,6 +327,10 @@ class Store(_kivi.Calls):
             if failures is not None:
                 failures.append(error)
             raise
+        if made is LEAVE or made is DELETE:
+            if failures is not None:
+                failures.append(LEAVE)
+            return None
         while True:
             added = await budget.spend(self.add, key, made, ttl=ttl)
             value = await budget.spend(self.get, key, _MISSING)

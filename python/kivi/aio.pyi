@@ -105,6 +105,7 @@ class Store(_kivi.Calls):
         *,
         ttl: _Ttl = None,
         timeout: _Seconds | None = None,
+        lease: _Seconds | None = None,
     ) -> Any: ...
     def set_many(
         self,

@@ -11,7 +11,8 @@ class Error(Exception):
     native_code: the number that the client library or the operating system gave, or 0.
     key: the key that it is about, as the store gives keys; None where it is about none, or about many.
     retryable: "no", "yes" (nothing was applied), "if_idempotent" (it may have been), "later" (only time helps).
-    failures: of a call with many keys, and of a page, the errors of those that failed, by position; else None.
+    failures: of a call with many keys, and of a page, the errors of those that failed or were refused, by position: of all
+    of them where the call failed as a whole; else None.
     results: of an apply(), the outcome of each operation, kivi.Result; of a get_many(), the dict of those that were
     found and could be read; else None.
     cursor: of a scan, where another scan(cursor=...) of that prefix goes on, behind what this one gave; else None.

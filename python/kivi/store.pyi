@@ -92,6 +92,7 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         *,
         ttl: _Ttl = None,
         timeout: _Seconds | None = None,
+        lease: _Seconds | None = None,
     ) -> Any: ...
     def set_many(
         self,
