@@ -92,6 +92,9 @@ subject *subject_begin(const row *parameter, const char *title, unsigned seconds
     fill_in_url(s, name);
     OK(kivi_store_open(s->url, NULL, NULL, &s->store, E));
     via_use_queue(parameter->traits & ROW_QUEUE);
+    /* What only a server knows of its limits is learned by the first login. */
+    kivi_health health = {.struct_size = sizeof health};
+    OK(kivi_store_health(s->store, NULL, &health, E));
     s->can.struct_size = sizeof s->can;
     OK(kivi_store_capabilities(s->store, &s->can, E));
     s->codec = kivi_store_codec(s->store);

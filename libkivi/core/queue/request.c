@@ -1,4 +1,5 @@
 /* What a queued call asks: copied, checked, turned into an item, or made as any caller would make it. */
+#include "../base/limits.h"
 #include "../calls/apply.h"
 #include "../calls/perform.h"
 #include "../store/begin.h"
@@ -9,16 +10,16 @@
 
 /* ---- copying ---- */
 
-/* A value that is too large is refused by its size alone, and so never read. What sessions learn is never more. */
+/* A value that is too large now is refused by its size alone, and so never read: it stays without bytes. */
 static kivi_slice copied_value(kvi_queued *call, kivi_slice value)
 {
-    bool fits = value.size <= call->ctx.store->instance.capabilities.max_value;
+    bool fits = value.size <= call->value_most;
     return fits ? kvi_buffer_put(&call->memory, value) : kivi_bytes(NULL, value.size);
 }
 
 static size_t size_of_value(const kvi_queued *call, kivi_slice value)
 {
-    return value.size <= call->ctx.store->instance.capabilities.max_value ? value.size : 0;
+    return value.size <= call->value_most ? value.size : 0;
 }
 
 static size_t size_of(const kivi_slice *slices, size_t count)
@@ -85,6 +86,7 @@ static kivi_status copy_request(kvi_queued *call, const kivi_request *given)
 {
     kivi_request *request = &call->request;
     kivi_range *range = given->range ? &call->range : NULL;
+    call->value_most = kvi_max_value(call->ctx.store);
     size_t size = given->key.size + size_of_value(call, given->value) + given->expected.size +
                   size_of_ops(call, given->count) + size_of(given->keys, given->count) +
                   size_of_values(call, given->values, given->count);

@@ -45,6 +45,7 @@ typedef struct kvi_queued {
     kivi_buffer memory;
     kivi_slice *keys, *values;
     kivi_op *ops;
+    uint64_t value_most;        /* larger values were not copied */
     kivi_buffer value, version; /* of jobs */
     kivi_completion completion;
 } kvi_queued;

@@ -110,7 +110,8 @@ kivi_status kvi_value_check(kvi_context *ctx, kivi_slice value)
 {
     const kivi_store *store = ctx->store;
     uint64_t limit = kvi_max_value(store);
-    if (KVI_UNLIKELY(value.size > limit))
+    /* Without bytes: it was too large when it was submitted, whatever sessions have learned since. */
+    if (KVI_UNLIKELY(value.size > limit || (value.size && !value.data)))
         return kvi_context_fail(ctx, KIVI_TOO_LARGE, "value of %zu bytes; this store takes %llu%s",
                                 value.size, (unsigned long long)limit,
                                 store->portable ? " (portable=true)" : "");
