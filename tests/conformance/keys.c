@@ -255,10 +255,11 @@ CASE(keys, too_long)
 CASE(keys, limits_count_escapes)
 {
     size_t size = s->can.max_key_plain < 1u << 20 ? (size_t)s->can.max_key_plain : 1u << 20;
-    kivi_slice odd[] = {long_key(s, 0xff, size), long_key(s, '/', size), bare_key(s, "kivi", 4)};
+    kivi_slice odd[] = {long_key(s, 0xff, size), long_key(s, '/', size), bare_key(s, "kivi", 4),
+                        long_key(s, ' ', size)};
     odd[2] = joined(s, odd[2], filled(s, 'x', size - odd[2].size));
     size_t refused = 0;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         kivi_status got = kivi_store_set(s->store, NULL, odd[i], text(s, "v"), KIVI_TTL_NONE, E);
         EXPECT(got == KIVI_OK || got == KIVI_TOO_LARGE);
         refused += got == KIVI_TOO_LARGE;
