@@ -25,6 +25,8 @@ typedef struct tls_server {
     conduct conduct;
     pthread_t thread;
     bool was_polite; /* the client said goodbye */
+    int records[8];  /* what came in each of the first */
+    size_t record_count;
 } tls_server;
 
 static void echo(tls_server *server, SSL *ssl)
@@ -32,9 +34,12 @@ static void echo(tls_server *server, SSL *ssl)
     static char bytes[16384];
     int got;
 
-    while ((got = SSL_read(ssl, bytes, sizeof(bytes))) > 0)
+    while ((got = SSL_read(ssl, bytes, sizeof(bytes))) > 0) {
+        if (server->record_count < sizeof(server->records) / sizeof(server->records[0]))
+            server->records[server->record_count++] = got;
         if (SSL_write(ssl, bytes, got) != got)
             return;
+    }
     server->was_polite = SSL_get_error(ssl, got) == SSL_ERROR_ZERO_RETURN;
 }
 
@@ -173,6 +178,33 @@ Test(net_tls, accepted, .init = make_all, .fini = remove_all)
     expect_accepted(&misnamed_id, &settings, "127.0.0.1");
     expect_accepted(&expired_id, &settings, "localhost");
     expect_accepted(&commoner_id, &settings, "localhost");
+}
+
+/* Records end where they were told to, and hold what was queued together. */
+Test(net_tls, sealed_records, .init = make_all, .fini = remove_all)
+{
+    kvi_net_tls_settings settings = {.ca_file = authority.certificate_file, .verify = true};
+    tls_server server;
+    client c;
+
+    server_start(&server, &server_id, NULL, ECHO);
+    client_open(&c, &server, &settings, "127.0.0.1");
+    cr_assert_eq(connect_net(&c.net, &error), KIVI_OK);
+    queue_net(&c.net, "ab", 2);
+    queue_net(&c.net, "c", 1);
+    cr_assert(kvi_net_seal(&c.net));
+    queue_net(&c.net, "defgh", 5);
+    cr_assert(kvi_net_seal(&c.net)); /* with nothing behind it */
+    cr_assert_eq(c.net.queued, 8);
+    cr_assert_eq(flush_net(&c.net, &error), KIVI_OK);
+    cr_assert_eq(receive_net(&c.net, 8, &error), KIVI_OK);
+    size_t size;
+    cr_expect_eq(memcmp(kvi_net_bytes(&c.net, &size), "abcdefgh", 8), 0);
+    client_close(&c);
+    server_stop(&server);
+    cr_assert_eq(server.record_count, 2);
+    cr_expect_eq(server.records[0], 3);
+    cr_expect_eq(server.records[1], 5);
 }
 
 static void expect_denied_at(const char *host, const identity *who,

@@ -127,6 +127,8 @@ static inline void kvi_net_wrote(kvi_net *net, size_t size)
 }
 /* Queues bytes without copying them: they stay as they are until `sent` has passed them. False without memory. */
 bool kvi_net_refer(kvi_net *net, kivi_slice bytes);
+/* TLS: a record ends with what is queued so far, for peers that lose what lies behind a message in a record. False without memory. */
+bool kvi_net_seal(kvi_net *net);
 /* Sends what can be. OK: everything left; PENDING; UNAVAILABLE: it broke. */
 kivi_status kvi_net_flush(kvi_net *net, kivi_error **error);
 /* Forgets what was queued, once all of it was sent; copied bytes (offset 0 on) can be read until then. */

@@ -45,12 +45,10 @@ uint8_t *kvi_net_room(kvi_net *net, size_t size)
     return net->out.data + net->out.size;
 }
 
-bool kvi_net_refer(kvi_net *net, kivi_slice bytes)
+static bool add_reference(kvi_net *net, kivi_slice bytes)
 {
     kvi_net_reference *more;
 
-    if (bytes.size == 0)
-        return true;
     if (net->out.reference_count == net->out.reference_room) {
         size_t room = net->out.reference_room ? 2 * net->out.reference_room : 16;
         more = realloc(net->out.references, room * sizeof(*more));
@@ -62,6 +60,17 @@ bool kvi_net_refer(kvi_net *net, kivi_slice bytes)
     net->out.references[net->out.reference_count++] = (kvi_net_reference){net->out.size, bytes};
     net->queued += bytes.size;
     return true;
+}
+
+bool kvi_net_refer(kvi_net *net, kivi_slice bytes)
+{
+    return bytes.size == 0 || add_reference(net, bytes);
+}
+
+/* A reference to nothing: pieces end before references. */
+bool kvi_net_seal(kvi_net *net)
+{
+    return !net->target->tls || add_reference(net, kivi_bytes(NULL, 0));
 }
 
 void kvi_net_rewind(kvi_net *net)
@@ -86,8 +95,9 @@ static size_t list_pieces(const kvi_net *net, struct iovec *pieces, size_t most)
             pieces[count++] = (struct iovec){net->out.data + at, end - at};
             at = end;
         } else if (referred) {
-            pieces[count++] = (struct iovec){(uint8_t *)(uintptr_t)next->bytes.data + within,
-                                             next->bytes.size - within};
+            if (next->bytes.size) /* else a seal */
+                pieces[count++] = (struct iovec){(uint8_t *)(uintptr_t)next->bytes.data + within,
+                                                 next->bytes.size - within};
             reference++;
             within = 0;
         } else {
