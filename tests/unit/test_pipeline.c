@@ -18,7 +18,7 @@ typedef struct toy {
     kivi_write_item items[4];
     kivi_write_vector vector;
     unsigned logins, rounds; /* rounds: to be made after the first */
-    bool with_login;
+    bool with_login, renews;
     size_t others; /* items from there on are another pipeline's */
 } toy;
 
@@ -102,6 +102,8 @@ static kivi_status toy_end(void *owner, kivi_error **failure)
     if (t->rounds == 0)
         return KIVI_OK;
     t->rounds--;
+    if (t->renews)
+        kvi_pipeline_renew(&t->pipeline);
     queue(t, 0, kivi_bytes(NULL, 0));
     return KIVI_PENDING;
 }
@@ -358,6 +360,76 @@ Test(pipeline, an_answer_before_the_request_has_left)
     cr_expect_eq(kivi_error_retryable(error), KIVI_RETRY_YES);
     expect_failure(status, &error, KIVI_UNAVAILABLE, "before all of the request had left");
     cr_expect_eq(t->pipeline.phase, KVI_PHASE_CLOSED);
+    toy_free(t);
+}
+
+/* Where the server reads on: the answer is taken when all has left, although nothing more comes then. */
+Test(pipeline, an_early_answer_of_a_server_that_reads_on)
+{
+    size_t size = 16 << 20, left = size + 4;
+    char *value = calloc(size, 1);
+    uint32_t revents = 0;
+    toy *t = toy_new(2);
+
+    protocol.reads_on = true;
+    t->items[0].value = kivi_bytes(value, size);
+    kivi_status status = connect_and_begin(t);
+    reply(t, "-+");
+    status = step_on(t, status);
+    cr_assert_eq(status, KIVI_PENDING);
+    cr_expect_eq(t->items[0].status, KIVI_PENDING, "it is still read from");
+    while (status == KIVI_PENDING) {
+        kivi_poll want = {sizeof(want), -1, 0, 0, -1};
+        char bytes[65536];
+        ssize_t got = left ? recv(t->peer, bytes, left < sizeof(bytes) ? left : sizeof(bytes), MSG_DONTWAIT)
+                           : 0;
+        left -= got > 0 ? (size_t)got : 0;
+        status = kvi_pipeline_step(&t->pipeline, revents, &want, &error);
+        struct pollfd one = {want.fd, (short)want.events, 0};
+        cr_assert(status != KIVI_PENDING || poll(&one, 1, left ? 0 : 20000) > 0 || left);
+        revents = (uint32_t)one.revents;
+    }
+    free(value);
+    cr_assert_eq(status, KIVI_OK);
+    cr_expect_eq(t->items[0].status, KIVI_CONDITION);
+    cr_expect_eq(t->items[1].status, KIVI_OK);
+    cr_expect_eq(t->pipeline.phase, KVI_PHASE_READY);
+    toy_free(t);
+}
+
+/* What was queued before a renewed round is forgotten: a verb of many rounds needs no more memory than one. */
+Test(pipeline, renewed_rounds)
+{
+    toy *t = toy_new(1);
+
+    t->rounds = 3;
+    t->renews = true;
+    kivi_status status = connect_and_begin(t);
+    for (int i = 0; i < 4; i++) {
+        expect_received(t, "k\n");
+        cr_expect_eq(t->pipeline.count, 1);
+        cr_expect_eq(t->pipeline.net.queued, 2);
+        reply(t, "+");
+        status = step_on(t, status);
+        cr_assert_eq(status, i < 3 ? KIVI_PENDING : KIVI_OK);
+    }
+    toy_free(t);
+}
+
+/* As where the connection broke: of what has left nobody knows. */
+Test(pipeline, given_up)
+{
+    toy *t = toy_new(2);
+    kivi_status status = connect_and_begin(t);
+
+    reply(t, "+");
+    cr_assert_eq(step_on(t, status), KIVI_PENDING);
+    kvi_pipeline_give_up(&t->pipeline);
+    cr_expect_not(t->pipeline.busy);
+    cr_expect_eq(t->pipeline.phase, KVI_PHASE_CLOSED);
+    cr_expect_eq(t->items[0].status, KIVI_OK);
+    expect_failure(t->items[1].status, &t->items[1].error, KIVI_UNAVAILABLE, "before the answer came");
+    kvi_pipeline_give_up(&t->pipeline); /* nothing is in flight */
     toy_free(t);
 }
 

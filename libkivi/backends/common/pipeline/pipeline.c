@@ -66,7 +66,13 @@ bool kvi_pipeline_grow(kvi_pipeline *pipeline)
 static void forget_commands(kvi_pipeline *pipeline)
 {
     pipeline->count = pipeline->answered = pipeline->told = 0;
-    pipeline->condemned = pipeline->behind = false;
+    pipeline->condemned = pipeline->behind = pipeline->held = false;
+}
+
+void kvi_pipeline_renew(kvi_pipeline *pipeline)
+{
+    pipeline->count = pipeline->answered = pipeline->told = 0;
+    kvi_net_rewind(&pipeline->net);
 }
 
 /* ---- How much of each item has left ---- */
@@ -180,6 +186,11 @@ static kivi_status fail(kvi_pipeline *pipeline, kivi_status status)
     return status;
 }
 
+void kvi_pipeline_give_up(kvi_pipeline *pipeline)
+{
+    fail(pipeline, KIVI_UNAVAILABLE);
+}
+
 static kivi_status finish(kvi_pipeline *pipeline, kivi_error **error)
 {
     kivi_status status = pipeline->condemned ? pipeline->verdict : KIVI_OK;
@@ -269,16 +280,26 @@ static kivi_status answered_early(kvi_pipeline *pipeline, kivi_error **error)
     return KIVI_UNAVAILABLE;
 }
 
+static bool has_left(const kvi_pipeline *pipeline, const kvi_command *command)
+{
+    return pipeline->net.sent >= command->end || pipeline->phase != KVI_PHASE_READY;
+}
+
 /* Reads replies out of what has come. OK: all that are awaited are there; PENDING: more must come. */
 static kivi_status take_replies(kvi_pipeline *pipeline, kivi_error **error)
 {
+    pipeline->held = false;
     while (pipeline->answered < pipeline->count) {
         kvi_portion portion = {0};
         kvi_command *command = kvi_pipeline_command(pipeline, pipeline->answered);
         size_t size;
         const uint8_t *bytes = kvi_net_bytes(&pipeline->net, &size);
-        kivi_status status = pipeline->protocol->reply(pipeline->owner, command, bytes, size,
-                                                       &portion, error);
+        kivi_status status;
+        if (pipeline->protocol->reads_on && !has_left(pipeline, command)) {
+            pipeline->held = size > 0;
+            return KIVI_PENDING;
+        }
+        status = pipeline->protocol->reply(pipeline->owner, command, bytes, size, &portion, error);
         kvi_net_consume(&pipeline->net, portion.used);
         if (status == KIVI_PENDING && portion.need && !kvi_net_expect(&pipeline->net, portion.need))
             return kvi_place_no_memory(&pipeline->net.target->place, error);
@@ -286,7 +307,7 @@ static kivi_status take_replies(kvi_pipeline *pipeline, kivi_error **error)
             return status;
         if (!portion.last)
             continue;
-        if (pipeline->net.sent < command->end && pipeline->phase == KVI_PHASE_READY)
+        if (!has_left(pipeline, command))
             return answered_early(pipeline, error);
         pipeline->answered++;
     }
@@ -302,8 +323,9 @@ static kivi_status receive(kvi_pipeline *pipeline, bool wait, kivi_error **error
 {
     pipeline->behind = false;
     for (unsigned rounds = 0; rounds < ROUNDS; rounds++) {
-        kivi_status status = kvi_net_receive(&pipeline->net, wait && rounds == 0, error);
-        if (status)
+        bool held = pipeline->held;
+        kivi_status status = kvi_net_receive(&pipeline->net, wait && !held && rounds == 0, error);
+        if (status && !(status == KIVI_PENDING && held))
             return status;
         status = take_replies(pipeline, error);
         if (status == KIVI_OK)
@@ -376,7 +398,8 @@ static kivi_status step_connecting(kvi_pipeline *pipeline, uint32_t revents, kiv
 
 static kivi_status step_open(kvi_pipeline *pipeline, uint32_t revents, kivi_error **error)
 {
-    bool comes = revents & ~(uint32_t)POLLOUT || pipeline->net.wants_write || pipeline->behind;
+    bool comes = revents & ~(uint32_t)POLLOUT || pipeline->net.wants_write || pipeline->behind ||
+                 pipeline->held;
     kivi_status status = push(pipeline, error);
 
     if (status)

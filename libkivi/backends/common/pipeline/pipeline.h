@@ -44,6 +44,9 @@ typedef struct kvi_protocol {
     bool (*owns)(void *owner, size_t index);
     /* What an answer is called that cannot be one (CORRUPT), in the errors of changes it leaves open. */
     const char *breach;
+    /* The server reads a command to its end whatever it answered before: such an answer is taken when the command has left.
+     * Else it ends the connection. */
+    bool reads_on;
 } kvi_protocol;
 
 /* ---- A connection and its commands ---- */
@@ -71,6 +74,7 @@ typedef struct kvi_pipeline {
     uint8_t *commands;
     size_t count, room, answered, told;
     bool behind;    /* not all that has come was taken yet */
+    bool held;      /* an answer has come whose command has not left whole */
     bool condemned; /* the server wants this connection no more: the verb ends with `verdict` */
     kivi_status verdict;
 } kvi_pipeline;
@@ -86,6 +90,8 @@ kivi_status kvi_pipeline_begin(kvi_pipeline *pipeline, kivi_read_vector *reads,
                                kivi_write_vector *writes, kivi_error **error);
 kivi_status kvi_pipeline_step(kvi_pipeline *pipeline, uint32_t revents, kivi_poll *poll,
                               kivi_error **error);
+/* Its owner waits no more: the verb in flight, if any, ends as where the connection broke. */
+void kvi_pipeline_give_up(kvi_pipeline *pipeline);
 
 /* ---- For the functions of a protocol ---- */
 
@@ -109,6 +115,8 @@ static inline void *kvi_pipeline_add(kvi_pipeline *pipeline, uint8_t kind, uint3
     *command = (kvi_command){.begin = pipeline->net.queued, .item = item, .count = count, .kind = kind};
     return command;
 }
+/* In `end`, before another round is queued: the one before is over, and nothing of it will be read again. */
+void kvi_pipeline_renew(kvi_pipeline *pipeline);
 /* All of it is queued. */
 static inline kvi_command *kvi_pipeline_added(kvi_pipeline *pipeline)
 {
