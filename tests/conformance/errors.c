@@ -389,7 +389,7 @@ CASE(messages, hold_no_value)
         expect_silent(s, kivi_store_increment(s->store, NULL, k, 1, KIVI_TTL_NONE, NULL, E));
     expect_silent(s, kivi_store_set(s->store, NULL, kivi_bytes(NULL, 0), secret, KIVI_TTL_NONE, E));
     expect_silent(s, kivi_store_set(s->store, NULL, k, secret, -9, E));
-    expect_silent(s, kivi_store_set_many(s->store, NULL, &k, &secret, 0, KIVI_TTL_NONE, NULL, E));
+    expect_silent(s, kivi_store_set_many(s->store, NULL, &k, &secret, 1, -9, NULL, E));
     expect_silent(s, kivi_store_compare_and_set(s->store, NULL, k, secret, secret, -9, E));
     if (s->can.max_value < 1u << 26) {
         kivi_slice large = joined(s, secret, filled(s, 'x', (size_t)s->can.max_value));
