@@ -31,12 +31,13 @@ RSpec.describe "conformance" do
       end
 
       after do
-        @store.clear(@prefix)
+        @store.clear(@prefix) unless @store.capabilities[:scan] == "absent"
         @store.close
       end
 
       def k(name) = "#{@prefix}#{name}"
       def s = @store
+      def scans? = s.capabilities[:scan] != "absent"
       def ordered? = s.capabilities[:order] == "bytes"
 
       sure "single keys" do
@@ -50,12 +51,12 @@ RSpec.describe "conformance" do
         names = (0..255).map { |byte| "#{k('x')}#{byte.chr}y".b }
         s.set_many(names.zip(0..))
         expect(s.get_many(names).transform_keys(&:b)).to eq(names.zip(0..).to_h)
-        expect(s.keys(@prefix).map(&:b).sort).to eq(names.sort)
-        expect(s.count(k("x"))).to eq(256)
+        expect(s.keys(@prefix).map(&:b).sort).to eq(names.sort) if scans?
+        expect(s.count(k("x"))).to eq(256) if scans?
         expect(s.delete_many(names)).to eq(256)
       end
 
-      sure "prefixes are bytes" do
+      sure "prefixes are bytes", needs: :scan do
         %w[a aa ab b A a% a* a/ a:].each { |name| s[k(name)] = name }
         %w[a A a% a* aa a/].each { |prefix| expect(s.keys(k(prefix)).size).to eq(%w[a aa ab b A a% a* a/ a:].count { |n| n.start_with?(prefix) }) }
         expect(s.clear(k("a"))).to eq(7)
@@ -117,7 +118,7 @@ RSpec.describe "conformance" do
         end
       end
 
-      sure "scans in pages" do
+      sure "scans in pages", needs: :scan do
         names = (0...57).map { |i| k(format("s/%02d", i)) }
         s.set_many(names.zip(0..))
         [1, 2, 10, 57, 1000].each do |limit|
@@ -147,17 +148,19 @@ RSpec.describe "conformance" do
       end
 
       sure "expiry" do
+        most = 60.2 + (s.capabilities[:ttl_resolution_ms] / 1000.0)
         s.set(k("a"), 1, ttl: 60)
-        expect(s.ttl(k("a"))).to be_between(55, 60.2)
+        expect(s.ttl(k("a"))).to be_between(55, most)
         s.set(k("a"), 2, ttl: Kivi::KEEP)
-        expect(s.ttl(k("a"))).to be_between(55, 60.2)
+        expect(s.ttl(k("a"))).to be_between(55, most)
         s[k("a")] = 3
         expect(s.ttl(k("a"))).to be_nil
         expect([s.expire(k("a"), 30), s.persist(k("a")), s.expire(k("none"), 1)]).to eq([true, true, false])
         s.set(k("b"), 1, ttl: 0.02)
         s.increment(k("c"), ttl: 0.02)
         sleep(0.02 + (s.capabilities[:ttl_resolution_ms] + 15) / 1000.0)
-        expect([s[k("b")], s.key?(k("c")), s.count(@prefix), s.keys(@prefix), s.add(k("b"), 2)]).to eq([nil, false, 1, [k("a")], true])
+        expect([s.count(@prefix), s.keys(@prefix)]).to eq([1, [k("a")]]) if scans?
+        expect([s[k("b")], s.key?(k("c")), s.add(k("b"), 2)]).to eq([nil, false, true])
         expect { s.set(k("a"), 1, ttl: 101 * 366 * 86_400) }.to raise_error(Kivi::Invalid)
       end
 
@@ -166,7 +169,8 @@ RSpec.describe "conformance" do
         expect { s[""] }.to raise_error(Kivi::Invalid)
         longest = k("a" * [s.capabilities[:max_key_plain] - @prefix.bytesize, 1000].min)
         s[longest] = 1
-        expect(s.keys(@prefix)).to eq([longest])
+        expect(s[longest]).to eq(1)
+        expect(s.keys(@prefix)).to eq([longest]) if scans?
       end
 
       sure "updates" do
