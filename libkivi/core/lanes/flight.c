@@ -376,7 +376,7 @@ static bool has_answer(const kvi_flight *flight, const kvi_task *self)
            atomic_load_explicit(&self->state, memory_order_relaxed) == KVI_TASK_DONE;
 }
 
-bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self)
+bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self, uint64_t beyond_ns)
 {
     kvi_flight *flight = lane->flight;
     if (!flight->merged)
@@ -387,7 +387,7 @@ bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self)
         for (size_t t = flight->first_task[i]; t < flight->first_task[i + 1]; t++) {
             kvi_task *task = flight->tasks[t];
             uint32_t taken = KVI_TASK_TAKEN;
-            if (task == self)
+            if (task == self || task->deadline_ns < beyond_ns)
                 continue;
             const kvi_driver *driver = task->driver; /* once it leads it may be gone */
             kvi_bell bell = task->bell;
@@ -424,7 +424,9 @@ static kvi_outcome leave(kvi_lane *lane, kvi_task *self, kivi_status why)
     if (leads)
         atomic_store_explicit(&self->state, kvi_task_writes(self) ? KVI_TASK_LEAVING : KVI_TASK_LEFT,
                               memory_order_relaxed);
-    if (why != KIVI_CLOSED && kvi_flight_hand_on(lane, self))
+    /* Who is out of time as well would only leave in turn, when a busy machine lets him: he is told here. */
+    uint64_t beyond_ns = why == KIVI_TIMEOUT ? kvi_monotonic_ns() : 0;
+    if (why != KIVI_CLOSED && kvi_flight_hand_on(lane, self, beyond_ns))
         return KVI_HANDED_ON;
     if (leads)
         atomic_store_explicit(&self->state, KVI_TASK_LEADING, memory_order_relaxed);
@@ -503,7 +505,7 @@ static bool settle(kvi_lane *lane, kvi_task *self)
     size_t unsettled = kvi_flight_settle(lane, self);
     if (!unsettled || !has_answer(lane->flight, self))
         return false;
-    if (kvi_flight_hand_on(lane, self))
+    if (kvi_flight_hand_on(lane, self, 0))
         return true;
     kvi_flight_condemn(lane, KIVI_CANCELLED, NULL); /* all others went away */
     return false;

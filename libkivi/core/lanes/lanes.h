@@ -140,8 +140,8 @@ kivi_error *kvi_dead_peer_error(const kivi_store *store);
  * else leads. Afterwards, with KVI_LANDED, the lane is the caller's to release.
  */
 kvi_outcome kvi_flight_drive(kvi_lane *lane, kvi_context *ctx, kvi_task *self);
-/* Gives a flight to another waiter in it; false: there is none. */
-bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self);
+/* Gives a flight to another waiter in it whose time is not over at `beyond_ns`; false: there is none. */
+bool kvi_flight_hand_on(kvi_lane *lane, kvi_task *self, uint64_t beyond_ns);
 /* Ends a flight that nobody leads: the session is closed, what is pending fails with `why`. */
 void kvi_flight_condemn(kvi_lane *lane, kivi_status why, kivi_error *error);
 

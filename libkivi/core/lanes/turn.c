@@ -49,7 +49,7 @@ static void pass_on_flight(kvi_context *ctx, kvi_task *task)
     kvi_lane *lane = task->lane;
     atomic_store_explicit(&task->state, kvi_task_writes(task) ? KVI_TASK_LEAVING : KVI_TASK_LEFT,
                           memory_order_relaxed);
-    if (kvi_flight_hand_on(lane, task))
+    if (kvi_flight_hand_on(lane, task, 0))
         return;
     kvi_flight_condemn(lane, KIVI_CANCELLED, NULL);
     kvi_flight_settle(lane, task);

@@ -179,7 +179,7 @@ static bool look_after_flights(stepper *own, bool closed)
         kvi_worker *worker = lane->led_for;
         list = lane->next_led;
         /* Whoever closes the queue does not wait for the calls of others. */
-        if (must_end(lane, &worker->ctx, now) || (closed && kvi_flight_hand_on(lane, NULL)))
+        if (must_end(lane, &worker->ctx, now) || (closed && kvi_flight_hand_on(lane, NULL, 0)))
             ended = true;
         else
             add_driven(own, lane);
