@@ -532,7 +532,7 @@ Test(redis_answers, lists_of_another_length)
 static void expect_refusal(const char *text, kivi_status wanted, const char *part)
 {
     redis_server *server = server_start(answer_given);
-    kivi_store *store = open_redis(server, "&timeout=50ms");
+    kivi_store *store = open_redis(server, "&timeout=20s");
     const char *message;
     char reply[256];
 
