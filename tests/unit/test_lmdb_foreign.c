@@ -402,9 +402,9 @@ Test(lmdb_foreign, a_lock_of_unknown_place_is_waited_for_as_well)
     uint64_t began;
     pid_t other;
 
-    forget_lock(&store);
     put(&store, "k", "early", 0);
-    other = start_other(hold_lock, "s");
+    other = start_other(hold_lock, "s"); /* before there is the thread: a child of it would end without */
+    forget_lock(&store);
     expect_timeout(&store, 0);
     cr_assert_eq(write_waiting(&store, &item, &wait.wait), KIVI_INTERRUPTED);
     began = host_monotonic();
@@ -421,7 +421,9 @@ Test(lmdb_foreign, a_lock_of_unknown_place_is_waited_for_as_well)
         usleep(1000);
     store = open_store(path_of("s"), NULL);
     expect(&store, "k", "early");
+    forget_lock(&store);
     put(&store, "k", "late", 0);
+    expect(&store, "k", "late");
     lmdb->close(store.handle);
 }
 
