@@ -1,37 +1,16 @@
 /* The event hook: which events come, with what in them, and that nothing is held while it runs. */
+#include "events_fixture.h"
 #include "scripted_backend.h"
 
 TestSuite(core_events, .timeout = 30);
 
-typedef struct told {
-    kivi_event_type type;
-    char verb[24];
-    kivi_status status;
-    uint32_t attempt;
-    uint64_t items, duration_ns;
-    char key[16];
-    const void *trace;
-} told;
-
-static told log_of[64];
-static size_t log_size;
 static kivi_store *store_in_hook;
 
 static void hear(const kivi_event *event, void *user)
 {
-    cr_assert_eq(user, log_of);
-    cr_assert_geq(event->struct_size, sizeof(*event));
+    cr_assert_eq(user, &record);
     cr_assert_str_eq(event->backend, "scripted");
-    cr_assert_lt(log_size, 64);
-    told *one = &log_of[log_size++];
-    *one = (told){.type = event->type,
-                  .status = event->status,
-                  .attempt = event->attempt,
-                  .items = event->items,
-                  .duration_ns = event->duration_ns,
-                  .trace = event->trace};
-    snprintf(one->verb, sizeof(one->verb), "%s", event->verb);
-    memcpy(one->key, event->key.data ? event->key.data : "", event->key.size);
+    note_event(event);
     if (!store_in_hook)
         return;
     /* With a single lane this would never come back if the hook were called with it. */
@@ -46,28 +25,20 @@ static void hear(const kivi_event *event, void *user)
 static kivi_store *open_heard(const char *url)
 {
     kivi_options *options = kivi_options_new();
-    kivi_options_on_event(options, hear, log_of);
+    kivi_options_on_event(options, hear, &record);
     kivi_store *store = scripted_store_with(url, options);
     kivi_options_free(options);
-    log_size = 0;
+    record.count = 0;
     return store;
-}
-
-static const told *find(kivi_event_type type, size_t nth)
-{
-    for (size_t i = 0; i < log_size; i++)
-        if (log_of[i].type == type && nth-- == 0)
-            return &log_of[i];
-    return NULL;
 }
 
 static void expect(size_t at, kivi_event_type type, const char *verb, kivi_status status, uint64_t items)
 {
-    cr_assert_lt(at, log_size);
-    cr_assert_eq(log_of[at].type, type, "event %zu: type %d", at, log_of[at].type);
-    cr_assert_str_eq(log_of[at].verb, verb);
-    cr_assert_eq(log_of[at].status, status);
-    cr_assert_eq(log_of[at].items, items);
+    cr_assert_lt(at, record.count);
+    cr_assert_eq(record.all[at].type, type, "event %zu: type %d", at, record.all[at].type);
+    cr_assert_str_eq(record.all[at].verb, verb);
+    cr_assert_eq(record.all[at].status, status);
+    cr_assert_eq(record.all[at].items, items);
 }
 
 Test(core_events, a_call_and_its_vector)
@@ -78,16 +49,16 @@ Test(core_events, a_call_and_its_vector)
     call.trace = &trace;
     kivi_store *store = open_heard("scripted:");
     cr_assert_eq(kivi_store_set(store, &call, kivi_str("a"), kivi_str("v"), 0, NULL), KIVI_OK);
-    cr_assert_eq(log_size, 2);
+    cr_assert_eq(record.count, 2);
     expect(0, KIVI_EVENT_VECTOR, "write", KIVI_OK, 1);
     expect(1, KIVI_EVENT_CALL, "set", KIVI_OK, 1);
-    cr_assert_gt(log_of[1].duration_ns, 0);
+    cr_assert_gt(record.all[1].duration_ns, 0);
     for (size_t i = 0; i < 2; i++)
-        cr_assert(log_of[i].trace == &trace && !*log_of[i].key);
+        cr_assert(record.all[i].trace == &trace && !*record.all[i].key);
     cr_assert_eq(kivi_store_exists(store, NULL, kivi_str("a"), &exists, NULL), KIVI_OK);
     expect(2, KIVI_EVENT_VECTOR, "read", KIVI_OK, 1);
     expect(3, KIVI_EVENT_CALL, "exists", KIVI_OK, 1);
-    cr_assert_null(log_of[3].trace);
+    cr_assert_null(record.all[3].trace);
     kivi_page *page = NULL;
     cr_assert_eq(kivi_store_page(store, NULL, NULL, &page, NULL), KIVI_OK);
     kivi_page_free(page);
@@ -100,10 +71,10 @@ Test(core_events, keys_only_if_asked)
     const kivi_slice keys[] = {kivi_str("a"), kivi_str("b")};
     kivi_store *store = open_heard("scripted:?event_keys=true&namespace=n");
     cr_assert_eq(kivi_store_set(store, NULL, keys[0], kivi_str("v"), 0, NULL), KIVI_OK);
-    cr_assert_str_eq(find(KIVI_EVENT_CALL, 0)->key, "a");
+    cr_assert_str_eq(find_told(KIVI_EVENT_CALL, 0)->key, "a");
     cr_assert_eq(kivi_store_set_many(store, NULL, keys, keys, 2, 0, NULL, NULL), KIVI_OK);
-    cr_assert_str_eq(find(KIVI_EVENT_CALL, 1)->key, "");
-    cr_assert_eq(find(KIVI_EVENT_CALL, 1)->items, 2);
+    cr_assert_str_eq(find_told(KIVI_EVENT_CALL, 1)->key, "");
+    cr_assert_eq(find_told(KIVI_EVENT_CALL, 1)->items, 2);
     kivi_store_unref(store);
 }
 
@@ -113,7 +84,7 @@ Test(core_events, each_vector_of_a_batch)
     script.max_items = 2;
     kivi_store *store = open_heard("scripted:");
     cr_assert_eq(kivi_store_set_many(store, NULL, keys, keys, 3, 0, NULL, NULL), KIVI_OK);
-    cr_assert_eq(log_size, 3);
+    cr_assert_eq(record.count, 3);
     expect(0, KIVI_EVENT_VECTOR, "write", KIVI_OK, 2);
     expect(1, KIVI_EVENT_VECTOR, "write", KIVI_OK, 1);
     expect(2, KIVI_EVENT_CALL, "set_many", KIVI_OK, 3);
@@ -132,14 +103,14 @@ Test(core_events, repeats_and_reconnects)
     script.play = break_twice;
     kivi_store *store = open_heard("scripted:");
     cr_assert_eq(kivi_store_set(store, NULL, kivi_str("a"), kivi_str("v"), 0, NULL), KIVI_OK);
-    cr_assert_eq(find(KIVI_EVENT_RETRY, 0)->attempt, 1);
-    cr_assert_eq(find(KIVI_EVENT_RETRY, 1)->attempt, 2);
-    cr_assert_null(find(KIVI_EVENT_RETRY, 2));
-    cr_assert_eq(find(KIVI_EVENT_RECONNECT, 0)->items, 2);
-    cr_assert_eq(find(KIVI_EVENT_VECTOR, 0)->status, KIVI_UNAVAILABLE);
-    cr_assert_eq(find(KIVI_EVENT_VECTOR, 1)->status, KIVI_UNAVAILABLE);
-    cr_assert_eq(find(KIVI_EVENT_VECTOR, 2)->status, KIVI_OK);
-    cr_assert_eq(log_of[log_size - 1].type, KIVI_EVENT_CALL, "the call is told last");
+    cr_assert_eq(find_told(KIVI_EVENT_RETRY, 0)->attempt, 1);
+    cr_assert_eq(find_told(KIVI_EVENT_RETRY, 1)->attempt, 2);
+    cr_assert_null(find_told(KIVI_EVENT_RETRY, 2));
+    cr_assert_eq(find_told(KIVI_EVENT_RECONNECT, 0)->items, 2);
+    cr_assert_eq(find_told(KIVI_EVENT_VECTOR, 0)->status, KIVI_UNAVAILABLE);
+    cr_assert_eq(find_told(KIVI_EVENT_VECTOR, 1)->status, KIVI_UNAVAILABLE);
+    cr_assert_eq(find_told(KIVI_EVENT_VECTOR, 2)->status, KIVI_OK);
+    cr_assert_eq(record.all[record.count - 1].type, KIVI_EVENT_CALL, "the call is told last");
     cr_assert_eq(stats_of(store).retries, 2);
     kivi_store_unref(store);
 }
@@ -155,8 +126,8 @@ Test(core_events, sweeps)
     script.play = sweep;
     kivi_store *store = open_heard("scripted:");
     cr_assert_eq(kivi_store_set(store, NULL, kivi_str("a"), kivi_str("v"), 0, NULL), KIVI_OK);
-    cr_assert_eq(find(KIVI_EVENT_SWEEP, 0)->items, 3);
-    cr_assert_null(find(KIVI_EVENT_SWEEP, 1));
+    cr_assert_eq(find_told(KIVI_EVENT_SWEEP, 0)->items, 3);
+    cr_assert_null(find_told(KIVI_EVENT_SWEEP, 1));
     cr_assert_eq(stats_of(store).swept, 3);
     kivi_store_unref(store);
 }
@@ -177,7 +148,7 @@ Test(core_events, failures_are_told_too)
 {
     kivi_store *store = open_heard("scripted:");
     cr_assert_eq(kivi_store_set(store, NULL, kivi_str(""), kivi_str("v"), 0, NULL), KIVI_INVALID);
-    cr_assert_eq(log_size, 1);
+    cr_assert_eq(record.count, 1);
     expect(0, KIVI_EVENT_CALL, "set", KIVI_INVALID, 1);
     kivi_store_close(store);
     cr_assert_eq(kivi_store_set(store, NULL, kivi_str("a"), kivi_str("v"), 0, NULL), KIVI_CLOSED);

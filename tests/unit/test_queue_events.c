@@ -1,33 +1,19 @@
 /* The event hook of stores used through a queue: what it is told of calls, repeats and flights, and what it may do. */
+#include "events_fixture.h"
 #include "queue_fixture.h"
 #include "scripted_backend.h"
 
 TestSuite(queue_events, .timeout = 60);
 
-enum { LOG_SIZE = 4096 };
-
-typedef struct told {
-    kivi_event_type type;
-    char verb[24];
-    kivi_status status;
-    uint32_t attempt;
-    uint64_t items, duration_ns;
-    const void *trace;
-    pthread_t thread;
-} told;
-
-/* What the hook heard, and what it does by itself. */
+/* What the hook does by itself. */
 static struct {
-    pthread_mutex_t mutex;
-    told log[LOG_SIZE];
-    size_t size;
     _Atomic unsigned vectors, retries;
     kivi_queue *queue;
     kivi_store *store;
     _Atomic bool held;            /* the hook waits */
     _Atomic unsigned from_inside; /* calls that it still makes, and as many that it submits */
     _Atomic bool closes;          /* the store */
-} heard = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} heard;
 
 static void use_the_store(void)
 {
@@ -45,20 +31,8 @@ static void use_the_store(void)
 
 static void hear(const kivi_event *event, void *user)
 {
-    cr_assert(user == &heard && event->struct_size >= sizeof(*event) && *event->backend);
-    pthread_mutex_lock(&heard.mutex);
-    if (heard.size < LOG_SIZE) {
-        told *one = &heard.log[heard.size++];
-        *one = (told){.type = event->type,
-                      .status = event->status,
-                      .attempt = event->attempt,
-                      .items = event->items,
-                      .duration_ns = event->duration_ns,
-                      .trace = event->trace,
-                      .thread = pthread_self()};
-        snprintf(one->verb, sizeof(one->verb), "%s", event->verb);
-    }
-    pthread_mutex_unlock(&heard.mutex);
+    cr_assert(user == &heard);
+    note_event(event);
     if (event->type == KIVI_EVENT_RETRY)
         atomic_fetch_add(&heard.retries, 1);
     if (event->type != KIVI_EVENT_VECTOR)
@@ -83,17 +57,6 @@ static void close_heard(void)
 {
     kivi_queue_close(heard.queue);
     kivi_store_unref(heard.store);
-}
-
-static const told *find(kivi_event_type type, size_t nth)
-{
-    const told *found = NULL;
-    pthread_mutex_lock(&heard.mutex);
-    for (size_t i = 0; i < heard.size && !found; i++)
-        if (heard.log[i].type == type && nth-- == 0)
-            found = &heard.log[i];
-    pthread_mutex_unlock(&heard.mutex);
-    return found;
 }
 
 static void submit_traced(kivi_request request, const void *trace)
@@ -150,10 +113,10 @@ static void check_vectors(const char *url)
     take_all(heard.queue, 1, KIVI_OK, KIVI_OK);
     submit_traced(REQUEST(.verb = KIVI_VERB_SET, KEY("a")), &trace);
     take_all(heard.queue, 1, KIVI_IO, KIVI_IO);
-    WAIT_UNTIL(find(KIVI_EVENT_VECTOR, 2));
+    WAIT_UNTIL(find_told(KIVI_EVENT_VECTOR, 2));
     static const char *const verbs[] = {"write", "read", "write"}, *const calls[] = {"set", "ttl", "set"};
     for (size_t i = 0; i < 3; i++) {
-        const told *vector = find(KIVI_EVENT_VECTOR, i), *call = find(KIVI_EVENT_CALL, i);
+        const told *vector = find_told(KIVI_EVENT_VECTOR, i), *call = find_told(KIVI_EVENT_CALL, i);
         cr_assert_str_eq(vector->verb, verbs[i]);
         cr_assert_eq(vector->status, i == 2 ? KIVI_IO : KIVI_OK);
         cr_assert_eq(vector->items, 1);
@@ -164,7 +127,7 @@ static void check_vectors(const char *url)
         cr_assert_eq(call->status, vector->status);
         cr_assert(call->trace == &trace && pthread_equal(call->thread, pthread_self()));
     }
-    cr_assert_null(find(KIVI_EVENT_VECTOR, 3));
+    cr_assert_null(find_told(KIVI_EVENT_VECTOR, 3));
     expect_all_vectors();
 }
 
@@ -211,10 +174,10 @@ static void check_repeats(void)
     open_heard("scripted:");
     submit_traced(REQUEST(.verb = KIVI_VERB_SET, KEY("a")), &trace);
     take_all(heard.queue, 1, KIVI_OK, KIVI_OK);
-    WAIT_UNTIL(find(KIVI_EVENT_VECTOR, 2));
-    const told *call = find(KIVI_EVENT_CALL, 0);
+    WAIT_UNTIL(find_told(KIVI_EVENT_VECTOR, 2));
+    const told *call = find_told(KIVI_EVENT_CALL, 0);
     for (unsigned i = 0; i < 2; i++) {
-        const told *retry = find(KIVI_EVENT_RETRY, i);
+        const told *retry = find_told(KIVI_EVENT_RETRY, i);
         cr_assert_not_null(retry);
         cr_assert_eq(retry->attempt, i + 1);
         cr_assert_str_eq(retry->verb, "set");
@@ -222,12 +185,12 @@ static void check_repeats(void)
         cr_assert_eq(retry->trace, &trace);
         cr_assert_lt(retry, call, "the call is told last");
     }
-    cr_assert_null(find(KIVI_EVENT_RETRY, 2));
-    cr_assert_null(find(KIVI_EVENT_CALL, 1));
-    cr_assert_eq(find(KIVI_EVENT_RECONNECT, 0)->items, 2);
-    cr_assert_eq(find(KIVI_EVENT_VECTOR, 0)->status, KIVI_UNAVAILABLE);
-    cr_assert_eq(find(KIVI_EVENT_VECTOR, 1)->status, KIVI_UNAVAILABLE);
-    cr_assert_eq(find(KIVI_EVENT_VECTOR, 2)->status, KIVI_OK);
+    cr_assert_null(find_told(KIVI_EVENT_RETRY, 2));
+    cr_assert_null(find_told(KIVI_EVENT_CALL, 1));
+    cr_assert_eq(find_told(KIVI_EVENT_RECONNECT, 0)->items, 2);
+    cr_assert_eq(find_told(KIVI_EVENT_VECTOR, 0)->status, KIVI_UNAVAILABLE);
+    cr_assert_eq(find_told(KIVI_EVENT_VECTOR, 1)->status, KIVI_UNAVAILABLE);
+    cr_assert_eq(find_told(KIVI_EVENT_VECTOR, 2)->status, KIVI_OK);
     cr_assert_eq(stats_of(heard.store).retries, 2);
     close_heard();
 }
@@ -298,8 +261,8 @@ Test(queue_events, repeats_as_a_job)
     cr_assert_eq(atomic_load(&heard.retries), 2);
     cr_assert_eq(stats_of(heard.store).retries, 2);
     for (size_t i = 0; i < 2; i++) {
-        cr_assert_str_eq(find(KIVI_EVENT_RETRY, i)->verb, "increment");
-        cr_assert_not(pthread_equal(find(KIVI_EVENT_RETRY, i)->thread, pthread_self()));
+        cr_assert_str_eq(find_told(KIVI_EVENT_RETRY, i)->verb, "increment");
+        cr_assert_not(pthread_equal(find_told(KIVI_EVENT_RETRY, i)->thread, pthread_self()));
     }
     expect_all_vectors();
 }
@@ -341,7 +304,7 @@ Test(queue_events, a_slow_hook_holds_up_no_call)
     open_heard("memory:?shape=stepped");
     atomic_store(&heard.held, true);
     cr_assert_eq(ask_status(heard.queue, heard.store, request), KIVI_OK);
-    WAIT_UNTIL(find(KIVI_EVENT_VECTOR, 0));
+    WAIT_UNTIL(find_told(KIVI_EVENT_VECTOR, 0));
     for (int i = 0; i < 11000; i++)
         cr_assert_eq(ask_status(heard.queue, heard.store, request), KIVI_OK);
     WAIT_UNTIL(stats_of(heard.store).vectors == 11001);
