@@ -1,5 +1,4 @@
-"""Stores for the cases: memory, LMDB in a folder of the case's own, and the Redis of KIVI_TEST_REDIS."""
-import itertools
+"""Stores for the cases: of the rows of the conformance suite one of each store, or, in a module that says EVERY_ROW, all."""
 import os
 import socket
 import tempfile
@@ -7,11 +6,10 @@ import tempfile
 import pytest
 
 import kivi
+import rows
 
 # What Hypothesis remembers stays out of the tree.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "kivi-hypothesis"))
-
-_numbers = itertools.count()
 
 
 def is_each_once(capabilities, seen, there):
@@ -20,11 +18,15 @@ def is_each_once(capabilities, seen, there):
 
 
 def redis_url():
-    url = os.environ.get("KIVI_TEST_REDIS")
-    if not url:
+    if "redis" not in rows.ALL:
         pytest.fail("KIVI_TEST_REDIS is not set: run tests/servers/start and read build/servers.env")
-    name = f"python-{os.getpid()}-{next(_numbers)}"
-    return f"{url}{'&' if '?' in url else '?'}namespace={name}"
+    return rows.own_url("redis", None)
+
+
+def pytest_generate_tests(metafunc):
+    if "url" in metafunc.fixturenames:
+        every = getattr(metafunc.module, "EVERY_ROW", False)
+        metafunc.parametrize("url", list(rows.ALL) if every else rows.ONE_OF_EACH, indirect=True)
 
 
 @pytest.fixture
@@ -32,14 +34,10 @@ def lmdb_url(tmp_path):
     return f"lmdb:{tmp_path}/data.mdb?sync=false"
 
 
-@pytest.fixture(params=["memory", "lmdb", "redis"])
+@pytest.fixture
 def url(request, tmp_path):
     """The URL of an empty store."""
-    if request.param == "memory":
-        return "memory:"
-    if request.param == "lmdb":
-        return f"lmdb:{tmp_path}/data.mdb?sync=false"
-    return redis_url()
+    return redis_url() if request.param == "redis" else rows.own_url(request.param, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,41 @@
+"""The rows of the conformance suite, from its own table and from the environment: which stores there are."""
+import itertools
+import os
+
+_TABLE = os.path.join(os.path.dirname(__file__), "..", "..", "tests", "conformance", "rows.txt")
+_numbers = itertools.count()
+
+
+def _given():
+    """Names and URLs; the trait `queue` is the C suite's."""
+    with open(_TABLE) as table:
+        lines = [line.split() for line in table]
+    for words in lines:
+        if words and not words[0].startswith("#") and "queue" not in words[2:]:
+            yield words[0], words[1]
+    for variable, url in sorted(os.environ.items()):
+        name = variable.removeprefix("KIVI_TEST_")
+        if name != variable and url and "queue" not in os.environ.get(f"KIVI_TRAITS_{name}", ""):
+            yield name.lower().replace("_", "-"), url
+
+
+def _store(name):
+    return name.partition("-")[0]
+
+
+_wanted = [store for store in os.environ.get("STORES", "").split(",") if store]
+ALL = {name: url for name, url in _given() if not _wanted or _store(name) in _wanted}
+assert _wanted or len(ALL) > 20, "the rows of the conformance suite were not found"
+# One of each store; where one does not wait for the disk, that one.
+ONE_OF_EACH = [f"{name}-unsynced" if f"{name}-unsynced" in ALL else name for name in ALL if "-" not in name]
+if not _wanted and "redis" not in ALL:
+    ONE_OF_EACH.append("redis")  # whose cases then say what is missing
+
+
+def own_url(name, folder):
+    """The URL of a row with a keyspace that nobody else uses; `folder` is the case's own."""
+    own = f"python-{os.getpid()}-{next(_numbers)}"
+    url = ALL[name]
+    if "{name}" in url or "{dir}" in url:
+        return url.replace("{name}", own).replace("{dir}", str(folder))
+    return url if "namespace=" in url else f"{url}{'&' if '?' in url else '?'}namespace={own}"
