@@ -133,8 +133,9 @@ def test_a_scan_goes_on_behind_what_it_cannot_read(store, raw, limit):
         cursor = page.cursor
         if cursor is None:
             break
-    assert dict(found) == good and len(found) == len(good), "every good pair, once"
-    assert sorted(bad) == [f"k{i:03}" for i in range(1, 100, 2)]
+    once = store.capabilities()["scan_once"]  # a server whose table grows meanwhile may give some again
+    assert dict(found) == good and (len(found) == len(good) or not once), "every good pair, once"
+    assert sorted(bad if once else set(bad)) == [f"k{i:03}" for i in range(1, 100, 2)]
 
 
 def test_the_last_page_has_a_cursor_too(store, raw):
