@@ -17,7 +17,7 @@ install(SCRIPT ${CMAKE_BINARY_DIR}/cmake/note-directories.cmake)
 file(RELATIVE_PATH KIVI_PC_UP /prefix/${kivi_pc_dir} /prefix)
 
 # What backends of this tree share, for those that live elsewhere: kivi::resolve, kivi::net, kivi::endpoint,
-# kivi::pipeline and kivi::members after find_package(kivi). Left out where OpenSSL is not there to build them.
+# kivi::pipeline, kivi::members and kivi::sql after find_package(kivi). Left out where OpenSSL is not there to build them.
 function(kivi_install_common)
     find_library(KIVI_LIBRARY_ssl ssl)
     if(NOT KIVI_LIBRARY_ssl OR KIVI_SANITIZE OR KIVI_FUZZ)
@@ -25,12 +25,12 @@ function(kivi_install_common)
         return()
     endif()
     set(common ${PROJECT_SOURCE_DIR}/libkivi/backends/common)
-    set(parts kivi_resolve kivi_net kivi_endpoint kivi_pipeline kivi_members)
+    set(parts kivi_resolve kivi_net kivi_endpoint kivi_pipeline kivi_members kivi_sql)
     set_target_properties(${parts} PROPERTIES EXCLUDE_FROM_ALL OFF)
     install(TARGETS ${parts} EXPORT kivi ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}/kivi)
     install(FILES ${common}/resolve/resolve.h ${common}/net/net.h ${common}/net/net_set.h
                   ${common}/endpoint/endpoint.h ${common}/pipeline/pipeline.h
-                  ${common}/members/members.h
+                  ${common}/members/members.h ${common}/sql/sql.h
             DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/kivi/backend)
 endfunction()
 

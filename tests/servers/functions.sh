@@ -58,6 +58,29 @@ run_server() { # [--user USER] [--stop SIGNAL] NAME COMMAND...
     printf '%s %s %s %s\n' "$pid" "$(started_at "$pid")" "$signal" "$name" >>"$kivi_servers/pids"
 }
 
+# A folder of another user's, which stop removes: the checkout may lie where he must not look.
+folder_for() { # USER NAME
+    local folder
+    folder=$(mktemp -d "/tmp/kivi-$2-XXXXXX")
+    chown "$1" "$folder"
+    echo "$folder" >>"$kivi_servers/folders"
+    echo "$folder"
+}
+
+# An authority, and what it signed for a server at 127.0.0.1 and localhost and for a client: NAME.pem, NAME.key.
+make_certificates() { # FOLDER
+    local who
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+        -subj "/CN=kivi test authority" -keyout "$1/ca.key" -out "$1/ca.pem"
+    printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\n' >"$1/san.txt"
+    for who in server client; do
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=kivi test $who" \
+            -keyout "$1/$who.key" -out "$1/$who.csr"
+        openssl x509 -req -in "$1/$who.csr" -CA "$1/ca.pem" -CAkey "$1/ca.key" -CAcreateserial -days 30 \
+            -extfile "$1/san.txt" -out "$1/$who.pem"
+    done
+}
+
 # A port that nobody listens on and that no other row was given, below the kernel's own range.
 free_port() {
     local port

@@ -2,17 +2,7 @@
 # can be had: without HELLO, GETEX and GETDEL. Everything acknowledged is on disk.
 tls=$dir/tls
 mkdir -p "$tls" "$dir/data" "$dir/old"
-cd "$tls"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
-    -subj "/CN=kivi test authority" -keyout ca.key -out ca.pem
-for who in server client; do
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=kivi test $who" \
-        -keyout "$who.key" -out "$who.csr"
-    printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\n' >san.txt
-    openssl x509 -req -in "$who.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile san.txt \
-        -out "$who.pem"
-done
-cd "$root"
+make_certificates "$tls"
 
 port=$(free_port)
 tls_port=$(free_port)

@@ -1,0 +1,377 @@
+/* From a name to a connection: servers in turn, the addresses of each, libpq's login; and the end of a connection. */
+#include "pg.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define NOWHERE "/dev/null/none" /* no file can be there */
+#define PAIRS 32
+
+static void silent(void *user, const PGresult *notice)
+{
+    (void)user, (void)notice; /* libpq would print it */
+}
+
+static const kvi_place *place_of(const pg_session *session)
+{
+    return &session->instance->settings.endpoint.targets[session->server].place;
+}
+
+/* ---- libpq's words are read, so they are English ---- */
+
+static locale_t english;
+
+static void make_english(void)
+{
+    english = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
+
+static locale_t speak_english(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, make_english);
+    return english ? uselocale(english) : (locale_t)0;
+}
+
+static void speak_again(locale_t before)
+{
+    if (before)
+        uselocale(before);
+}
+
+/* ---- One address ---- */
+
+typedef struct pairs {
+    const char *names[PAIRS + 1], *values[PAIRS + 1];
+    int count;
+} pairs;
+
+static void add(pairs *all, const char *name, const char *value)
+{
+    if (!value || !*value || all->count == PAIRS)
+        return;
+    all->names[all->count] = name;
+    all->values[all->count++] = value;
+}
+
+/* libpq 15 cannot be told "the system's". */
+static const char *authorities(const pg_settings *settings)
+{
+    static const char *const systems[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                          "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
+    const char *named = settings->environment ? secure_getenv("PGSSLROOTCERT") : NULL;
+
+    if (settings->ca_file)
+        return settings->ca_file;
+    if (named && *named)
+        return named;
+    for (size_t i = 0; i < sizeof(systems) / sizeof(systems[0]); i++)
+        if (access(systems[i], R_OK) == 0)
+            return systems[i];
+    return systems[0];
+}
+
+static void add_tls(pairs *all, const pg_settings *settings)
+{
+    const char *none = settings->environment ? NULL : NOWHERE;
+
+    add(all, "sslmode", !settings->tls ? "disable" : settings->verify ? "verify-full" : "require");
+    if (!settings->tls)
+        return;
+    add(all, "sslrootcert", settings->verify ? authorities(settings) : NOWHERE);
+    add(all, "sslcrl", settings->crl_file ? settings->crl_file : NOWHERE);
+    add(all, "sslcert", settings->cert_file ? settings->cert_file : none);
+    add(all, "sslkey",
+        settings->key_file    ? settings->key_file
+        : settings->cert_file ? settings->cert_file
+                              : none);
+}
+
+static PGconn *start_libpq(const pg_session *session, const char *address, const char *password)
+{
+    const pg_settings *settings = &session->instance->settings;
+    const kvi_place *place = place_of(session);
+    pairs all = {.count = 0};
+
+    add(&all, "host", address && settings->server_name ? settings->server_name : place->host);
+    add(&all, "hostaddr", address);
+    add(&all, "port", place->port);
+    add(&all, "user", settings->endpoint.user);
+    add(&all, "password", password);
+    add(&all, "dbname", settings->database);
+    add(&all, "client_encoding", "UTF8");
+    add(&all, "application_name", settings->application);
+    add(&all, "gssencmode", "disable");
+    add(&all, "target_session_attrs", "any");
+    if (!settings->environment) {
+        add(&all, "passfile", NOWHERE);
+        add(&all, "options", " ");
+    }
+    add_tls(&all, settings);
+    all.names[all.count] = all.values[all.count] = NULL;
+    return PQconnectStartParams(all.names, all.values, 0);
+}
+
+static kivi_status attempt(pg_session *session, kivi_error **error)
+{
+    char address[INET6_ADDRSTRLEN + 20] = "", *password = NULL;
+    const struct addrinfo *at = session->walk.at;
+    kivi_status status = kvi_endpoint_password(&session->instance->settings.endpoint, &password, error);
+
+    if (status)
+        return status;
+    if (at && !place_of(session)->path)
+        getnameinfo(at->ai_addr, at->ai_addrlen, address, sizeof(address), NULL, 0, NI_NUMERICHOST);
+    kvi_pg_host->guard_descriptors();
+    session->phase = PHASE_CONNECTING;
+    session->reached = false;
+    session->poll = PGRES_POLLING_WRITING;
+    session->conn = start_libpq(session, *address ? address : NULL, password);
+    kvi_wipe(password);
+    if (!session->conn)
+        return kvi_pg_no_memory(error);
+    PQsetErrorVerbosity(session->conn, PQERRORS_SQLSTATE); /* the login's failure as well: it has no other code */
+    PQsetNoticeReceiver(session->conn, silent, NULL);
+    return KIVI_PENDING;
+}
+
+static void drop(pg_session *session)
+{
+    if (session->conn)
+        PQfinish(session->conn);
+    session->conn = NULL;
+    session->prepared = 0;
+    session->unsent = false;
+    session->limit_ms = 0;
+    session->awaited_count = session->answered = 0;
+}
+
+/* ---- The addresses of a server ---- */
+
+/* Why the attempt failed: by the address, so that the next is tried (PENDING), or by the server, which ends it all. */
+static kivi_status attempt_failed(pg_session *session, int code, kivi_error **error)
+{
+    kivi_status status = KIVI_UNAVAILABLE;
+
+    if (!code)
+        status = kvi_pg_login_failed(session->conn, session->instance->settings.tls, &code, error);
+    drop(session);
+    if (status != KIVI_UNAVAILABLE || *error)
+        return status;
+    kvi_resolve_failed(&session->walk, session->reached ? ECONNRESET : code);
+    return KIVI_PENDING;
+}
+
+static kivi_status try_addresses(pg_session *session, kivi_error **error)
+{
+    while (kvi_resolve_next(&session->walk)) {
+        kivi_status status = attempt(session, error);
+        if (status != KIVI_PENDING || PQstatus(session->conn) != CONNECTION_BAD)
+            return status;
+        status = attempt_failed(session, 0, error);
+        if (status != KIVI_PENDING)
+            return status;
+    }
+    return kvi_resolve_fail(&session->walk, error);
+}
+
+/* ---- Servers in turn ---- */
+
+static kivi_status begin_server(pg_session *session, kivi_error **error)
+{
+    kivi_status status;
+
+    kvi_resolve_leave(&session->walk, false);
+    session->server_ns = kvi_pg_host->monotonic_ns();
+    session->phase = PHASE_RESOLVING;
+    status = kvi_resolve_begin(&session->walk, place_of(session), error);
+    return status ? status : try_addresses(session, error);
+}
+
+/* Whether another server may do where this one did not. */
+static bool may_differ(kivi_status status)
+{
+    return status == KIVI_UNAVAILABLE || status == KIVI_DENIED;
+}
+
+kivi_status kvi_pg_next_server(pg_session *session, kivi_status status, kivi_error **error)
+{
+    const pg_settings *settings = &session->instance->settings;
+
+    while (status && status != KIVI_PENDING) {
+        session->vague = session->vague || kvi_pg_host->error_retryable(*error) != KIVI_RETRY_LATER;
+        if (!may_differ(status) || session->tried + 1 >= settings->endpoint.count)
+            break;
+        drop(session);
+        kvi_pg_host->error_free(*error);
+        *error = NULL;
+        session->tried++;
+        session->server = (session->server + 1) % (uint32_t)settings->endpoint.count;
+        status = begin_server(session, error);
+    }
+    /* Of several servers one may have been only out of luck: then it is worth another try. */
+    if (status == KIVI_UNAVAILABLE && session->vague &&
+        kvi_pg_host->error_retryable(*error) == KIVI_RETRY_LATER) {
+        kvi_pg_host->error_free(*error);
+        *error = kvi_pg_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_YES, "no server took the connection");
+    }
+    return status;
+}
+
+kivi_status kvi_pg_connect(pg_session *session, kivi_error **error)
+{
+    locale_t before = speak_english();
+    kivi_status status;
+
+    session->tried = 0;
+    session->vague = false;
+    session->server = atomic_load_explicit(&session->instance->first, memory_order_relaxed);
+    status = kvi_pg_next_server(session, begin_server(session, error), error);
+    speak_again(before);
+    return status;
+}
+
+/* ---- Steps ---- */
+
+/* How long this server still has, where another is left; negative: no limit. */
+static int64_t server_left(const pg_session *session)
+{
+    const kvi_endpoint *endpoint = &session->instance->settings.endpoint;
+    uint64_t spent;
+
+    if (session->tried + 1 >= endpoint->count)
+        return -1;
+    spent = kvi_pg_host->monotonic_ns() - session->server_ns;
+    return spent < endpoint->server_timeout_ns ? (int64_t)(endpoint->server_timeout_ns - spent) : 0;
+}
+
+static kivi_status server_silent(pg_session *session, kivi_error **error)
+{
+    char text[KVI_PLACE_SIZE];
+
+    drop(session);
+    *error = kvi_pg_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_YES, "%s: said nothing for server_timeout",
+                                kvi_place_text(place_of(session), text));
+    return KIVI_UNAVAILABLE;
+}
+
+static kivi_status next_address(pg_session *session, int code, kivi_error **error)
+{
+    kivi_status status = attempt_failed(session, code, error);
+
+    return status == KIVI_PENDING ? try_addresses(session, error) : status;
+}
+
+/* The connection is through, or why not: asked here, since libpq would keep the code for itself. 0: it is, or is under way. */
+static int connect_code(pg_session *session, uint32_t revents)
+{
+    int code = 0;
+    socklen_t size = sizeof(code);
+
+    if (session->reached || !revents)
+        return 0;
+    if (getsockopt(PQsocket(session->conn), SOL_SOCKET, SO_ERROR, &code, &size))
+        code = errno;
+    session->reached = code == 0;
+    return code;
+}
+
+static kivi_status established(pg_session *session, kivi_error **error)
+{
+    atomic_store_explicit(&session->instance->version, PQserverVersion(session->conn),
+                          memory_order_relaxed);
+    atomic_store_explicit(&session->instance->first, session->server, memory_order_relaxed);
+    kvi_resolve_leave(&session->walk, false);
+    if (PQsetnonblocking(session->conn, 1) || !PQenterPipelineMode(session->conn))
+        return kvi_pg_broken(error);
+    session->phase = PHASE_LOGIN;
+    return kvi_pg_login_begin(session, error);
+}
+
+static kivi_status step(pg_session *session, uint32_t revents, kivi_error **error)
+{
+    kivi_status status;
+    int code;
+
+    if (server_left(session) == 0)
+        return server_silent(session, error);
+    if (session->phase == PHASE_RESOLVING) {
+        status = kvi_resolve_advance(&session->walk, error);
+        return status ? status : try_addresses(session, error);
+    }
+    if (!revents)
+        return session->reached || kvi_resolve_left(&session->walk) != 0
+                   ? KIVI_PENDING
+                   : next_address(session, ETIMEDOUT, error);
+    code = connect_code(session, revents);
+    if (code)
+        return next_address(session, code, error);
+    session->poll = PQconnectPoll(session->conn);
+    if (session->poll == PGRES_POLLING_FAILED)
+        return next_address(session, 0, error);
+    return session->poll == PGRES_POLLING_OK ? established(session, error) : KIVI_PENDING;
+}
+
+kivi_status kvi_pg_connect_step(pg_session *session, uint32_t revents, kivi_error **error)
+{
+    locale_t before = speak_english();
+    kivi_status status = kvi_pg_next_server(session, step(session, revents, error), error);
+
+    speak_again(before);
+    return status;
+}
+
+void kvi_pg_connect_poll(pg_session *session, kivi_poll *poll)
+{
+    int64_t left = server_left(session);
+
+    poll->timeout_ns = left;
+    if (session->phase == PHASE_RESOLVING) {
+        poll->fd = kvi_resolve_fd(&session->walk);
+        poll->events = POLLIN;
+        return;
+    }
+    poll->fd = PQsocket(session->conn);
+    poll->events = session->poll == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    if (!session->reached) {
+        int64_t address = kvi_resolve_left(&session->walk);
+        if (address >= 0 && (left < 0 || address < left))
+            poll->timeout_ns = address;
+    }
+}
+
+/* ---- The end ---- */
+
+void kvi_pg_disconnect(pg_session *session)
+{
+    drop(session);
+    kvi_resolve_leave(&session->walk, false);
+    session->phase = PHASE_CLOSED;
+}
+
+/* libpq knows no end without a goodbye: its socket is replaced by one that goes nowhere. */
+void kvi_pg_connection_abandon(pg_session *session, bool in_verb)
+{
+    int fd = session->conn ? PQsocket(session->conn) : -1;
+    int nowhere = fd < 0 ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0 && nowhere >= 0)
+        dup3(nowhere, fd, O_CLOEXEC);
+    else if (fd >= 0)
+        close(fd); /* libpq will say its goodbye to nobody */
+    if (nowhere >= 0)
+        close(nowhere);
+    if (in_verb)
+        return;
+    kvi_resolve_leave(&session->walk, true);
+    if (session->conn && (nowhere >= 0 || fd < 0))
+        PQfinish(session->conn);
+}

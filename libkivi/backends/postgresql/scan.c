@@ -1,0 +1,85 @@
+/* Scans: a page is one statement, by key, in the order of bytes. A cursor is the last key. */
+#include "pg.h"
+
+#include <stdlib.h>
+
+#define PAGE_MOST 1024 /* rows of a statement: libpq holds all of them */
+
+/* A cursor is text that the server can take: no NUL, and no longer than a key. */
+static bool is_key(kivi_slice cursor)
+{
+    return cursor.size <= PG_KEY_MOST && !memchr(cursor.data, 0, cursor.size);
+}
+
+/* What the page begins behind; empty: with the prefix itself. */
+static kivi_slice begins_behind(const kivi_scan_range *range)
+{
+    kivi_slice from = range->cursor.size ? range->cursor : range->after, prefix = range->prefix;
+    size_t common = from.size < prefix.size ? from.size : prefix.size;
+
+    return common && memcmp(from.data, prefix.data, common) < 0 ? kivi_bytes(NULL, 0) : from;
+}
+
+kivi_status kvi_pg_scan_begin(pg_session *session, kivi_error **error)
+{
+    const kivi_scan_range *range = session->job.range;
+    kivi_slice from = begins_behind(range);
+    uint8_t *below = malloc(range->prefix.size + 4);
+    size_t below_size = below ? kvi_sql_behind(range->prefix, below) : 0;
+    int flags = (range->flags & KIVI_SCAN_KEYS ? 0 : COLUMN_VALUE) |
+                (range->flags & KIVI_SCAN_WANT_EXPIRY ? COLUMN_EXPIRY : 0) |
+                (from.size ? SCAN_AFTER : 0) | (below_size ? SCAN_BELOW : 0);
+    kivi_status status = KIVI_OK;
+
+    if (!below)
+        return kvi_pg_no_memory(error);
+    if (from.size && !is_key(from)) {
+        *error = kvi_pg_host->error(KIVI_INVALID, 0, KIVI_RETRY_NO, "no cursor of this store");
+        status = KIVI_INVALID;
+        goto out;
+    }
+    session->scan_flags = flags;
+    session->scan_limit = range->limit < PAGE_MOST ? range->limit : PAGE_MOST;
+    kvi_pg_parameters_begin(session);
+    kvi_pg_put_slice(session, from.size ? from : range->prefix);
+    kvi_pg_put_int8(session, (int64_t)session->scan_limit + 1);
+    if (below_size)
+        kvi_pg_put_slice(session, kivi_bytes(below, below_size));
+    status = kvi_pg_send(session, PG_SCAN + flags, GROUP_VERB, error);
+    if (!status)
+        status = kvi_pg_sync(session, GROUP_VERB, error);
+out:
+    free(below);
+    return status;
+}
+
+void kvi_pg_scan_rows(pg_session *session, const PGresult *result)
+{
+    const kivi_scan_range *range = session->job.range;
+    kivi_scan_sink *sink = session->job.sink;
+    bool has_value = session->scan_flags & COLUMN_VALUE, has_expiry = session->scan_flags & COLUMN_EXPIRY;
+    int rows = PQntuples(result);
+    kivi_slice last = {NULL, 0};
+
+    for (int row = 0; row < rows; row++) {
+        kivi_slice key = kvi_pg_slice(result, row, 0), value = {NULL, 0};
+        kivi_status status;
+        if ((uint64_t)row == session->scan_limit) {
+            session->sink_status = sink->cursor(sink, last);
+            return;
+        }
+        if (!kvi_sql_begins(key, range->prefix))
+            return;
+        if (has_value)
+            value = kvi_pg_slice(result, row, 1);
+        status = sink->pair(sink, key, value,
+                            has_expiry ? kvi_pg_int8(result, row, 1 + has_value) : KIVI_TTL_NONE);
+        last = key;
+        if (status == KIVI_END && row + 1 < rows)
+            status = sink->cursor(sink, last);
+        else if (status == KIVI_OK)
+            continue;
+        session->sink_status = status == KIVI_END ? KIVI_OK : status;
+        return;
+    }
+}
