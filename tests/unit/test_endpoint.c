@@ -180,6 +180,40 @@ Test(endpoint, passwords_from_everywhere)
     kvi_endpoint_clear(&endpoint);
 }
 
+static char long_line[5000];
+
+/* What does not fit is refused: half a password would be sent to the server, and its refusal believed. */
+Test(endpoint, a_password_is_never_cut)
+{
+    char path[] = "/tmp/kivi-unit-endpoint-XXXXXX", url[128], *password;
+    int fd = mkstemp(path);
+    kvi_endpoint endpoint;
+
+    snprintf(url, sizeof(url), "far:?password_file=%s", path);
+    memset(long_line, 'x', sizeof(long_line) - 1);
+    for (size_t size = 4095; size <= 4097; size++) {
+        cr_assert_eq(ftruncate(fd, 0), 0);
+        cr_assert_eq(pwrite(fd, long_line, size, 0), (ssize_t)size);
+        cr_assert_eq(read_url(url, &several, &endpoint), KIVI_OK);
+        if (size == 4095) {
+            cr_assert_eq(kvi_endpoint_password(&endpoint, &password, &error), KIVI_OK);
+            cr_assert_eq(strlen(password), 4095);
+            kvi_wipe(password);
+        } else {
+            expect_failure(kvi_endpoint_password(&endpoint, &password, &error), &error, KIVI_DENIED,
+                           "4095 bytes");
+        }
+        kvi_endpoint_clear(&endpoint);
+    }
+    cr_assert_eq(ftruncate(fd, 0), 0);
+    cr_assert_eq(pwrite(fd, "half\0whole\n", 11, 0), 11);
+    cr_assert_eq(read_url(url, &several, &endpoint), KIVI_OK);
+    expect_failure(kvi_endpoint_password(&endpoint, &password, &error), &error, KIVI_DENIED, "NUL");
+    kvi_endpoint_clear(&endpoint);
+    close(fd);
+    unlink(path);
+}
+
 Test(endpoint, logins_that_cannot_be)
 {
     const kvi_endpoint_rules strict = {.user_has_password = true};

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PASSWORD_MOST 4096
+#define PASSWORD_MOST 4095 /* bytes; a longer one is refused, not cut */
 
 void kvi_wipe(char *text)
 {
@@ -36,15 +36,40 @@ static kivi_status no_descriptor(const kivi_host *core, const char *path, int co
     return KIVI_IO;
 }
 
-/* The first line of the file. */
+static kivi_status unfit(const kivi_host *core, const char *path, const char *why, kivi_error **error)
+{
+    *error = core->error(KIVI_DENIED, 0, KIVI_RETRY_NO, "the first line of the password file %s %s",
+                         path, why);
+    return KIVI_DENIED;
+}
+
+/* The password at the beginning of what was read: a line, without its end. */
+static kivi_status take_line(const kivi_host *core, const char *path, const char *text, size_t size,
+                             char **password, kivi_error **error)
+{
+    size_t length = 0;
+
+    while (length < size && text[length] != '\r' && text[length] != '\n')
+        length++;
+    if (length > PASSWORD_MOST)
+        return unfit(core, path, "is longer than 4095 bytes", error);
+    if (memchr(text, '\0', length))
+        return unfit(core, path, "has a NUL byte", error);
+    if (!length)
+        return lost(core, "file", path, 0, error);
+    *password = strndup(text, length);
+    return *password ? KIVI_OK : kvi_endpoint_no_memory(core, error);
+}
+
 static kivi_status read_file(const kivi_host *core, const char *path, char **password, kivi_error **error)
 {
-    char text[PASSWORD_MOST];
+    char text[PASSWORD_MOST + 1];
     ssize_t size = -1;
+    kivi_status status;
     int code, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
     if (fd >= 0)
-        size = read(fd, text, sizeof(text) - 1);
+        size = read(fd, text, sizeof(text));
     code = errno;
     if (fd >= 0)
         close(fd);
@@ -52,14 +77,9 @@ static kivi_status read_file(const kivi_host *core, const char *path, char **pas
         return no_descriptor(core, path, code, error);
     if (size < 0)
         return lost(core, "file", path, code, error);
-    text[size] = '\0';
-    text[strcspn(text, "\r\n")] = '\0';
-    *password = *text ? strdup(text) : NULL;
-    size = *text != '\0';
+    status = take_line(core, path, text, (size_t)size, password, error);
     kvi_erase(text, sizeof(text));
-    if (!size)
-        return lost(core, "file", path, 0, error);
-    return *password ? KIVI_OK : kvi_endpoint_no_memory(core, error);
+    return status;
 }
 
 kivi_status kvi_endpoint_password(const kvi_endpoint *endpoint, char **password, kivi_error **error)
