@@ -81,7 +81,7 @@ static unsigned write_until_full(kivi_store *store, unsigned from)
             continue;
         CHECK_SAYING(status == KIVI_IO, "%s: %s", kivi_status_name(status), kivi_error_message(error));
         CHECK_SAYING(strstr(kivi_error_message(error), "/small/data"), "%s", kivi_error_message(error));
-        CHECK_NUMBER(kivi_error_retryable(error), KIVI_RETRY_YES);
+        CHECK_NUMBER(kivi_error_retryable(error), KIVI_RETRY_LATER);
         kivi_error_free(error);
         return i;
     }

@@ -85,8 +85,8 @@ Test(lmdb_damage, a_full_disk_leaves_the_store_as_it_was)
         kivi_instance store = open_store(path_of("s"), NULL);
         put(&store, "k", "old", 0);
         atomic_store(&fail_data, codes[i]);
-        expect_failed_write(&store, KIVI_IO, KIVI_RETRY_YES);
-        expect_failed_write(&store, KIVI_IO, KIVI_RETRY_YES);
+        expect_failed_write(&store, KIVI_IO, KIVI_RETRY_LATER);
+        expect_failed_write(&store, KIVI_IO, KIVI_RETRY_LATER);
         expect(&store, "k", "old");
         atomic_store(&fail_data, 0);
         expect_usable(&store);
@@ -100,7 +100,7 @@ Test(lmdb_damage, a_write_that_is_cut_short)
 
     put(&store, "k", "old", 0);
     atomic_store(&cut_short, true);
-    expect_failed_write(&store, KIVI_IO, KIVI_RETRY_YES);
+    expect_failed_write(&store, KIVI_IO, KIVI_RETRY_LATER);
     atomic_store(&cut_short, false);
     expect_usable(&store);
     lmdb->close(store.handle);
@@ -112,7 +112,7 @@ Test(lmdb_damage, a_sync_that_fails_is_no_commit)
 
     put(&store, "k", "old", 0);
     atomic_store(&fail_sync, EIO);
-    expect_failed_write(&store, KIVI_IO, KIVI_RETRY_YES);
+    expect_failed_write(&store, KIVI_IO, KIVI_RETRY_LATER);
     atomic_store(&fail_sync, 0);
     expect_usable(&store);
     lmdb->close(store.handle);

@@ -66,15 +66,29 @@ static const char *advice(int rc)
     }
 }
 
+/* Nothing was applied, and the session is as good as before. */
+static kivi_retryable retryable(int rc, kivi_status status)
+{
+    if (status == KIVI_BUSY || status == KIVI_NO_MEMORY || rc == MDB_TXN_FULL)
+        return KIVI_RETRY_YES;
+    switch (rc) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EIO: /* what LMDB says of a write that the disk had room for half of, too */
+    case EMFILE:
+    case ENFILE:
+        return KIVI_RETRY_LATER; /* once somebody made room */
+    default:
+        return KIVI_RETRY_NO;
+    }
+}
+
 kivi_status kvi_lmdb_fail(kivi_error **error, int rc, const char *file, const char *what)
 {
     kivi_status status = kvi_lmdb_status(rc);
-    kivi_retryable retry = KIVI_RETRY_NO;
 
-    /* Nothing was applied, and the session is as good as before. */
-    if (status == KIVI_BUSY || status == KIVI_IO || status == KIVI_NO_MEMORY || rc == MDB_TXN_FULL)
-        retry = KIVI_RETRY_YES;
-    KVI_LMDB_ERROR(error, status, rc, retry, "%s: %s: %s", file, what, advice(rc));
+    KVI_LMDB_ERROR(error, status, rc, retryable(rc, status), "%s: %s: %s", file, what, advice(rc));
     return status;
 }
 

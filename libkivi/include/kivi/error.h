@@ -22,7 +22,7 @@ typedef enum kivi_retryable {
     KIVI_RETRY_NO = 0,
     KIVI_RETRY_YES = 1,           /**< nothing was applied */
     KIVI_RETRY_IF_IDEMPOTENT = 2, /**< it may have been applied */
-    KIVI_RETRY_LATER = 3 /**< nothing was applied, but only time can help: the store refuses connections */
+    KIVI_RETRY_LATER = 3 /**< nothing was applied, but only time can help: the store refuses connections, the disk is full */
 } kivi_retryable;
 
 /** The status that the call returned. Since 0.1. */
