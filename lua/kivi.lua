@@ -10,6 +10,7 @@
 ---@field backend string # "redis"; "" where no store was reached
 ---@field retryable boolean|"if_idempotent"|"later" # whether doing the same again can help
 ---@field native_code integer # of the client library or the system, or 0
+---@field native_text string # of a store whose codes are text ("OOM" of Redis, an SQLSTATE), or ""
 ---@field key? string # that it is about
 ---@field failures? table<integer, kivi.Error> # of a call with many keys, and of a page: the errors of those that failed, by position
 ---@field results? kivi.Result[]|table<string, kivi.Value>|kivi.Page # what the others gave: of apply, get_many, page

@@ -1,4 +1,4 @@
-/* Errors as tables: code, name, backend, message, retryable, native_code. */
+/* Errors as tables: code, name, backend, message, retryable, native_code, native_text. */
 #include "kvl.h"
 
 static void set_text(lua_State *L, const char *name, const char *text)
@@ -43,14 +43,16 @@ static const char *plain_message(kivi_status status)
 }
 
 static void push(lua_State *L, const kvl_state *state, kivi_status status, const char *message,
-                 const char *backend, kivi_retryable retryable, int64_t native_code)
+                 const char *backend, kivi_retryable retryable, int64_t native_code,
+                 const char *native_text)
 {
     luaL_checkstack(L, 4, NULL);
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     set_text(L, "code", kivi_status_name(status));
     set_text(L, "name", kvb_error_name(status));
     set_text(L, "message", message);
     set_text(L, "backend", backend);
+    set_text(L, "native_text", native_text);
     push_retryable(L, retryable);
     lua_setfield(L, -2, "retryable");
     lua_pushnumber(L, (lua_Number)native_code);
@@ -67,14 +69,14 @@ void kvl_push_error(lua_State *L, const kvl_state *state, kivi_status status, co
 {
     if (error)
         push(L, state, status, kivi_error_message(error), kivi_error_backend(error),
-             kivi_error_retryable(error), kivi_error_native_code(error));
+             kivi_error_retryable(error), kivi_error_native_code(error), kivi_error_native_text(error));
     else
-        push(L, state, status, plain_message(status), "", KIVI_RETRY_NO, 0);
+        push(L, state, status, plain_message(status), "", KIVI_RETRY_NO, 0, "");
 }
 
 void kvl_push_problem(lua_State *L, const kvl_state *state, const kvl_problem *problem)
 {
-    push(L, state, problem->status, problem->text, "", KIVI_RETRY_NO, 0);
+    push(L, state, problem->status, problem->text, "", KIVI_RETRY_NO, 0, "");
     if (problem->key.size)
         kvl_name_key(L, problem->key, true);
     if (!problem->item)

@@ -44,6 +44,7 @@ PyObject *kvp_exception(kivi_status status, const kivi_error *error)
         return exception;
     if (!give(exception, "backend", PyUnicode_FromString(kivi_error_backend(error))) ||
         !give(exception, "native_code", PyLong_FromLongLong(kivi_error_native_code(error))) ||
+        !give(exception, "native_text", PyUnicode_FromString(kivi_error_native_text(error))) ||
         !give(exception, "retryable", PyUnicode_FromString(retryable_word(kivi_error_retryable(error)))))
         Py_CLEAR(exception);
     return exception;

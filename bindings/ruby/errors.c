@@ -24,6 +24,7 @@ VALUE kvr_exception(kivi_status status, const kivi_error *error)
         return exception;
     rb_ivar_set(exception, kvr.backend, rb_utf8_str_new_cstr(kivi_error_backend(error)));
     rb_ivar_set(exception, kvr.native_code, LL2NUM(kivi_error_native_code(error)));
+    rb_ivar_set(exception, kvr.native_text, rb_utf8_str_new_cstr(kivi_error_native_text(error)));
     rb_ivar_set(exception, kvr.retryable, retryable_word(kivi_error_retryable(error)));
     return exception;
 }

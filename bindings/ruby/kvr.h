@@ -20,7 +20,7 @@ typedef struct kvr_names {
     VALUE Error, About;                              /* modules of lib/kivi/errors.rb */
     VALUE KEEP, DELETE, LEAVE;                       /* words of lib/kivi/values.rb */
     ID type, data, of, wait, call, new, here, queue; /* names of methods and variables */
-    ID backend, native_code, retryable, key, cursor, results, failures, copied, stored;
+    ID backend, native_code, native_text, retryable, key, cursor, results, failures, copied, stored;
 } kvr_names;
 extern kvr_names kvr;
 

@@ -32,6 +32,7 @@ static void find_names(void)
     kvr.data = rb_intern("@data");
     kvr.backend = rb_intern("@backend");
     kvr.native_code = rb_intern("@native_code");
+    kvr.native_text = rb_intern("@native_text");
     kvr.retryable = rb_intern("@retryable");
     kvr.key = rb_intern("@key");
     kvr.cursor = rb_intern("@cursor");

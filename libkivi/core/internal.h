@@ -22,6 +22,11 @@ kivi_error *kvi_error_new(kivi_status status, int64_t native_code, kivi_retryabl
 /* Names the backend of an error that does not have one; `backend` must be static. NULL error: nothing. */
 void kvi_error_name_backend(kivi_error *error, const char *backend);
 kivi_error *kvi_error_copy(const kivi_error *error);
+#define KVI_NATIVE_TEXT 47 /* bytes of a native code that is text, at most */
+/* As kivi_host.error_native_text. */
+void kvi_error_native_text(kivi_error *error, const char *text);
+/* Gives an error the native codes of what it was made for. NULL cause: nothing. */
+void kvi_error_take_native(kivi_error *error, const kivi_error *cause);
 /* Notes which item of a batch an error is about. NULL: nothing. */
 void kvi_error_set_index(kivi_error *error, size_t index);
 /* Sets *error to NULL if wanted: the first line of every public fallible call. */

@@ -9,6 +9,7 @@ class Error(Exception):
 
     status: the word of libkivi, "TIMEOUT". backend: the store's kind, "redis"; "" where none was reached.
     native_code: the number that the client library or the operating system gave, or 0.
+    native_text: the code of a store whose codes are text ("OOM" of Redis, an SQLSTATE), or "".
     key: the key that it is about, as the store gives keys; None where it is about none, or about many.
     retryable: "no", "yes" (nothing was applied), "if_idempotent" (it may have been), "later" (only time helps).
     failures: of a call with many keys, and of a page, the errors of those that failed or were refused, by position: of all
@@ -23,6 +24,7 @@ class Error(Exception):
     status = "UNKNOWN"
     backend = ""
     native_code = 0
+    native_text = ""
     retryable = "no"
     key = None
     cursor = None

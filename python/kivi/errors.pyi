@@ -6,6 +6,7 @@ class Error(Exception):
     status: str
     backend: str
     native_code: int
+    native_text: str
     retryable: str
     key: str | bytes | None
     cursor: bytes | None

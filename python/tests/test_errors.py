@@ -33,6 +33,17 @@ def test_classes(name):
     assert type(again) is kind and again.args == error.args
 
 
+def test_native_codes_that_are_text():
+    store = kivi.open("memory:?fail_keys=held&fail_status=busy")
+    with pytest.raises(kivi.Busy) as caught:
+        store["held"] = 1
+    assert (caught.value.native_text, caught.value.native_code) == ("busy", 0)
+    assert kivi.Busy("said so").native_text == ""
+    with pytest.raises(kivi.Busy) as caught:
+        store.set_many({"held": 1, "other": 2})
+    assert caught.value.native_text == "busy" and caught.value.failures[0].native_text == "busy"
+
+
 def free_port():
     with socket.socket() as made:
         made.bind(("127.0.0.1", 0))

@@ -295,6 +295,13 @@ RSpec.describe "the manners of a Hash" do
     end
   end
 
+  it "gives the code of a store whose codes are text" do
+    Kivi.open("memory:?fail_keys=held&fail_status=busy") do |store|
+      expect { store["held"] = 1 }.to raise_error(Kivi::Busy) { |error| expect(error.native_text).to eq("busy") }
+    end
+    expect(Kivi::Busy.new("said so").native_text).to eq("")
+  end
+
   it "reads the keys after one where there is an order" do
     in_store("lmdb") do |store|
       store.set_many((0...10).to_h { |i| ["k#{i}", i] })

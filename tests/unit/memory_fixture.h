@@ -53,6 +53,12 @@ static KIVI_PRINTF(4, 5) kivi_error *fake_error_new(kivi_status status, int64_t 
     return (kivi_error *)error;
 }
 
+static void fake_native_text(kivi_error *error, const char *text)
+{
+    (void)error;
+    cr_assert(*text);
+}
+
 static inline void fake_error_free(kivi_error **error)
 {
     if (*error)
@@ -164,6 +170,7 @@ static const kivi_host fake_host = {
     .struct_size = sizeof(kivi_host),
     .abi = KIVI_BACKEND_ABI,
     .error = fake_error_new,
+    .error_native_text = fake_native_text,
     .option_text = fake_text,
     .option_int = fake_int,
     .option_float = fake_float,

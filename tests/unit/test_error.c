@@ -115,6 +115,34 @@ Test(error, copy_stands_alone)
     kivi_error_free(copy);
 }
 
+Test(error, a_native_code_may_be_text)
+{
+    kivi_error *error = kvi_error_new(KIVI_BUSY, 0, KIVI_RETRY_YES, "deadlock");
+    cr_expect_str_eq(kivi_error_native_text(error), "");
+    kvi_error_native_text(error, "40P01");
+    kivi_error *copy = kvi_error_copy(error);
+    cr_expect_str_eq(kivi_error_native_text(copy), "40P01");
+    kvi_error_native_text(error, "ERR unknown command");
+    cr_expect_str_eq(kivi_error_native_text(error), "ERR", "a code is a word");
+    kvi_error_native_text(error, "ProvisionedThroughputExceededException");
+    cr_expect_str_eq(kivi_error_native_text(error), "ProvisionedThroughputExceededException");
+    kvi_error_native_text(error, "0123456789012345678901234567890123456789012345678901");
+    cr_expect_eq(strlen(kivi_error_native_text(error)), 47);
+    kvi_error_native_text(error, "\x1b[31m");
+    cr_expect_str_eq(kivi_error_native_text(error), "");
+    kvi_error_take_native(error, copy);
+    kvi_error_take_native(error, NULL);
+    cr_expect_str_eq(kivi_error_native_text(error), "40P01");
+    kivi_error_free(error);
+    kivi_error_free(copy);
+    cr_expect_str_eq(kivi_error_native_text(NULL), "");
+    kvi_error_native_text(NULL, "x");
+    kvi_fail(&error, KIVI_IO, "x");
+    kvi_error_native_text(error, "58030");
+    cr_expect_str_eq(kivi_error_native_text(error), "58030");
+    kivi_error_free(error);
+}
+
 /* A message that cannot be formed: it ends where one ends for which there is no memory. */
 static kivi_error *out_of_memory(kivi_status status)
 {

@@ -447,6 +447,10 @@ static void expect_refusal(const char *text, kivi_status wanted, const char *par
     message = kivi_error_message(error);
     cr_assert_not_null(strstr(message, part), "%s: %s", text, message);
     cr_assert_null(strstr(message, "secret"), "%s: %s", text, message);
+    const char *code = kivi_error_native_text(error);
+    cr_assert_eq(*code == '\0', wanted == KIVI_INTERNAL,
+                 "%s: only a code that is known is passed on", text);
+    cr_assert_not_null(strstr(text, code), "%s: %s", text, code);
     kivi_error_free(error);
     kivi_store_unref(store);
     server_stop(server);

@@ -242,8 +242,11 @@ void kvi_plan_clear(memory_plan *plan)
 static kivi_error *failure_error(const memory_instance *instance)
 {
     const memory_failure *failure = instance->settings.failure;
+    kivi_error *error = kvi_memory_host->error(failure->status, 0, failure->retryable, "%s",
+                                               failure->text);
 
-    return kvi_memory_host->error(failure->status, 0, failure->retryable, "%s", failure->text);
+    kvi_memory_host->error_native_text(error, failure->word);
+    return error;
 }
 
 static kivi_status item_failure(const memory_instance *instance, uint8_t fate, kivi_error **error)

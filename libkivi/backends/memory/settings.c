@@ -68,15 +68,12 @@ const kivi_option_info kvi_memory_options[] = {
 };
 const size_t kvi_memory_option_count = sizeof(kvi_memory_options) / sizeof(kvi_memory_options[0]);
 
-static const struct {
-    const char *word;
-    memory_failure failure;
-} failures[] = {
-    {"unavailable", {KIVI_UNAVAILABLE, KIVI_RETRY_YES, "mock: the connection broke"}},
-    {"refused", {KIVI_UNAVAILABLE, KIVI_RETRY_LATER, "mock: connection refused"}},
-    {"denied", {KIVI_DENIED, KIVI_RETRY_NO, "mock: not allowed"}},
-    {"busy", {KIVI_BUSY, KIVI_RETRY_YES, "mock: something else holds the store"}},
-    {"io", {KIVI_IO, KIVI_RETRY_NO, "mock: input/output error"}},
+static const memory_failure failures[] = {
+    {KIVI_UNAVAILABLE, KIVI_RETRY_YES, "mock: the connection broke", "unavailable"},
+    {KIVI_UNAVAILABLE, KIVI_RETRY_LATER, "mock: connection refused", "refused"},
+    {KIVI_DENIED, KIVI_RETRY_NO, "mock: not allowed", "denied"},
+    {KIVI_BUSY, KIVI_RETRY_YES, "mock: something else holds the store", "busy"},
+    {KIVI_IO, KIVI_RETRY_NO, "mock: input/output error", "io"},
 };
 
 /* ---- Reading ---- */
@@ -128,8 +125,8 @@ static const memory_failure *read_failure(const kivi_config *config)
 {
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
         if (is_word(config, "fail_status", failures[i].word))
-            return &failures[i].failure;
-    return &failures[0].failure;
+            return &failures[i];
+    return &failures[0];
 }
 
 static void read_store(memory_settings *settings, const kivi_config *config)

@@ -11,6 +11,7 @@ typedef struct memory_failure {
     kivi_status status;
     kivi_retryable retryable;
     const char *text;
+    const char *word; /* of fail_status, and the native code */
 } memory_failure;
 
 typedef struct memory_settings {

@@ -131,6 +131,7 @@ typedef struct redis_refusal {
     const char *text; /* static: what the server wrote may hold keys and values */
     bool condemns;    /* the connection is of no more use */
     bool is_noscript;
+    const char *code; /* static: its first word is the server's; NULL: one that is not known */
 } redis_refusal;
 
 /* ---- A session ---- */
@@ -215,7 +216,9 @@ bool kvi_redis_repeat(redis_session *session);
 /* ---- reply.c ---- */
 
 redis_refusal kvi_redis_judge(kivi_slice text);
-/* The failure as an error; also where the session is to be closed for it. */
+/* The failure as an error. */
+kivi_error *kvi_redis_refused(const redis_refusal *refusal);
+/* The same for an item or a login; also where the session is to be closed for it. */
 kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal *refusal);
 #define KVI_REDIS_BREACH                                                                  \
     "the server's answer is not one that this command can have: no Redis, or bytes were " \

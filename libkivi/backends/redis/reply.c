@@ -6,19 +6,19 @@ typedef struct refusal_row {
     redis_refusal refusal;
 } refusal_row;
 
-#define ROW(code, status, retryable, text, condemns) \
-    {                                                \
-        code,                                        \
-        {                                            \
-            status, retryable, text, condemns, false \
-        }                                            \
+#define ROW(code, status, retryable, text, condemns)       \
+    {                                                      \
+        code,                                              \
+        {                                                  \
+            status, retryable, text, condemns, false, NULL \
+        }                                                  \
     }
 #define CLUSTER "the server is part of a Redis Cluster, which is not supported yet"
 
 static const refusal_row rows[] = {
     ROW("WRONGTYPE", KIVI_WRONG_TYPE, KIVI_RETRY_NO, "the key holds no plain value", false),
     {"NOSCRIPT",
-     {KIVI_INTERNAL, KIVI_RETRY_NO, "the server does not keep scripts (NOSCRIPT)", false, true}},
+     {KIVI_INTERNAL, KIVI_RETRY_NO, "the server does not keep scripts (NOSCRIPT)", false, true, NULL}},
     ROW("OOM", KIVI_IO, KIVI_RETRY_NO, "the server is out of memory (OOM: maxmemory, noeviction)", false),
     ROW("MISCONF", KIVI_IO, KIVI_RETRY_NO,
         "the server refuses writes: it cannot save to its disk (MISCONF)", false),
@@ -100,17 +100,32 @@ static kivi_slice unwrap(kivi_slice text)
 redis_refusal kvi_redis_judge(kivi_slice text)
 {
     text = unwrap(text);
-    for (size_t i = 0; i < ROW_COUNT; i++)
-        if (matches(text, rows[i].code))
-            return rows[i].refusal;
-    return (redis_refusal){KIVI_INTERNAL, KIVI_RETRY_NO, "the server refused the command", false, false};
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        redis_refusal refusal = rows[i].refusal;
+        if (!matches(text, rows[i].code))
+            continue;
+        refusal.code = rows[i].code;
+        return refusal;
+    }
+    return (redis_refusal){KIVI_INTERNAL, KIVI_RETRY_NO, "the server refused the command",
+                           false,         false,         NULL};
+}
+
+kivi_error *kvi_redis_refused(const redis_refusal *refusal)
+{
+    kivi_error *error = kvi_redis_host->error(refusal->status, 0, refusal->retryable, "%s",
+                                              refusal->text);
+
+    if (refusal->code)
+        kvi_redis_host->error_native_text(error, refusal->code);
+    return error;
 }
 
 kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal *refusal)
 {
     if (refusal->condemns)
         kvi_pipeline_condemn(&session->pipeline, refusal->status);
-    return kvi_redis_host->error(refusal->status, 0, refusal->retryable, "%s", refusal->text);
+    return kvi_redis_refused(refusal);
 }
 
 kivi_status kvi_redis_breach(redis_session *session, kivi_error **error)

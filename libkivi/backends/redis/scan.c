@@ -250,7 +250,7 @@ static kivi_status refuse(kivi_slice text, kivi_error **error)
 {
     redis_refusal refusal = kvi_redis_judge(text);
 
-    *error = kvi_redis_host->error(refusal.status, 0, refusal.retryable, "%s", refusal.text);
+    *error = kvi_redis_refused(&refusal);
     return refusal.status;
 }
 

@@ -12,15 +12,16 @@ struct kivi_error {
     const char *backend; /* static */
     const char *message;
     size_t index; /* of the batch's item; SIZE_MAX: none */
+    char native_text[KVI_NATIVE_TEXT + 1];
 };
 
 /* What kvi_fail() says of trying again, and what is said when there is no memory to say more. */
-#define BARE(name, retry)                                                                     \
-    {                                                                                         \
-        KIVI_##name, KIVI_RETRY_##retry, 0, "", #name ", and no memory to say more", SIZE_MAX \
+#define BARE(name, retry)                                                                         \
+    {                                                                                             \
+        KIVI_##name, KIVI_RETRY_##retry, 0, "", #name ", and no memory to say more", SIZE_MAX, "" \
     }
 static const kivi_error bare_errors[] = {
-    {KIVI_NO_MEMORY, KIVI_RETRY_NO, 0, "", "out of memory", SIZE_MAX},
+    {KIVI_NO_MEMORY, KIVI_RETRY_NO, 0, "", "out of memory", SIZE_MAX, ""},
     BARE(INVALID, NO),
     BARE(UNSUPPORTED, NO),
     BARE(TOO_LARGE, NO),
@@ -149,6 +150,25 @@ void kvi_error_set_index(kivi_error *error, size_t index)
         error->index = index;
 }
 
+void kvi_error_native_text(kivi_error *error, const char *text)
+{
+    size_t size = 0;
+    if (!error || is_constant(error))
+        return;
+    while (size < KVI_NATIVE_TEXT && text[size] > ' ' && text[size] < 0x7f)
+        size++;
+    memcpy(error->native_text, text, size);
+    error->native_text[size] = '\0';
+}
+
+void kvi_error_take_native(kivi_error *error, const kivi_error *cause)
+{
+    if (!cause || is_constant(error))
+        return;
+    error->native_code = cause->native_code;
+    memcpy(error->native_text, cause->native_text, sizeof(error->native_text));
+}
+
 kivi_error *kvi_error_copy(const kivi_error *error)
 {
     if (!error || is_constant(error))
@@ -160,7 +180,7 @@ kivi_error *kvi_error_copy(const kivi_error *error)
         return borrow(bare_error(error->status));
     memcpy(message, error->message, size + 1);
     copy->retryable = error->retryable;
-    copy->native_code = error->native_code;
+    kvi_error_take_native(copy, error);
     copy->backend = error->backend;
     copy->index = error->index;
     return copy;
@@ -184,6 +204,11 @@ const char *kivi_error_backend(const kivi_error *error)
 int64_t kivi_error_native_code(const kivi_error *error)
 {
     return error ? error->native_code : 0;
+}
+
+const char *kivi_error_native_text(const kivi_error *error)
+{
+    return error ? error->native_text : "";
 }
 
 size_t kivi_error_index(const kivi_error *error)

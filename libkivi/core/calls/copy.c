@@ -36,10 +36,10 @@ static kivi_status fail_key(kivi_error **error, kivi_slice key, kivi_status stat
     if (error) {
         if (kivi_key_show(key, KEY_SHOWN, &text))
             text.size = 0;
-        *error = kvi_error_new(status, cause ? kivi_error_native_code(cause) : 0,
-                               cause ? kivi_error_retryable(cause) : KIVI_RETRY_NO,
+        *error = kvi_error_new(status, 0, cause ? kivi_error_retryable(cause) : KIVI_RETRY_NO,
                                "key \"%.*s\": %s", (int)text.size, (const char *)text.data,
                                cause ? kivi_error_message(cause) : kivi_status_name(status));
+        kvi_error_take_native(*error, cause);
     }
     kivi_buffer_free(&text);
     kivi_error_free(cause);

@@ -52,6 +52,7 @@ static kivi_status judge(kivi_status status, kivi_error **error, bool is_read, i
             answer, 0, KIVI_RETRY_IF_IDEMPOTENT,
             "the write was cut off in flight; it may or may not have been applied (%s)",
             cause ? kivi_error_message(cause) : kivi_status_name(status));
+        kvi_error_take_native(*error, cause);
         kivi_error_free(cause);
     }
     return answer;

@@ -5,6 +5,7 @@ const kivi_host kvi_host_table = {
     .struct_size = sizeof(kivi_host),
     .abi = KIVI_BACKEND_ABI,
     .error = kvi_error_new,
+    .error_native_text = kvi_error_native_text,
     .error_copy = kvi_error_copy,
     .error_free = kivi_error_free,
     .error_retryable = kivi_error_retryable,

@@ -423,6 +423,9 @@ struct kivi_host {
     /** A new error; the backend's name is added by the core. Never NULL: out of memory it is a static one. */
     kivi_error *(*error)(kivi_status status, int64_t native_code, kivi_retryable retryable,
                          const char *format, ...)KIVI_PRINTF(4, 5);
+    /** Gives an error that error() made a native code that is text, an SQLSTATE say: up to its first byte that is not printable
+     *  ASCII or is a space, 47 bytes at most. */
+    void (*error_native_text)(kivi_error *error, const char *text);
     /** A copy of an error, for several items that failed of one reason; how an error that is not given away is freed; and
      *  what it says of trying again. All take NULL. */
     kivi_error *(*error_copy)(const kivi_error *error);

@@ -34,6 +34,9 @@ KIVI_API const char *kivi_error_message(const kivi_error *error);
 KIVI_API const char *kivi_error_backend(const kivi_error *error);
 /** The number the client library or operating system gave, or 0. Since 0.1. */
 KIVI_API int64_t kivi_error_native_code(const kivi_error *error);
+/** The code of a store whose codes are text (an SQLSTATE "40001", Redis's "OOM"), printable, 47 bytes at most; "": none. Lives
+ * as long as the error. Since 0.1. */
+KIVI_API const char *kivi_error_native_text(const kivi_error *error);
 /** Whether trying again can help. Since 0.1. */
 KIVI_API kivi_retryable kivi_error_retryable(const kivi_error *error);
 /**

@@ -31,6 +31,9 @@ module Kivi
     # @return [Integer] the number that the client library or the operating system gave, or 0
     def native_code = @native_code || 0
 
+    # @return [String] the code of a store whose codes are text ("OOM" of Redis, an SQLSTATE), or ""
+    def native_text = @native_text || ""
+
     # @return [Symbol] :no, :yes (nothing was applied), :if_idempotent (it may have been), :later (only time helps)
     def retryable = @retryable || :no
 
