@@ -247,20 +247,46 @@ Test(loader, plugins_are_loaded_on_first_use)
     cr_expect_str_eq(shown, "fixture:p?token=***&depth=4");
 }
 
-/* How often the loader asked the module for its table. */
-static int count_calls(const char *module)
+/* A function that a module which is loaded has beside its table. */
+static void find_function(const char *module, const char *name, void *function, size_t size)
 {
     char path[2 * PATH_MAX];
-    int (*calls)(void);
     snprintf(path, sizeof(path), "%s/%s.so", fixtures, module);
     void *opened = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
     cr_assert_not_null(opened, "%s is not loaded", path);
-    void *symbol = dlsym(opened, "fixture_calls");
+    void *symbol = dlsym(opened, name);
     cr_assert_not_null(symbol);
-    memcpy(&calls, &symbol, sizeof(calls));
-    int answer = calls();
-    dlclose(opened);
-    return answer;
+    memcpy(function, &symbol, size);
+    dlclose(opened); /* it stays: modules are never unloaded */
+}
+
+/* How often the loader asked the module for its table. */
+static int count_calls(const char *module)
+{
+    int (*calls)(void);
+    find_function(module, "fixture_calls", &calls, sizeof(calls));
+    return calls();
+}
+
+typedef kivi_status rewrite_fn(const char *json, uint8_t *msgpack, size_t *size, kivi_error **error);
+
+/* What servers say and are sent, read and written by the core's codecs without linking them. */
+Test(loader, a_plugin_has_the_codecs_by_its_host_table)
+{
+    static const uint8_t wanted[] = {0x93, 0x01, 0xa1, 'b', 0xc3};
+    rewrite_fn *rewrite;
+    uint8_t msgpack[32];
+    size_t size;
+    kivi_error *error = NULL;
+    put_manifest("fixture", "fixture fixtures", "right", NULL);
+    found("fixture");
+    find_function("right", "fixture_rewrite", &rewrite, sizeof(rewrite));
+    cr_assert_eq(rewrite("[1, \"b\", true]", msgpack, &size, &error), KIVI_OK);
+    cr_assert_eq(size, sizeof(wanted));
+    cr_assert_arr_eq(msgpack, wanted, sizeof(wanted));
+    expect_failure(rewrite("[1, \"b\", t]", msgpack, &size, &error), &error, KIVI_CORRUPT, "json");
+    expect_failure(rewrite("[1, 2]", msgpack, &size, &error), &error, KIVI_INVALID, "less than was said");
+    cr_assert_eq(size, 0);
 }
 
 static void *find_fixture(void *backend)

@@ -28,6 +28,7 @@
 #include <kivi/info.h>
 #include <kivi/options.h>
 #include <kivi/scan.h>
+#include <kivi/value.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -416,6 +417,41 @@ typedef struct kivi_backend {
     void (*fork_child)(void *instance);
 } kivi_backend;
 
+/** Values and buffers for plugins: the functions of kivi/value.h and kivi/buffer.h that have the same names. Codecs are
+ *  "msgpack", "json" and "raw", whatever the store's. */
+typedef struct kivi_values {
+    uint32_t struct_size;
+    uint32_t reserved;
+    kivi_status (*reader_new)(const char *codec, const kivi_limits *limits, kivi_reader **reader,
+                              kivi_error **error);
+    void (*reader_start)(kivi_reader *reader, kivi_slice bytes);
+    kivi_status (*reader_next)(kivi_reader *reader, kivi_token *token);
+    kivi_status (*reader_skip)(kivi_reader *reader);
+    size_t (*reader_offset)(const kivi_reader *reader);
+    kivi_error *(*reader_error)(const kivi_reader *reader);
+    void (*reader_free)(kivi_reader *reader);
+    kivi_status (*writer_new)(const char *codec, kivi_writer **writer, kivi_error **error);
+    void (*writer_start)(kivi_writer *writer, kivi_buffer *out);
+    kivi_status (*writer_nil)(kivi_writer *writer);
+    kivi_status (*writer_bool)(kivi_writer *writer, bool value);
+    kivi_status (*writer_int)(kivi_writer *writer, int64_t value);
+    kivi_status (*writer_uint)(kivi_writer *writer, uint64_t value);
+    kivi_status (*writer_float)(kivi_writer *writer, double value);
+    kivi_status (*writer_str)(kivi_writer *writer, kivi_slice text);
+    kivi_status (*writer_bin)(kivi_writer *writer, kivi_slice bytes);
+    kivi_status (*writer_array)(kivi_writer *writer, size_t count);
+    kivi_status (*writer_map)(kivi_writer *writer, size_t count);
+    kivi_status (*writer_timestamp)(kivi_writer *writer, int64_t seconds, uint32_t nanoseconds);
+    kivi_status (*writer_ext)(kivi_writer *writer, int8_t type, kivi_slice bytes);
+    kivi_status (*writer_token)(kivi_writer *writer, const kivi_token *token);
+    kivi_status (*writer_finish)(kivi_writer *writer, kivi_error **error);
+    void (*writer_free)(kivi_writer *writer);
+    kivi_status (*buffer_reserve)(kivi_buffer *buffer, size_t capacity);
+    kivi_status (*buffer_assign)(kivi_buffer *buffer, kivi_slice bytes);
+    kivi_status (*buffer_append)(kivi_buffer *buffer, kivi_slice bytes);
+    void (*buffer_free)(kivi_buffer *buffer);
+} kivi_values;
+
 /** What the core gives a plugin: all that it may call. */
 struct kivi_host {
     uint32_t struct_size;
@@ -462,6 +498,8 @@ struct kivi_host {
      *  and gets what the process prints. The core calls it before open() and session_open(); a plugin does before it
      *  opens descriptors elsewhere that stay, or lets a client library open them. Any thread. */
     void (*guard_descriptors)(void);
+    /** A reader and a writer of JSON and msgpack, for what servers say and are sent. Any thread. */
+    const kivi_values *values;
 };
 
 /**
