@@ -275,9 +275,7 @@ CASE(keys, portable)
     kivi_store *portable = reopened(s, "portable", "true");
     s->store = portable;
     kivi_capabilities can;
-    memset(&can, 0, sizeof can);
-    can.struct_size = sizeof can;
-    OK(kivi_store_capabilities(portable, &can, E));
+    learn_can(s, portable, &can);
     /* A namespace is counted as well. */
     size_t most = (size_t)can.max_key_plain;
     EXPECT(strstr(s->url, "namespace=") ? most < 200 && most > 150 : most == 200);

@@ -218,12 +218,9 @@ CASE(namespaces, count_in_limits)
 {
     kivi_store *space = open_space(s, "limits");
     kivi_capabilities with, without;
-    memset(&with, 0, sizeof with);
-    memset(&without, 0, sizeof without);
-    with.struct_size = without.struct_size = sizeof with;
     kivi_store *whole = reopened(s, "namespace", "");
-    OK(kivi_store_capabilities(space, &with, E));
-    OK(kivi_store_capabilities(whole, &without, E));
+    learn_can(s, space, &with);
+    learn_can(s, whole, &without);
     size_t taken = all(s).size + strlen("limits:");
     EXPECT_NUMBER(with.max_key_plain, without.max_key_plain - taken);
     kivi_slice value = text(s, "v");

@@ -78,6 +78,15 @@ static void begin_limit(const subject *s, unsigned seconds)
     alarm(seconds);
 }
 
+void learn_can(subject *s, kivi_store *store, kivi_capabilities *can)
+{
+    kivi_health health = {.struct_size = sizeof health};
+    OK(kivi_store_health(store, NULL, &health, E));
+    memset(can, 0, sizeof *can);
+    can->struct_size = sizeof *can;
+    OK(kivi_store_capabilities(store, can, E));
+}
+
 subject *subject_begin(const row *parameter, const char *title, unsigned seconds)
 {
     subject *s = &the_subject;
@@ -92,11 +101,7 @@ subject *subject_begin(const row *parameter, const char *title, unsigned seconds
     fill_in_url(s, name);
     OK(kivi_store_open(s->url, NULL, NULL, &s->store, E));
     via_use_queue(parameter->traits & ROW_QUEUE);
-    /* What only a server knows of its limits is learned by the first login. */
-    kivi_health health = {.struct_size = sizeof health};
-    OK(kivi_store_health(s->store, NULL, &health, E));
-    s->can.struct_size = sizeof s->can;
-    OK(kivi_store_capabilities(s->store, &s->can, E));
+    learn_can(s, s->store, &s->can);
     s->codec = kivi_store_codec(s->store);
     return s;
 }

@@ -70,6 +70,8 @@ typedef struct subject {
     static void suite##_##title(subject *s)
 
 /* The case ends after so many seconds, or as many times as long as its row is slow; 0: it may take any time. */
+/* What a store can do, once it has learned it: of a server only the server knows. */
+void learn_can(subject *s, kivi_store *store, kivi_capabilities *can);
 subject *subject_begin(const row *parameter, const char *title, unsigned seconds);
 void subject_done(subject *s);
 void subject_end(void);

@@ -476,11 +476,11 @@ static inline uint64_t count_keys(const kivi_instance *store, const char *prefix
 {
     fixture_wait wait = wait_ms(5000);
     kivi_error *error = NULL;
-    uint64_t count = 0;
-    kivi_status status = lmdb->count(store->handle, kivi_str(prefix), &wait.wait, &count, &error);
+    kivi_count count = {.struct_size = sizeof(count), .prefix = kivi_str(prefix)};
+    kivi_status status = lmdb->count(store->handle, NULL, &count, &wait.wait, &error);
 
     cr_assert_eq(status, KIVI_OK, "%s", error ? error->message : "?");
-    return count;
+    return count.names;
 }
 
 #endif

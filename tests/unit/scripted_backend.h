@@ -23,6 +23,8 @@ typedef struct scripted_verb {
     kivi_write_vector *writes;
     const kivi_scan_range *range;
     kivi_scan_sink *sink;
+    kivi_count *count;
+    bool health;
     kivi_wait *wait; /* of a blocking verb */
     kivi_error **error;
 } scripted_verb;
@@ -46,12 +48,13 @@ static struct {
     bool unordered;
     bool no_scan; /* and no scan() in the table, but with `claims_scan` the capability */
     bool claims_scan;
-    int64_t poll_ns;        /* 0: 1 ms */
-    uint32_t poll_flags;    /* with KIVI_POLL_MAY_WAIT and no poll_ns: no time of its own */
-    int ready_fd;           /* polled for POLLIN; 0: none */
-    int64_t wait_ns;        /* that a step waits; 0: KIVI_STEP_WAIT_NS */
-    _Atomic unsigned waits; /* begun by steps */
-    _Atomic int broken_off; /* of them, by a signal */
+    bool counts, has_health; /* these verbs are in the table */
+    int64_t poll_ns;         /* 0: 1 ms */
+    uint32_t poll_flags;     /* with KIVI_POLL_MAY_WAIT and no poll_ns: no time of its own */
+    int ready_fd;            /* polled for POLLIN; 0: none */
+    int64_t wait_ns;         /* that a step waits; 0: KIVI_STEP_WAIT_NS */
+    _Atomic unsigned waits;  /* begun by steps */
+    _Atomic int broken_off;  /* of them, by a signal */
     _Atomic unsigned verbs, busy, sessions, closed, abandoned, interrupted;
     _Atomic unsigned opened, shut, left, prepared, parents, children;
     _Atomic int stage; /* for the test's own use */
@@ -143,6 +146,19 @@ static kivi_status scripted_do_scan(void *instance, void *session, const kivi_sc
     (void)instance;
     return scripted_begin(session,
                           (scripted_verb){.range = range, .sink = sink, .wait = wait, .error = error});
+}
+
+static kivi_status scripted_do_count(void *instance, void *session, kivi_count *count,
+                                     kivi_wait *wait, kivi_error **error)
+{
+    (void)instance;
+    return scripted_begin(session, (scripted_verb){.count = count, .wait = wait, .error = error});
+}
+
+static kivi_status scripted_do_health(void *instance, void *session, kivi_wait *wait, kivi_error **error)
+{
+    (void)instance;
+    return scripted_begin(session, (scripted_verb){.health = true, .wait = wait, .error = error});
 }
 
 /* What a timed read of a silent peer does. */
@@ -298,6 +314,10 @@ static const kivi_backend *scripted_plugin(uint32_t host_abi, const kivi_host *h
     table = scripted_table;
     if (script.no_scan)
         table.scan = NULL;
+    if (script.counts)
+        table.count = scripted_do_count;
+    if (script.has_health)
+        table.health = scripted_do_health;
     return &table;
 }
 

@@ -205,7 +205,7 @@ Test(memory_scan, count)
 {
     memory_store store = open_store("");
     fake_wait wait = wait_for_ms(0);
-    uint64_t count = 0;
+    kivi_count count = {.struct_size = sizeof(count), .prefix = kivi_str("c")};
     char key[16];
 
     for (unsigned i = 0; i < 25000; i++) {
@@ -213,13 +213,25 @@ Test(memory_scan, count)
         cr_assert_eq(write_one(&store, KIVI_OP_SET, key, "", i % 5 ? 0 : 10), KIVI_OK);
     }
     put(&store, "d", "");
+    put(&store, "c%20", "");
     AHEAD(11);
-    cr_assert_eq(store.table->count(store.handle, kivi_str("c"), &wait.wait, &count, &store.error),
-                 KIVI_OK);
-    cr_assert_eq(count, 20000);
+    cr_assert_eq(store.table->count(store.handle, NULL, &count, &wait.wait, &store.error), KIVI_OK);
+    cr_assert_eq(count.names, 20001);
+    cr_assert_eq(count.escaped, 0, "not asked for");
     cr_assert_gt(atomic_load(&wait.checks), 0);
+    count.flags = KIVI_COUNT_WANT_ESCAPED;
+    count.names = 0;
+    cr_assert_eq(store.table->count(store.handle, NULL, &count, &wait.wait, &store.error), KIVI_OK);
+    cr_assert_eq(count.names, 20001);
+    cr_assert_eq(count.escaped, 1);
+    count.prefix = kivi_str("c%20");
+    count.names = count.escaped = 0;
+    cr_assert_eq(store.table->count(store.handle, NULL, &count, &wait.wait, &store.error), KIVI_OK);
+    cr_assert_eq(count.names, 1);
+    cr_assert_eq(count.escaped, 0, "what the prefix holds is no escape behind it");
+    count.prefix = kivi_str("c");
     wait.answer = KIVI_INTERRUPTED;
-    cr_assert_eq(store.table->count(store.handle, kivi_str("c"), &wait.wait, &count, &store.error),
+    cr_assert_eq(store.table->count(store.handle, NULL, &count, &wait.wait, &store.error),
                  KIVI_INTERRUPTED);
     close_store(&store);
 }

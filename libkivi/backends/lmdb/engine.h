@@ -444,7 +444,7 @@ kivi_status kvi_lmdb_write(void *instance, void *session, kivi_write_vector *vec
                            kivi_wait *wait, kivi_error **error);
 kivi_status kvi_lmdb_scan(void *instance, void *session, const kivi_scan_range *range,
                           kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error);
-kivi_status kvi_lmdb_count(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,
+kivi_status kvi_lmdb_count(void *instance, void *session, kivi_count *count, kivi_wait *wait,
                            kivi_error **error);
 
 #endif

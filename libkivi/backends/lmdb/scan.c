@@ -330,14 +330,16 @@ static kivi_status run_count(walk *at, walk_task *task, kivi_error **error)
     return rc == MDB_NOTFOUND ? KIVI_OK : kvi_lmdb_fail(error, rc, at->env->names.data, "cannot count");
 }
 
-kivi_status kvi_lmdb_count(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,
+/* Any key fits as it is: none is escaped. */
+kivi_status kvi_lmdb_count(void *instance, void *session, kivi_count *count, kivi_wait *wait,
                            kivi_error **error)
 {
     kvi_lmdb_store *store = instance;
-    walk at = {.env = store->env, .prefix = prefix, .wait = wait};
+    walk at = {.env = store->env, .prefix = count->prefix, .wait = wait};
     walk_task task = {.run = run_count};
     kivi_status status = walk_run(&at, &task, error);
 
-    *count = task.count;
+    (void)session;
+    count->names = task.count;
     return status;
 }

@@ -82,15 +82,15 @@ static kivi_status serve_writes(memory_instance *instance, const memory_job *job
 }
 
 static kivi_status serve(memory_instance *instance, const memory_job *job, const memory_plan *plan,
-                         kivi_error **error)
+                         kivi_wait *wait, kivi_error **error)
 {
     size_t count = kvi_job_count(job);
     memory_answer few[FEW];
     memory_answer *answers;
     kivi_status status;
 
-    if (job->verb == VERB_SCAN)
-        return kvi_memory_scan(instance, job->range, job->sink, error);
+    if (job->verb >= VERB_SCAN)
+        return kvi_memory_ask(instance, job, wait, error);
     answers = kvi_answers_new(count, few, FEW);
     if (!answers) {
         *error = kvi_memory_error(KIVI_NO_MEMORY);
@@ -124,6 +124,17 @@ static void mark_sent(const memory_job *job)
         else
             kivi_write_item_at(job->writes, i)->sent = KIVI_SENT_WHOLLY;
     }
+}
+
+/* The items of servers that answer have their answers: for the others it waits until nobody does any more. */
+static kivi_status wait_for_silence(const memory_instance *instance, const memory_session *session,
+                                    const memory_job *job, kivi_wait *wait, kivi_error **error)
+{
+    bool sent = instance->settings.hang_sent;
+
+    if (sent)
+        mark_sent(job);
+    return wait_failed(pause_for(session, FOR_EVER, wait), sent, error);
 }
 
 /* Before the first vector of a session; reads without one have the login in common. */
@@ -171,7 +182,9 @@ kivi_status kvi_blocking_serve(memory_instance *instance, memory_session *sessio
     else if (plan.fails || plan.refused)
         status = kvi_plan_fail(instance, &plan, error);
     else
-        status = serve(instance, job, &plan, error);
+        status = serve(instance, job, &plan, wait, error);
+    if (status == KIVI_OK && plan.silent)
+        status = wait_for_silence(instance, session, job, wait, error);
     kvi_session_note(session, status);
     kvi_plan_clear(&plan);
     return status;

@@ -121,16 +121,25 @@ static kivi_status memory_step(void *instance, void *session, uint32_t revents, 
     return kvi_stepped_go_on(session, poll, error);
 }
 
-/* With the mock in play counting goes by scans, so that it meets what they meet. */
-static kivi_status memory_count(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,
+static kivi_status memory_count(void *instance, void *session, kivi_count *count, kivi_wait *wait,
                                 kivi_error **error)
 {
     memory_instance *memory = instance;
+    memory_job job = {.verb = VERB_COUNT, .count = count};
 
     if (!memory->settings.mock)
-        return kvi_memory_count(memory, prefix, wait, count, error);
-    *error = kvi_memory_host->error(KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO, "counting is by scan");
-    return KIVI_UNSUPPORTED;
+        return kvi_memory_count(memory, count, wait, error);
+    return serve(memory, session, &job, wait, error);
+}
+
+static kivi_status memory_health(void *instance, void *session, kivi_wait *wait, kivi_error **error)
+{
+    memory_instance *memory = instance;
+    memory_job job = {.verb = VERB_HEALTH};
+
+    if (!memory->settings.mock)
+        return KIVI_OK;
+    return serve(memory, session, &job, wait, error);
 }
 
 static void memory_detail(void *instance, char *text, size_t capacity)
@@ -179,6 +188,7 @@ static kivi_backend table = {
     .scan = memory_scan,
     .step = memory_step,
     .count = memory_count,
+    .health = memory_health,
     .detail = memory_detail,
     .fork_prepare = memory_fork_prepare,
     .fork_parent = memory_fork_parent,

@@ -75,8 +75,13 @@ int64_t kvi_memory_expiry(const memory_instance *instance, int64_t ttl_ms);
 
 kivi_status kvi_memory_scan(memory_instance *instance, const kivi_scan_range *range,
                             kivi_scan_sink *sink, kivi_error **error);
-kivi_status kvi_memory_count(memory_instance *instance, kivi_slice prefix, kivi_wait *wait,
-                             uint64_t *count, kivi_error **error);
+/* `wait` NULL: to the end. */
+kivi_status kvi_memory_count(memory_instance *instance, kivi_count *count, kivi_wait *wait,
+                             kivi_error **error);
+
+/* A verb without items: a scan, a count or the health. `wait` as of kvi_memory_count. */
+kivi_status kvi_memory_ask(memory_instance *instance, const memory_job *job, kivi_wait *wait,
+                           kivi_error **error);
 
 /* ---- session.c ---- */
 

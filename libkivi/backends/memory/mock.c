@@ -125,6 +125,25 @@ static void plan_failure(memory_instance *instance, const memory_job *job, memor
         plan->fates[kvi_random_below(instance, count)] = FATE_FAIL;
 }
 
+/* A client of several servers finds each key's by its hash. */
+static bool is_on_silent_server(const memory_settings *settings, kivi_slice key)
+{
+    return settings->silent_server &&
+           kvi_memory_host->hash64(key) % settings->servers + 1 == settings->silent_server;
+}
+
+/* Those whose server answers have their answers whatever becomes of the others. */
+static void plan_silence(const memory_settings *settings, const memory_job *job, memory_plan *plan)
+{
+    for (size_t i = 0; settings->silent_server && i < kvi_job_count(job); i++) {
+        if (plan->fates[i] != FATE_SERVE || !is_on_silent_server(settings, job_key(job, i)))
+            continue;
+        plan->fates[i] = FATE_SILENCE;
+        plan->silent = true;
+    }
+    plan->hangs = plan->hangs || (plan->silent && kvi_job_is_atomic(job));
+}
+
 static void plan_keys(const memory_settings *settings, const memory_job *job, memory_plan *plan)
 {
     size_t count = kvi_job_count(job);
@@ -138,7 +157,7 @@ static void plan_keys(const memory_settings *settings, const memory_job *job, me
         if (job->verb != VERB_WRITE || !key_begins(job, i, settings->refuse_whole))
             continue;
         plan->refused = plan->refused || !alone;
-        plan->fates[i] = FATE_REFUSE;
+        plan->fates[i] = settings->refuse_busy ? FATE_BUSY : FATE_REFUSE;
     }
 }
 
@@ -186,7 +205,8 @@ static void plan_abort(const memory_job *job, memory_plan *plan)
 
     if (!kvi_job_is_atomic(job))
         return;
-    while (failed < count && plan->fates[failed] != FATE_FAIL && plan->fates[failed] != FATE_REFUSE)
+    while (failed < count && plan->fates[failed] != FATE_FAIL && plan->fates[failed] != FATE_BUSY &&
+           plan->fates[failed] != FATE_REFUSE)
         failed++;
     for (size_t i = 0; failed < count && i < count; i++)
         if (i != failed)
@@ -225,6 +245,7 @@ kivi_status kvi_plan_make(memory_instance *instance, const memory_job *job, memo
     plan_failure(instance, job, plan);
     plan_leftovers(instance, job, plan);
     plan_keys(settings, job, plan);
+    plan_silence(settings, job, plan);
     plan_abort(job, plan);
     plan_cut(instance, job, plan);
     return KIVI_OK;
@@ -258,6 +279,9 @@ static kivi_status item_failure(const memory_instance *instance, uint8_t fate, k
     case FATE_ABORT:
         *error = kvi_memory_error(KIVI_ABORTED);
         return KIVI_ABORTED;
+    case FATE_BUSY:
+        *error = kvi_memory_host->error(KIVI_BUSY, 0, KIVI_RETRY_YES, "mock: another holds this key");
+        return KIVI_BUSY;
     default:
         *error = kvi_memory_host->error(KIVI_INVALID, 0, KIVI_RETRY_NO,
                                         "mock: the store cannot hold this key");
@@ -272,7 +296,7 @@ void kvi_plan_fail_item(const memory_instance *instance, const memory_job *job,
     kivi_error **error;
     kivi_status status;
 
-    if (fate != FATE_FAIL && fate != FATE_REFUSE && fate != FATE_ABORT)
+    if (fate != FATE_FAIL && fate != FATE_BUSY && fate != FATE_REFUSE && fate != FATE_ABORT)
         return;
     error = job->verb == VERB_READ ? &kivi_read_item_at(job->reads, index)->error
                                    : &kivi_write_item_at(job->writes, index)->error;
@@ -289,9 +313,26 @@ kivi_status kvi_plan_fail(const memory_instance *instance, const memory_plan *pl
         *error = failure_error(instance);
         return instance->settings.failure->status;
     }
+    if (instance->settings.refuse_busy) {
+        *error = kvi_memory_host->error(KIVI_BUSY, 0, KIVI_RETRY_YES,
+                                        "mock: the write waited for a key that another holds");
+        return KIVI_BUSY;
+    }
     *error = kvi_memory_host->error(KIVI_INVALID, 0, KIVI_RETRY_YES,
                                     "mock: the write was refused whole for one of its keys");
     return KIVI_INVALID;
+}
+
+kivi_status kvi_mock_health(const memory_instance *instance, kivi_error **error)
+{
+    const memory_settings *settings = &instance->settings;
+
+    if (!settings->silent_server)
+        return KIVI_OK;
+    *error = kvi_memory_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_LATER,
+                                    "mock: server %u of %u does not answer",
+                                    (unsigned)settings->silent_server, (unsigned)settings->servers);
+    return KIVI_UNAVAILABLE;
 }
 
 kivi_status kvi_plan_cut(kivi_error **error)

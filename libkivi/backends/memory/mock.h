@@ -6,7 +6,7 @@
 
 struct memory_instance;
 
-typedef enum memory_verb { VERB_READ, VERB_WRITE, VERB_SCAN } memory_verb;
+typedef enum memory_verb { VERB_READ, VERB_WRITE, VERB_SCAN, VERB_COUNT, VERB_HEALTH } memory_verb;
 
 /* One call of a verb: what it was given. */
 typedef struct memory_job {
@@ -15,6 +15,7 @@ typedef struct memory_job {
     kivi_write_vector *writes;
     const kivi_scan_range *range;
     kivi_scan_sink *sink;
+    kivi_count *count;
 } memory_job;
 
 /* What becomes of an item. */
@@ -22,22 +23,25 @@ enum {
     FATE_SERVE = 0,
     FATE_FAIL,   /* fails alone, with fail_status */
     FATE_REFUSE, /* fails alone, with KIVI_INVALID */
+    FATE_BUSY,   /* fails alone, with KIVI_BUSY */
     FATE_LEAVE,  /* stays pending, to be asked again */
     FATE_LOSE,   /* was sent, and never applied */
-    FATE_ABORT   /* another item of its atomic vector fails */
+    FATE_ABORT,  /* another item of its atomic vector fails */
+    FATE_SILENCE /* its server never answers, while others do */
 };
 
 typedef struct memory_plan {
     bool fails;     /* the verb, before anything is applied: with the mock's failure */
     bool refused;   /* the verb, to be halved */
     bool hangs;     /* it never answers */
+    bool silent;    /* some items never get an answer, after the others have theirs */
     bool uncertain; /* the verb, after items were served or lost */
     uint64_t delay_ns;
     uint8_t *fates; /* one an item; NULL: all are served */
     uint8_t few[32];
 } memory_plan;
 
-/* Items of a job; 0 for a scan. */
+/* Items of a job; 0 for one without a vector. */
 size_t kvi_job_count(const memory_job *job);
 bool kvi_job_is_atomic(const memory_job *job);
 
@@ -53,6 +57,9 @@ kivi_status kvi_plan_fail(const struct memory_instance *instance, const memory_p
                           kivi_error **error);
 /* The failure of a verb that was cut off in flight. */
 kivi_status kvi_plan_cut(kivi_error **error);
+
+/* What is said of the servers as a whole. */
+kivi_status kvi_mock_health(const struct memory_instance *instance, kivi_error **error);
 
 /* A number of the instance's random sequence below `limit` (at least 1). */
 uint64_t kvi_random_below(struct memory_instance *instance, uint64_t limit);

@@ -1,4 +1,4 @@
-/* The scan verb: a page of keys and pairs at one moment, and counting. */
+/* The verbs without items: a page of keys and pairs at one moment, counting, and health. */
 #include <kivi/scan.h>
 #include <stdlib.h>
 
@@ -191,8 +191,18 @@ kivi_status kvi_memory_scan(memory_instance *instance, const kivi_scan_range *ra
 
 /* ---- Counting ---- */
 
+static void count_name(const memory_page *page, kivi_slice name, kivi_count *count)
+{
+    size_t prefix = page->range->prefix.size;
+
+    count->names++;
+    if (count->flags & KIVI_COUNT_WANT_ESCAPED && name.size > prefix &&
+        memchr((const char *)name.data + prefix, '%', name.size - prefix))
+        count->escaped++;
+}
+
 /* Counts the next records: true when there are more, `page->last` then being held. */
-static bool count_slice(memory_page *page, uint64_t *count)
+static bool count_slice(memory_page *page, kivi_count *count)
 {
     memory_record *record = NULL;
     unsigned looked = 0;
@@ -205,7 +215,8 @@ static bool count_slice(memory_page *page, uint64_t *count)
     record_unref(page->last);
     page->last = NULL;
     while (looked < COUNT_SLICE && (record = look_on(page)) != NULL) {
-        *count += !kvi_space_expired(record, &page->clock);
+        if (!kvi_space_expired(record, &page->clock))
+            count_name(page, record_key(record), count);
         looked++;
     }
     page->last = record ? record_ref(record) : NULL;
@@ -213,20 +224,32 @@ static bool count_slice(memory_page *page, uint64_t *count)
     return record != NULL;
 }
 
-kivi_status kvi_memory_count(memory_instance *instance, kivi_slice prefix, kivi_wait *wait,
-                             uint64_t *count, kivi_error **error)
+kivi_status kvi_memory_count(memory_instance *instance, kivi_count *count, kivi_wait *wait,
+                             kivi_error **error)
 {
-    kivi_scan_range range = {.struct_size = sizeof(range), .prefix = prefix};
+    kivi_scan_range range = {.struct_size = sizeof(range), .prefix = count->prefix};
     memory_page page = {.instance = instance, .range = &range, .passes = 1};
     kivi_status status = KIVI_OK;
 
-    *count = 0;
     while (status == KIVI_OK && count_slice(&page, count)) {
         page.clock.known = false;
-        status = kivi_wait_check(wait);
+        status = wait ? kivi_wait_check(wait) : KIVI_OK;
     }
     record_unref(page.last);
     if (status != KIVI_OK)
         *error = kvi_memory_host->error(status, 0, KIVI_RETRY_YES, "counting was cut short");
     return status;
+}
+
+kivi_status kvi_memory_ask(memory_instance *instance, const memory_job *job, kivi_wait *wait,
+                           kivi_error **error)
+{
+    switch (job->verb) {
+    case VERB_COUNT:
+        return kvi_memory_count(instance, job->count, wait, error);
+    case VERB_HEALTH:
+        return kvi_mock_health(instance, error);
+    default:
+        return kvi_memory_scan(instance, job->range, job->sink, error);
+    }
 }

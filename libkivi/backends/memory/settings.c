@@ -63,6 +63,11 @@ const kivi_option_info kvi_memory_options[] = {
     BOOL("partial_stall", "false", "true: such vectors make no progress at all"),
     RATE("uncertain_rate", "share of write vectors that are cut off, each item applied or not"),
     STRING("refuse_whole", "a write of several keys, one beginning so, is refused whole"),
+    CHOICE("refuse_status", "invalid", "invalid busy",
+           "the refusal of refuse_whole, of one such key alone too"),
+    NUMBER("servers", "1", 1, 1000, "it plays so many servers, by hashes of keys"),
+    NUMBER("silent_server", "0", 0, 1000, "the one of them that never answers, from 1; 0: none"),
+    BOOL("at_work", "false", "true: shape=stepped says that the server is at work while it is silent"),
     BOOL("group_commit", "false", "true: writes are dear whatever their size"),
     DURATION("commit_time", "0", 0, HOUR_MS, "group_commit: time that each write vector takes"),
 };
@@ -171,6 +176,10 @@ static void read_mock(memory_settings *settings, const kivi_config *config)
     settings->partial_rate = kvi_memory_host->option_float(config, "partial_rate");
     settings->partial_stall = flag(config, "partial_stall");
     settings->uncertain_rate = kvi_memory_host->option_float(config, "uncertain_rate");
+    settings->refuse_busy = is_word(config, "refuse_status", "busy");
+    settings->servers = (uint64_t)number(config, "servers");
+    settings->silent_server = (uint64_t)number(config, "silent_server");
+    settings->at_work = flag(config, "at_work");
     settings->group_commit = flag(config, "group_commit");
     settings->commit_ns = settings->group_commit ? duration_ns(config, "commit_time") : 0;
 }
@@ -191,7 +200,8 @@ bool kvi_settings_read(memory_settings *settings, const kivi_config *config)
         return false;
     }
     settings->waits = settings->login_ns || settings->latency_ns || settings->jitter_ns ||
-                      settings->commit_ns || settings->hang_rate > 0 || settings->hang_keys;
+                      settings->commit_ns || settings->hang_rate > 0 || settings->hang_keys ||
+                      settings->silent_server;
     settings->mock = settings->waits || settings->learns || settings->fail_rate > 0 ||
                      settings->fail_keys || settings->partial_rate > 0 ||
                      settings->uncertain_rate > 0 || settings->refuse_whole || settings->max_items ||

@@ -32,6 +32,9 @@ typedef struct memory_settings {
     bool group_commit, partial_stall, hang_sent;
     double fail_rate, hang_rate, partial_rate, uncertain_rate;
     const memory_failure *failure;
+    uint64_t servers, silent_server; /* 0: all answer */
+    bool at_work;                    /* a session that waits says that the server is at work */
+    bool refuse_busy;                /* refuse_whole: as something that another holds */
     char *fail_keys, *hang_keys, *refuse_whole; /* prefixes; NULL: none */
     bool mock;  /* any of these may happen: the plain path does not ask */
     bool waits; /* a verb may wait */

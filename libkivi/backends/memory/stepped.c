@@ -27,6 +27,8 @@ static kivi_status wait_on(const memory_session *session, kivi_poll *poll)
     poll->fd = session->timer.flag.fd;
     poll->events = POLLIN;
     poll->timeout_ns = kvi_timer_left(&session->timer);
+    if (session->instance->settings.at_work)
+        poll->flags |= KIVI_POLL_AT_WORK;
     return KIVI_PENDING;
 }
 
@@ -159,8 +161,8 @@ static kivi_status advance(memory_session *session, kivi_error **error)
     kivi_status status = KIVI_OK;
     size_t first;
 
-    if (session->job.verb == VERB_SCAN && session->step == session->steps)
-        return kvi_memory_scan(session->instance, session->job.range, session->job.sink, error);
+    if (session->job.verb >= VERB_SCAN && session->step == session->steps)
+        return kvi_memory_ask(session->instance, &session->job, NULL, error);
     if (count == 0)
         return KIVI_OK;
     if (pick(session, count))
@@ -225,6 +227,8 @@ kivi_status kvi_stepped_go_on(memory_session *session, kivi_poll *poll, kivi_err
     status = advance(session, error);
     if (status == KIVI_OK && session->step < session->steps)
         status = arm(session, session->step_ns, error);
+    else if (status == KIVI_OK && session->plan.silent)
+        return hang(session, poll);
     else if (status == KIVI_OK)
         return finish(session, session->plan.uncertain ? kvi_plan_cut(error) : KIVI_OK);
     return status == KIVI_OK ? wait_on(session, poll) : finish(session, status);

@@ -44,19 +44,40 @@ static kivi_status count_by_walking(kvi_context *ctx, kivi_slice prefix, uint64_
     return status;
 }
 
-/* The engine counts where no stored name can be a stranger's and every one under the prefix is a key of ours. */
+/* Whether the keys under a prefix are those whose stored names begin with it: nothing of it is stored otherwise. */
+static kivi_status find_prefix(kvi_context *ctx, kivi_slice prefix, kivi_buffer *stored)
+{
+    size_t space = ctx->store->space.size;
+    kivi_status status = kvi_prefix_append(ctx, prefix, stored);
+    if (status || !ctx->store->escapes || prefix.size == 0)
+        return status;
+    if (memchr(prefix.data, '%', prefix.size))
+        return KIVI_UNSUPPORTED; /* escapes may begin in it */
+    kivi_slice rest = kivi_bytes(stored->size > space ? stored->data + space : NULL, stored->size - space);
+    return kvi_slice_compare(rest, prefix) ? KIVI_UNSUPPORTED : KIVI_OK;
+}
+
+/*
+ * The store counts its names, which are the keys where none is a stranger's. With escapes a name that has a '%' may be
+ * one: then the core walks.
+ */
 static kivi_status count_natively(kvi_context *ctx, kivi_slice prefix, uint64_t *count)
 {
     kivi_store *store = ctx->store;
     kivi_buffer stored = KIVI_BUFFER_INIT;
-    if (!store->backend->count || !kvi_reads_are_shared(store) || store->escapes)
+    kivi_count names = {.struct_size = sizeof(names)};
+    if (!store->backend->count)
         return KIVI_UNSUPPORTED;
-    kivi_status status = kvi_prefix_append(ctx, prefix, &stored);
-    ctx->reached = true;
-    if (!status)
-        status = store->backend->count(store->instance.handle, kivi_buffer_slice(&stored),
-                                       &ctx->wait, count, &ctx->error);
+    kivi_status status = find_prefix(ctx, prefix, &stored);
+    if (!status) {
+        names.prefix = kivi_buffer_slice(&stored);
+        names.flags = store->escapes ? KIVI_COUNT_WANT_ESCAPED : 0;
+        status = kvi_run_count(ctx, &names);
+    }
     kivi_buffer_free(&stored);
+    if (!status && names.escaped)
+        status = KIVI_UNSUPPORTED;
+    *count = status ? 0 : names.names;
     /* A key that is the namespace's prefix and nothing more is a stranger's. */
     if (!status && store->space.size && prefix.size == 0 && *count) {
         status = kvi_fetch(ctx, kivi_buffer_slice(&store->space), NULL, NULL);

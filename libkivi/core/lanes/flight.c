@@ -120,8 +120,8 @@ static void close_session(kvi_lane *lane)
 /* Gives a failure to the items of the part in progress that have no answer. */
 static void fail_part(kvi_flight *flight, kivi_status status, const kivi_error *error)
 {
-    if (flight->kind == KVI_SCAN) {
-        flight->scan_status = status;
+    if (kvi_is_question(flight->kind)) {
+        flight->question_status = status;
         return;
     }
     for (size_t i = flight->begin; i < flight->end; i++)
@@ -150,7 +150,7 @@ static void begin_flight(kvi_flight *flight)
     flight->parts[0].end = flight->count;
     flight->part_count = 1;
     flight->condemn_ns = 0;
-    flight->scan_status = KIVI_PENDING;
+    flight->question_status = KIVI_PENDING;
     flight->status = KIVI_OK;
     flight->begun_ns = flight->progress_ns = kvi_monotonic_ns();
 }
@@ -171,8 +171,7 @@ void kvi_flight_solo(kvi_lane *lane, const kvi_work *work)
         flight->write_items = work->writes->items;
         flight->count = work->writes->count;
     } else {
-        flight->range = work->range;
-        flight->sink = work->sink;
+        flight->question = *work;
     }
     begin_flight(flight);
 }
@@ -193,6 +192,21 @@ static void forget_sent(kvi_flight *flight)
             flight->write_items[i].sent = KIVI_SENT_NOTHING;
 }
 
+kivi_status kvi_ask(const kivi_store *store, void *session, const kvi_work *work, kivi_wait *wait,
+                    kivi_error **error)
+{
+    const kivi_backend *backend = store->backend;
+    void *instance = store->instance.handle;
+    switch (work->kind) {
+    case KVI_COUNT:
+        return backend->count(instance, session, work->count, wait, error);
+    case KVI_HEALTH:
+        return backend->health(instance, session, wait, error);
+    default:
+        return backend->scan(instance, session, work->range, work->sink, wait, error);
+    }
+}
+
 /* Takes the next part and gives it to the session's verb. */
 static kivi_status begin_part(kvi_lane *lane, kivi_wait *wait, kivi_error **error)
 {
@@ -206,9 +220,8 @@ static kivi_status begin_part(kvi_lane *lane, kivi_wait *wait, kivi_error **erro
     kivi_status status = open_session(lane, error);
     if (status)
         return status;
-    if (flight->kind == KVI_SCAN)
-        return backend->scan(store->instance.handle, lane->session, flight->range, flight->sink,
-                             wait, error);
+    if (kvi_is_question(flight->kind))
+        return kvi_ask(store, lane->session, &flight->question, wait, error);
     if (flight->kind == KVI_READ) {
         flight->reads.items = flight->read_items + flight->begin;
         flight->reads.count = flight->end - flight->begin;
@@ -253,10 +266,14 @@ static void halve_part(kvi_flight *flight)
     flight->parts[flight->part_count++].end = middle;
 }
 
-/* Without an error of the backend's own it is what the sink of a scan returned: the verb has ended in order. */
-static bool is_from_sink(const kvi_flight *flight, kivi_status status, const kivi_error *error)
+/*
+ * Without an error of the backend's own it is what the sink of a scan returned, or a count that it leaves to a walk: the
+ * verb has ended in order.
+ */
+static bool ended_in_order(const kvi_flight *flight, kivi_status status, const kivi_error *error)
 {
-    return flight->kind == KVI_SCAN && !error && kivi_status_class(status) != KIVI_CLASS_TRANSIENT;
+    return (flight->kind == KVI_SCAN || flight->kind == KVI_COUNT) && !error &&
+           kivi_status_class(status) != KIVI_CLASS_TRANSIENT;
 }
 
 /* A verb has ended with `status`; takes the error over. */
@@ -267,17 +284,17 @@ static void end_part(kvi_lane *lane, kivi_status status, kivi_error *error)
     if (status)
         flight->status = status;
     if (status == KIVI_OK) {
-        flight->scan_status = KIVI_OK;
+        flight->question_status = KIVI_OK;
         judge_part(flight);
     } else if (is_refused_whole(flight, status, error)) {
         halve_part(flight);
     } else {
-        bool keeps = is_from_sink(flight, status, error) || kvi_keeps_session(status, error);
+        bool keeps = ended_in_order(flight, status, error) || kvi_keeps_session(status, error);
         judge_part(flight);
         fail_part(flight, status, error);
-        if (flight->kind == KVI_SCAN && flight->sink) {
+        if (kvi_is_question(flight->kind)) {
             /* the run loop wants the reason, there is no item to keep it */
-            lane->scan_error = error;
+            lane->question_error = error;
             error = NULL;
         }
         if (!keeps) {
@@ -296,8 +313,8 @@ void kvi_flight_condemn(kvi_lane *lane, kivi_status why, kivi_error *error)
     flight->part_count = 0;
     flight->status = why;
     fail_part(flight, why, error);
-    if (flight->kind == KVI_SCAN) {
-        lane->scan_error = error; /* the run loop wants the reason */
+    if (kvi_is_question(flight->kind)) {
+        lane->question_error = error; /* the run loop wants the reason */
         return;
     }
     kivi_error_free(error);

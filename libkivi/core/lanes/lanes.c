@@ -140,15 +140,14 @@ kvi_lane *kvi_lanes_begin(kvi_lanes *lanes, kvi_patience *patience, kvi_task **l
 
 void kvi_lanes_land(kvi_lane *lane, kivi_event *vector)
 {
+    static const char *const verbs[] = {"read", "write", "scan", "count", "health"};
     kvi_lanes *lanes = lane->lanes;
     kvi_flight *flight = lane->flight;
     bool commits = flight->kind == KVI_WRITE && lanes->store->flags & KIVI_BACKEND_GROUP_COMMIT;
     *vector = (kivi_event){.type = KIVI_EVENT_VECTOR,
-                           .verb = flight->kind == KVI_READ    ? "read"
-                                   : flight->kind == KVI_WRITE ? "write"
-                                                               : "scan",
+                           .verb = verbs[flight->kind],
                            .status = flight->status,
-                           .items = flight->kind == KVI_SCAN ? 1 : flight->count};
+                           .items = kvi_is_question(flight->kind) ? 1 : flight->count};
     if (commits || lanes->store->on_event)
         vector->duration_ns = kvi_monotonic_ns() - flight->begun_ns;
     atomic_fetch_add_explicit(&lanes->store->vectors, 1, memory_order_relaxed);

@@ -108,6 +108,9 @@ size_t kvi_flight_settle(kvi_lane *lane, kvi_task *self);
 
 /* Begins a flight with a caller's own work. */
 void kvi_flight_solo(kvi_lane *lane, const kvi_work *work);
+/* Gives a question to the backend's verb; `session` NULL with shared reads. */
+kivi_status kvi_ask(const kivi_store *store, void *session, const kvi_work *work, kivi_wait *wait,
+                    kivi_error **error);
 /* Begins one with `lead` and what waits of its kind. */
 void kvi_flight_merged(kvi_lane *lane, kvi_task *lead);
 /* Goes on with a flight as far as that goes without waiting: KIVI_PENDING and lane->poll to wait for, or KIVI_OK: landed. */

@@ -13,8 +13,8 @@ static kivi_status attempt(kvi_context *ctx, const kvi_work *work)
     kivi_store *store = ctx->store;
     const kivi_backend *backend = store->backend;
     void *handle = store->instance.handle;
-    if (kvi_reads_are_shared(store) && work->kind == KVI_SCAN)
-        return backend->scan(handle, NULL, work->range, work->sink, &ctx->wait, &ctx->error);
+    if (kvi_reads_are_shared(store) && kvi_is_question(work->kind))
+        return kvi_ask(store, NULL, work, &ctx->wait, &ctx->error);
     if (!kvi_reads_are_shared(store) || work->kind != KVI_READ)
         return kvi_lanes_run(store->lanes, ctx, work);
     for (size_t i = 0; i < work->reads->count; i++)
@@ -280,24 +280,35 @@ void kvi_run_writes(kvi_context *ctx, kivi_write_vector *vector)
     }
 }
 
-kivi_status kvi_run_scan(kvi_context *ctx, const kivi_scan_range *range, kivi_scan_sink *sink,
-                         void (*reset)(void *owner))
+/* Whether a question that failed may find an answer later; a server that works may be done soon. */
+static bool asks_again(const kivi_store *store, kivi_status status, const kivi_error *error)
 {
-    kvi_work work = {.kind = KVI_SCAN, .range = range, .sink = sink};
+    kivi_retryable retryable = error ? kivi_error_retryable(error) : KIVI_RETRY_NO;
+    switch (status) {
+    case KIVI_PENDING:
+    case KIVI_TIMEOUT:
+    case KIVI_INTERRUPTED:
+        return true;
+    case KIVI_BUSY:
+        return retryable == KIVI_RETRY_YES && !kvi_reads_are_shared(store);
+    case KIVI_UNAVAILABLE:
+        return retryable != KIVI_RETRY_NO && retryable != KIVI_RETRY_LATER;
+    default:
+        return false;
+    }
+}
+
+/* Asks until there is an answer, or no more time; `forget` takes back what came of it before it is asked again. */
+static kivi_status run_question(kvi_context *ctx, const kvi_work *work, void (*forget)(void *owner),
+                                void *owner)
+{
     ctx->reached = true;
     for (uint32_t number = 1;; number++) {
         kivi_error_free(ctx->error);
         ctx->error = NULL;
-        reset(sink->owner);
-        kivi_status status = attempt(ctx, &work);
-        kivi_retryable retryable = ctx->error ? kivi_error_retryable(ctx->error) : KIVI_RETRY_NO;
-        bool works = status == KIVI_BUSY && retryable == KIVI_RETRY_YES &&
-                     !kvi_reads_are_shared(ctx->store); /* a server: it may be done soon */
-        bool again = works || status == KIVI_PENDING || status == KIVI_TIMEOUT ||
-                     status == KIVI_INTERRUPTED ||
-                     (status == KIVI_UNAVAILABLE && retryable != KIVI_RETRY_NO &&
-                      retryable != KIVI_RETRY_LATER);
-        if (!again)
+        forget(owner);
+        kivi_status status = attempt(ctx, work);
+        if (!asks_again(ctx->store, status, ctx->error))
             return status;
         kivi_status why = before_repeat(ctx, number);
         if (why == KIVI_OK)
@@ -308,6 +319,36 @@ kivi_status kvi_run_scan(kvi_context *ctx, const kivi_scan_range *range, kivi_sc
         ctx->error = kvi_wait_error(ctx, why);
         return why;
     }
+}
+
+kivi_status kvi_run_scan(kvi_context *ctx, const kivi_scan_range *range, kivi_scan_sink *sink,
+                         void (*reset)(void *owner))
+{
+    kvi_work work = {.kind = KVI_SCAN, .range = range, .sink = sink};
+    return run_question(ctx, &work, reset, sink->owner);
+}
+
+static void forget_count(void *owner)
+{
+    kivi_count *count = owner;
+    count->names = count->escaped = 0;
+}
+
+kivi_status kvi_run_count(kvi_context *ctx, kivi_count *count)
+{
+    kvi_work work = {.kind = KVI_COUNT, .count = count};
+    return run_question(ctx, &work, forget_count, count);
+}
+
+static void forget_nothing(void *owner)
+{
+    (void)owner;
+}
+
+kivi_status kvi_run_health(kvi_context *ctx)
+{
+    kvi_work work = {.kind = KVI_HEALTH};
+    return run_question(ctx, &work, forget_nothing, NULL);
 }
 
 /* ---- one item ---- */

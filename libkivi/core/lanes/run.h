@@ -13,6 +13,10 @@ void kvi_writes_setup(kivi_store *store, kivi_write_vector *vector);
 /* One page of a scan; `reset` makes the sink's owner forget what it got, before it is asked again. */
 kivi_status kvi_run_scan(kvi_context *ctx, const kivi_scan_range *range, kivi_scan_sink *sink,
                          void (*reset)(void *owner));
+/* How many stored names there are under a prefix; UNSUPPORTED: only a walk can say. */
+kivi_status kvi_run_count(kvi_context *ctx, kivi_count *count);
+/* How the store is, of a backend that has the verb. */
+kivi_status kvi_run_health(kvi_context *ctx);
 /* One item; its status is the answer, its error moves into ctx->error. */
 kivi_status kvi_read_one(kvi_context *ctx, kivi_read_item *item,
                          kivi_status (*deliver)(kivi_read_vector *, kivi_read_item *, kivi_slice,

@@ -10,15 +10,28 @@
 #define KVI_MERGE_BYTES (1u << 20)
 #define KVI_LANES_MAX 64
 
-typedef enum kvi_kind { KVI_READ = 0, KVI_WRITE = 1, KVI_SCAN = 2 } kvi_kind;
+typedef enum kvi_kind {
+    KVI_READ = 0,
+    KVI_WRITE = 1,
+    KVI_SCAN = 2, /* from here on: no vector, but one question about the store */
+    KVI_COUNT = 3,
+    KVI_HEALTH = 4
+} kvi_kind;
 
-/* What one caller wants of a lane: a vector, or a page of a scan. */
+/* A verb without items: it flies alone, and its status is all that comes of it. */
+static inline bool kvi_is_question(kvi_kind kind)
+{
+    return kind >= KVI_SCAN;
+}
+
+/* What one caller wants of a lane: a vector, a page of a scan, a count, or how the store is. */
 typedef struct kvi_work {
     kvi_kind kind;
     kivi_read_vector *reads;
     kivi_write_vector *writes;
     const kivi_scan_range *range;
     kivi_scan_sink *sink;
+    kivi_count *count;
 } kvi_work;
 
 /* State of a waiter. It changes by compare-and-swap only once it is out of the queue. */
@@ -89,9 +102,8 @@ typedef struct kvi_flight {
     bool active;            /* a verb of the session is in progress */
     kivi_read_vector reads; /* the part of the vector that the verb was given */
     kivi_write_vector writes;
-    const kivi_scan_range *range;
-    kivi_scan_sink *sink;
-    kivi_status scan_status;
+    kvi_work question; /* of a verb without items */
+    kivi_status question_status;
     kivi_status status;         /* of the last verb that failed, else OK: for the hook */
     kivi_read_item *read_items; /* all items */
     kivi_write_item *write_items;
@@ -124,10 +136,10 @@ struct kvi_lane {
     /* of the thread that drives it for others (queue/stepper.c) */
     kvi_lane *next_led;
     kvi_task *lead;
-    void *led_for;          /* the worker whose tasks it serves */
-    kivi_poll poll;         /* what its session waits for, as of the last step */
-    uint64_t step_ns;       /* when `poll` wants a step whatever happens; UINT64_MAX: never */
-    kivi_error *scan_error; /* of the page in flight */
+    void *led_for;              /* the worker whose tasks it serves */
+    kivi_poll poll;             /* what its session waits for, as of the last step */
+    uint64_t step_ns;           /* when `poll` wants a step whatever happens; UINT64_MAX: never */
+    kivi_error *question_error; /* of the verb without items in flight */
 };
 
 struct kvi_lanes {

@@ -108,7 +108,7 @@ static size_t work_size(const kvi_work *work)
 
 bool kvi_work_is_mergeable(const kvi_lanes *lanes, const kvi_work *work)
 {
-    if (work->kind == KVI_SCAN)
+    if (kvi_is_question(work->kind))
         return false;
     size_t count = work->kind == KVI_READ ? work->reads->count : work->writes->count;
     if (count != 1 || (work->kind == KVI_WRITE && work->writes->flags & KIVI_VECTOR_ATOMIC))

@@ -25,11 +25,11 @@ static kivi_status fly_solo(kvi_lane *lane, kvi_context *ctx, const kvi_work *wo
 {
     kvi_flight_solo(lane, work);
     kvi_flight_drive(lane, ctx, NULL);
-    kivi_status status = work->kind == KVI_SCAN ? lane->flight->scan_status : KIVI_OK;
-    if (lane->scan_error) {
+    kivi_status status = kvi_is_question(work->kind) ? lane->flight->question_status : KIVI_OK;
+    if (lane->question_error) {
         kivi_error_free(ctx->error);
-        ctx->error = lane->scan_error;
-        lane->scan_error = NULL;
+        ctx->error = lane->question_error;
+        lane->question_error = NULL;
     }
     land(lane, ctx);
     return status;

@@ -261,6 +261,24 @@ typedef struct kivi_scan_sink {
     void *owner; /**< the core's */
 } kivi_scan_sink;
 
+/* ---- Counting ------------------------------------------------------------------------------------- */
+
+enum {
+    KIVI_COUNT_WANT_ESCAPED = 1 << 0 /**< keys may be stored escaped: fill in `escaped` */
+};
+
+/** How many stored names begin so. Expired ones, and those that are the store's own, do not count. */
+typedef struct kivi_count {
+    uint32_t struct_size;
+    uint32_t flags;    /**< KIVI_COUNT_* */
+    kivi_slice prefix; /**< stored bytes */
+    /* answers; 0 at the begin */
+    uint64_t names;
+    /** WANT_ESCAPED: how many of them hold a '%' behind the prefix. Each may be a stranger's: where there is one the core
+     *  walks, and counting may end at the first. */
+    uint64_t escaped;
+} kivi_count;
+
 /* ---- An open backend ------------------------------------------------------------------------------ */
 
 /** Which keys a store cannot hold as they are; the core escapes them. Zeroed: all fit. */
@@ -403,11 +421,15 @@ typedef struct kivi_backend {
     kivi_status (*step)(void *instance, void *session, uint32_t revents, kivi_poll *poll,
                         kivi_error **error);
 
-    /** Counts keys under a stored prefix better than a scan would; UNSUPPORTED: walk. Shared reads only, and not asked where
-     *  keys may be escaped. (optional) */
-    kivi_status (*count)(void *instance, kivi_slice prefix, kivi_wait *wait, uint64_t *count,
+    /** Counts better than pages of a scan would, to one moment or none; KIVI_UNSUPPORTED, best without an error: walk. A
+     *  verb as scan is: with SHARED_READS without a session, else with one and in steps. (optional) */
+    kivi_status (*count)(void *instance, void *session, kivi_count *count, kivi_wait *wait,
                          kivi_error **error);
-    /** One line for health checks, without secrets; does not block. (optional) */
+    /** How the store is: OK, or what is wrong. For stores of several servers, one of which may be silent while the others
+     *  answer: asks them all, whether or not a key of theirs was ever wanted. A login on the way makes the store learn. A
+     *  verb as scan is. NULL: the core reads a key. (optional) */
+    kivi_status (*health)(void *instance, void *session, kivi_wait *wait, kivi_error **error);
+    /** One line for health checks that found the store well, without secrets; does not block. (optional) */
     void (*detail)(void *instance, char *text, size_t capacity);
 
     /** Around fork, in every process that forks with the instance open: make its memory whole for the child. Called once
