@@ -92,7 +92,7 @@ static void fail(kvi_queued *call, kivi_status status)
 static void start_job(kvi_queued *call)
 {
     kvi_worker *worker = call->worker;
-    if (!kvi_queue_thread_run(&worker->jobs)) {
+    if (!kvi_crew_wake(worker, &worker->jobs)) {
         fail(call, KIVI_NO_MEMORY);
         return;
     }
@@ -101,7 +101,6 @@ static void start_job(kvi_queued *call)
     call->job_previous = worker->job_tail;
     *(worker->job_tail ? &worker->job_tail->job_next : &worker->job_head) = call;
     worker->job_tail = call;
-    pthread_cond_signal(&worker->jobs.wake);
 }
 
 void kvi_queued_leave_jobs(kvi_queued *call)
@@ -128,8 +127,9 @@ static void start_task(kvi_queued *call)
     if (call->task)
         kvi_task_unref(lanes, call->task);
     call->task = NULL;
-    /* First the thread that drives it: it may be given a lane as soon as it waits for one. */
-    if (kvi_queue_is_stepped(store) || kvi_queue_thread_run(&call->worker->flights))
+    /* First the thread that drives it: it may be given a lane as soon as it waits for one. It comes with the mutex. */
+    call->worker->wanted = true; /* not looked at where the stepper flies */
+    if (kvi_queue_is_stepped(store) || kvi_crew_wake(call->worker, &call->worker->flights))
         call->task = kvi_task_new(lanes, &work);
     if (!call->task) {
         fail(call, KIVI_NO_MEMORY);
@@ -150,9 +150,6 @@ static void start_task(kvi_queued *call)
             return; /* whoever lands next takes it up */
         call->queue->wanted = true;
         kvi_queue_wake(call->queue);
-    } else {
-        call->worker->wanted = true;
-        pthread_cond_signal(&call->worker->flights.wake);
     }
 }
 
@@ -233,7 +230,7 @@ static void task_lead(kvi_task *task)
     if (list == &queue->led)
         kvi_queue_wake(queue);
     else
-        pthread_cond_signal(&call->worker->flights.wake);
+        kvi_crew_wake(call->worker, &call->worker->flights);
     pthread_mutex_unlock(&queue->mutex);
 }
 

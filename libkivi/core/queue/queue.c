@@ -86,8 +86,8 @@ static void join_threads(kivi_queue *queue)
     kvi_queue_thread_end(&queue->stepper);
     pthread_mutex_lock(&queue->mutex);
     for (kvi_worker *worker = queue->workers; worker; worker = worker->next) {
-        pthread_cond_signal(&worker->flights.wake);
-        pthread_cond_signal(&worker->jobs.wake);
+        kvi_crew_rouse(&worker->flights);
+        kvi_crew_rouse(&worker->jobs);
     }
     pthread_mutex_unlock(&queue->mutex);
     kvi_workers_free(queue->workers);

@@ -4,7 +4,8 @@
  * A call on one key that is one item of a vector waits in its store's lanes like any caller, as a task whose
  * driver is the queue. Whoever gets it into a flight, the queue's threads or a caller that leads, tells it when it
  * is done. All other calls are jobs: a worker, one for each store, makes them as any caller would.
- * The stepper drives flights of stepped stores and looks after deadlines; a worker drives those of blocking ones.
+ * The stepper drives flights of stepped stores and looks after deadlines; a worker drives those of blocking ones. A
+ * worker has a thread for each lane, begun when they are needed, and one of each kind for a local store.
  * Where a store has a hook, the teller tells it of these flights.
  */
 #ifndef KVI_QUEUE_H
@@ -65,6 +66,16 @@ void *kvi_stepper_main(void *queue);
 kvi_worker *kvi_worker_of(kivi_queue *queue, kivi_store *store);
 /* Waits for the threads of a list of workers, which end by themselves, and lets go of their stores. */
 void kvi_workers_free(kvi_worker *workers);
+
+/* ---- crew.c: all hold queue.mutex ---- */
+
+/* Has somebody come for work that waits, who is begun if need be; false: there is no thread, and none can be begun. */
+bool kvi_crew_wake(kvi_worker *worker, kvi_crew *crew);
+/* Wakes all, to see that the queue is closed. */
+void kvi_crew_rouse(kvi_crew *crew);
+bool kvi_crew_runs(const kvi_crew *crew);
+/* Waits for all, who end by themselves; without the mutex. */
+void kvi_crew_free(kvi_crew *crew);
 
 /* ---- thread.c ---- */
 

@@ -60,17 +60,35 @@ typedef struct kvi_queue_thread {
     pthread_cond_t wake; /* not the stepper's, which polls */
 } kvi_queue_thread;
 
+/* One thread of a crew; under queue.mutex but for what it flies. */
+typedef struct kvi_hand {
+    kvi_queue_thread thread;
+    kvi_worker *worker;
+    struct kvi_crew *crew;
+    struct kvi_hand *next;
+    bool sleeps;
+    kvi_lane *flying; /* of flights */
+    kvi_context ctx;  /* the same */
+} kvi_hand;
+
+/* Threads of a worker that do the same, as many as there is work for: more than one where the store is no local one. */
+typedef struct kvi_crew {
+    bool (*once)(kvi_hand *hand); /* whether there was any work */
+    kvi_hand *hands;
+    uint32_t count, most;
+    bool coming; /* one was woken, and takes the next piece of work */
+} kvi_crew;
+
 /* One for each store in use. */
 struct kvi_worker {
     kivi_queue *queue;
     kivi_store *store;
     kvi_worker *next;
-    /* A job waits for a lane as any caller does: a thread of its own flies those that tasks are given. */
-    kvi_queue_thread flights, jobs;
+    /* A job waits for a lane as any caller does: threads of their own fly those that tasks are given. */
+    kvi_crew flights, jobs;
     bool wanted; /* tasks wait in the lanes of a blocking store */
     kvi_queued *job_head, *job_tail;
     kvi_lane *led;         /* lanes that were given to tasks of ours (blocking store) */
-    kvi_lane *flying;      /* what `flights` drives */
     uint64_t in_flight;    /* calls of this store */
     kvi_patience patience; /* of the stepper, with calls that wait for a lane */
     kvi_context ctx;       /* for flights, without an end of its own */

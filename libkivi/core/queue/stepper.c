@@ -190,7 +190,7 @@ static bool look_after_flights(stepper *own, bool closed)
 static bool has_threads(const kivi_queue *queue)
 {
     for (const kvi_worker *worker = queue->workers; worker; worker = worker->next)
-        if (worker->flights.running || worker->jobs.running)
+        if (kvi_crew_runs(&worker->flights) || kvi_crew_runs(&worker->jobs))
             return true;
     return false;
 }

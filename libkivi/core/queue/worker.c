@@ -1,4 +1,4 @@
-/* The workers of a queue: one for each store, with threads for calls that block. */
+/* The workers of a queue: one for each store, with crews for calls that block. */
 #include "../store/begin.h"
 #include "queue.h"
 
@@ -7,29 +7,51 @@
 /* A blocking verb asks: must it go on? */
 static int nobody_waits(void *user)
 {
-    const kvi_worker *worker = user;
-    return !kvi_flight_is_awaited(worker->flying->flight);
+    const kvi_hand *hand = user;
+    return !kvi_flight_is_awaited(hand->flying->flight);
 }
 
-static void fly_blocking(kvi_worker *worker, kvi_lane *lane)
+static bool another_could_fly(kvi_lanes *lanes)
+{
+    pthread_mutex_lock(&lanes->mutex);
+    bool waits = lanes->queues[0].count || lanes->queues[1].count;
+    bool could = waits && (lanes->free || lanes->count < lanes->max);
+    pthread_mutex_unlock(&lanes->mutex);
+    return could;
+}
+
+/* What the flight that begins did not take is for another lane, and another thread. */
+static void share_work(kvi_worker *worker)
+{
+    if (worker->flights.most < 2 || !another_could_fly(worker->store->lanes))
+        return;
+    pthread_mutex_lock(&worker->queue->mutex);
+    worker->wanted = true;
+    kvi_crew_wake(worker, &worker->flights);
+    pthread_mutex_unlock(&worker->queue->mutex);
+}
+
+static void fly_blocking(kvi_hand *hand, kvi_lane *lane)
 {
     kvi_lanes_gather(lane->lanes, lane->lead->kind, UINT64_MAX);
     if (!kvi_queue_take_up(lane))
         return;
-    worker->flying = lane;
-    worker->ctx.ended = KIVI_OK;
-    worker->ctx.call_copy = (kivi_call){
-        .struct_size = sizeof(kivi_call), .interrupted = nobody_waits, .user = worker};
-    worker->ctx.call = &worker->ctx.call_copy;
-    if (kvi_flight_drive(lane, &worker->ctx, NULL) == KVI_HANDED_ON)
+    share_work(hand->worker);
+    hand->flying = lane;
+    hand->ctx.ended = KIVI_OK;
+    hand->ctx.call_copy = (kivi_call){
+        .struct_size = sizeof(kivi_call), .interrupted = nobody_waits, .user = hand};
+    hand->ctx.call = &hand->ctx.call_copy;
+    if (kvi_flight_drive(lane, &hand->ctx, NULL) == KVI_HANDED_ON)
         return;
     kvi_queue_land(lane);
 }
 
 /* ---- work: answers whether there was any; holds the mutex, but not while working ---- */
 
-static bool fly_once(kvi_worker *worker)
+static bool fly_once(kvi_hand *hand)
 {
+    kvi_worker *worker = hand->worker;
     kivi_queue *queue = worker->queue;
     kvi_lane *lane = worker->led;
     if (lane) {
@@ -41,61 +63,30 @@ static bool fly_once(kvi_worker *worker)
     }
     if (!lane)
         return false;
+    if (worker->led)
+        kvi_crew_wake(worker, &worker->flights);
     pthread_mutex_unlock(&queue->mutex);
-    fly_blocking(worker, lane);
+    fly_blocking(hand, lane);
     pthread_mutex_lock(&queue->mutex);
     return true;
 }
 
-static bool do_job(kvi_worker *worker)
+static bool do_job(kvi_hand *hand)
 {
+    kvi_worker *worker = hand->worker;
     kivi_queue *queue = worker->queue;
     kvi_queued *job = worker->job_head;
     if (!job)
         return false;
     kvi_queued_leave_jobs(job);
     job->stage = KVI_RUNNING;
+    if (worker->job_head)
+        kvi_crew_wake(worker, &worker->jobs);
     pthread_mutex_unlock(&queue->mutex);
     kvi_queued_run(job);
     pthread_mutex_lock(&queue->mutex);
     kvi_queued_complete(job);
     return true;
-}
-
-/* ---- threads ---- */
-
-static void work(kvi_worker *worker, kvi_queue_thread *own, bool (*once)(kvi_worker *))
-{
-    kivi_queue *queue = worker->queue;
-    pthread_mutex_lock(&queue->mutex);
-    for (;;) {
-        if (once(worker))
-            continue;
-        if (queue->closed && !worker->in_flight)
-            break;
-        if (kvi_queue_thread_sleep(own, queue))
-            continue;
-        if (!worker->in_flight)
-            break;
-        /* There may have been no memory for a lane. The lanes of stepped stores are the stepper's. */
-        worker->wanted = !kvi_queue_is_stepped(worker->store);
-    }
-    own->running = false;
-    pthread_mutex_unlock(&queue->mutex);
-}
-
-static void *flights_main(void *given)
-{
-    kvi_worker *worker = given;
-    work(worker, &worker->flights, fly_once);
-    return NULL;
-}
-
-static void *jobs_main(void *given)
-{
-    kvi_worker *worker = given;
-    work(worker, &worker->jobs, do_job);
-    return NULL;
 }
 
 /* ---- which store has which ---- */
@@ -105,8 +96,9 @@ static kvi_worker *worker_new(kivi_queue *queue, kivi_store *store)
     kvi_worker *worker = calloc(1, sizeof(*worker));
     if (!worker)
         return NULL;
-    kvi_queue_thread_setup(&worker->flights, flights_main, worker);
-    kvi_queue_thread_setup(&worker->jobs, jobs_main, worker);
+    uint32_t most = store->instance.capabilities.local ? 1 : store->lanes->max;
+    worker->flights = (kvi_crew){.once = fly_once, .most = most};
+    worker->jobs = (kvi_crew){.once = do_job, .most = most};
     worker->queue = queue;
     worker->store = kivi_store_ref(store);
     if (kvi_begin_any(&worker->ctx, store, NULL, "queue", NULL)) {
@@ -134,8 +126,8 @@ void kvi_workers_free(kvi_worker *workers)
     while (workers) {
         kvi_worker *worker = workers;
         workers = worker->next;
-        kvi_queue_thread_end(&worker->flights);
-        kvi_queue_thread_end(&worker->jobs);
+        kvi_crew_free(&worker->flights);
+        kvi_crew_free(&worker->jobs);
         kivi_store_unref(worker->store);
         free(worker);
     }
