@@ -19,6 +19,9 @@
  * there, else leaves it alone. OK, NOT_FOUND, CONDITION, END and PENDING have none. Whoever fails makes the
  * error: a status that a function of the core returned (deliver, pair, cursor, increment) is passed on as
  * it is, without an error, because the core knows why.
+ *
+ * A backend that starts threads, or whose library does, starts them with all signals blocked: a signal of the program's is
+ * handled where the program expects it.
  */
 #ifndef KIVI_BACKEND_H
 #define KIVI_BACKEND_H
@@ -114,17 +117,28 @@ typedef enum kivi_then {
 } kivi_then;
 
 /**
- * How much of an item has left this process: NOTHING when a verb begins. Decides between TIMEOUT and UNCERTAIN, and who may
- * retry; a write that failed with KIVI_RETRY_IF_IDEMPOTENT after something was sent is UNCERTAIN whatever its status.
- * A stepped backend keeps it up to date; all items of an atomic vector have the same. From SENT_WHOLLY on, and
- * once an item has its status, nothing more is read through the slices of the item: their owner may be gone.
- * A blocking backend may leave NOTHING in items of a vector that had no effect; anything else of a write that was
- * cut off is answered as KIVI_UNCERTAIN, unless the error says KIVI_RETRY_YES or LATER (nothing was applied).
+ * How far an item has gone: NOTHING when a verb begins. It answers three questions:
+ * - Has anything left? Where nothing has, a write that is cut off is KIVI_TIMEOUT and may be sent again; else it is
+ *   KIVI_UNCERTAIN, and is never sent again.
+ * - Are the item's slices still read? Until WHOLLY. From there on, and once the item has its status, nothing is read
+ *   through them: their owner may be gone.
+ * - May the server have applied it? Only where something has left. A write that failed with KIVI_RETRY_IF_IDEMPOTENT after
+ *   that is UNCERTAIN whatever its status; an error that says KIVI_RETRY_YES or LATER says that nothing was applied.
+ *
+ * Who keeps it, by the kind of client:
+ * - A stepped backend that owns the buffer tells NOTHING until a byte of the item was given to the system, PARTLY until the
+ *   last was, then WHOLLY. All items of an atomic vector have the same.
+ * - One whose library owns the buffer (libpq): PARTLY from the call on, since the library may send at any time; WHOLLY once it
+ *   has copied what it was given.
+ * - A verb of several requests: PARTLY while another request that writes may come, WHOLLY from the last one on; NOTHING while
+ *   only reads have left, and NOTHING again after a refusal that surely changed nothing.
+ * - A blocking backend may leave NOTHING in the items of a vector that had no effect, and sets WHOLLY where its verb fails
+ *   after the effect may be there: a call of the client library that was cut off, or an engine whose commit failed half-way.
  */
 typedef enum kivi_sent {
-    KIVI_SENT_NOTHING = 0,
-    KIVI_SENT_PARTLY = 1,
-    KIVI_SENT_WHOLLY = 2
+    KIVI_SENT_NOTHING = 0, /**< nothing has left, the slices are read, nothing was applied */
+    KIVI_SENT_PARTLY = 1,  /**< something has left, the slices are read, it may be applied */
+    KIVI_SENT_WHOLLY = 2   /**< all has left, the slices are not read any more, it may be applied */
 } kivi_sent;
 
 /** One key to read. With `want` 0 only its presence is asked. */
@@ -338,7 +352,9 @@ enum {
     KIVI_BACKEND_INCREMENTS = 1 << 3, /**< write does KIVI_OP_INCREMENT; else the core emulates it by conditions */
     KIVI_BACKEND_TAKES = 1 << 4, /**< read does THEN_DELETE; else the core emulates it by versions */
     KIVI_BACKEND_GROUP_COMMIT = 1 << 5, /**< each write has a high fixed cost (an fsync, say), so the core may wait briefly to batch more */
-    KIVI_BACKEND_FORK_REFUSED = 1 << 6, /**< parent and child cannot both use the engine: a child returns KIVI_FORKED */
+    /** parent and child cannot both use the engine: a child returns KIVI_FORKED, to an open there too; fork_child gives up what
+     *  the child inherited (see fork_child) */
+    KIVI_BACKEND_FORK_REFUSED = 1 << 6,
     KIVI_BACKEND_FORK_PRIVATE = 1 << 7, /**< a child goes on with its copy of the instance (no abandon); sessions are abandoned */
     KIVI_BACKEND_TOUCHES = 1 << 8 /**< read does THEN_TOUCH; else the core emulates it by versions */
 };
@@ -379,10 +395,13 @@ typedef struct kivi_backend {
      *  any wire, take no lock of the parent's. */
     void (*abandon)(void *instance);
 
-    /** A session: one lane's connection or writer; all three NULL: the session is the instance itself. Never blocks: a
-     *  connection is made by the first verb. A failure counts as one of the verb it was opened for. */
+    /** A session: one lane's connection or writer; all three NULL: the session is the instance itself. Open and
+     *  close never block and never wait for a peer: a connection is made by the first verb, and a farewell that does not
+     *  fit the socket at once is left out. A failure to open counts as one of the verb it was opened for. */
     kivi_status (*session_open)(void *instance, void **session, kivi_error **error);
-    void (*session_close)(void *instance, void *session); /**< also with a verb in flight: its vector is not touched any more */
+    /** Also with a verb in flight, which the backend knows: a stepped one has returned KIVI_PENDING. Its vector is not touched
+     *  any more, and the peer is not waited for. */
+    void (*session_close)(void *instance, void *session);
     /** In a forked child, instead of session_close. `in_verb`: a thread of the parent had the session's lane, its memory
      *  may be half changed: close its descriptors and leave the memory. */
     void (*session_abandon)(void *instance, void *session, bool in_verb);
@@ -433,7 +452,10 @@ typedef struct kivi_backend {
     void (*detail)(void *instance, char *text, size_t capacity);
 
     /** Around fork, in every process that forks with the instance open: make its memory whole for the child. Called once
-     *  for each handle, however many stores share it, with locks of the core held. (optional, all three) */
+     *  for each handle, however many stores share it, with locks of the core held. With FORK_REFUSED fork_child gives up what
+     *  the parent's client library has open, in the child alone: its maps (or MADV_DONTFORK, set where they are made), and
+     *  its descriptors, an epoll one first, as it is shared with the parent; over each socket a dead one is dup2()ed, so that
+     *  the library's own number stays taken and a farewell goes nowhere. (optional, all three) */
     void (*fork_prepare)(void *instance);
     void (*fork_parent)(void *instance);
     void (*fork_child)(void *instance);
