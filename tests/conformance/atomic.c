@@ -130,7 +130,6 @@ CASE(atomic, refused)
     REFUSED(KIVI_INVALID, kivi_store_apply(s->store, NULL, counting, 2, KIVI_APPLY_ATOMIC, &result, E));
     kivi_op nameless[] = {op_of(KIVI_OP_SET, 0, a, v, none), op_of(KIVI_OP_SET, 0, none, v, none)};
     REFUSED(KIVI_INVALID, kivi_store_apply(s->store, NULL, nameless, 2, KIVI_APPLY_ATOMIC, &result, E));
-    REFUSED(KIVI_INVALID, kivi_store_apply(s->store, NULL, NULL, 0, KIVI_APPLY_ATOMIC, &result, E));
     EXPECT(result == NULL);
     EXPECT_MISSING(a);
     EXPECT_MISSING(b);

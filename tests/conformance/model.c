@@ -99,10 +99,13 @@ static kivi_status add(model *m, entry *e, int64_t by, int64_t ttl_ms, int64_t *
 
 /* ---- single keys ---- */
 
+/* It keeps an expiry unless it is given one. */
 static kivi_status update(model *m, const step *what, entry *e)
 {
+    int64_t ttl_ms = what->deeds[0].ttl_ms;
     if (what->action == KIVI_UPDATE_SET)
-        put_entry(e, m->tables->values[what->deeds[0].value], what->deeds[0].ttl_ms);
+        put_entry(e, m->tables->values[what->deeds[0].value],
+                  ttl_ms == KIVI_TTL_NONE ? KIVI_TTL_KEEP : ttl_ms);
     if (what->action == KIVI_UPDATE_DELETE)
         e->there = false;
     return KIVI_OK;
