@@ -62,6 +62,7 @@ static kivi_status fail(const kvi_sql_code *meaning, const char *state, kivi_err
 {
     *error = kvi_pg_host->error(meaning->status, kvi_sql_code_number(state), meaning->retryable,
                                 "%s (SQLSTATE %s)", meaning->text, state);
+    kvi_pg_host->error_native_text(*error, state);
     return meaning->status;
 }
 
