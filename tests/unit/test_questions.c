@@ -57,7 +57,8 @@ Test(questions, a_stepped_backend_counts)
 {
     told = (kivi_count){.names = 1234567, .escaped = 99};
     kivi_store *store = counting_store("scripted:");
-    cr_assert_eq(count_of(store, ""), 1234567, "no key is stored escaped: a % is a key's own");
+    cr_assert_eq(count_of(store, ""), 1234567,
+                 "no key is stored escaped: a percent sign is a byte of keys");
     cr_assert_eq(pages, 0);
     kivi_queue *queue = new_queue();
     kivi_request count = {.verb = KIVI_VERB_COUNT, .key = kivi_str("k")};
