@@ -200,7 +200,7 @@ class Terminal:
 class Peer:
     """A Redis that answers each command by a function of its words; its login is that of a version 7."""
 
-    HELLO = b"%2\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n"
+    LOGIN = {b"HELLO": b"%2\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n", b"CONFIG": b"-NOPERM no\r\n"}
 
     def __init__(self, answer):
         peer = self
@@ -214,7 +214,7 @@ class Peer:
                     words = []
                     for _ in range(int(line[1:])):
                         words.append(self.rfile.read(int(self.rfile.readline()[1:]) + 2)[:-2])
-                    self.wfile.write(peer.HELLO if words[0] == b"HELLO" else answer(words))
+                    self.wfile.write(peer.LOGIN.get(words[0]) or answer(words))
 
         self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True

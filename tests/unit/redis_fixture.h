@@ -47,6 +47,7 @@ typedef bool (*redis_answer)(redis_peer *peer, const redis_request *request);
 struct redis_server {
     int fd, port;
     redis_answer hello;  /* NULL: the login of a version 7 */
+    redis_answer config; /* NULL: the user may not ask for settings */
     redis_answer answer; /* all other commands */
     bool dribbles;       /* say() sends single bytes */
     atomic_uint connections, requests;
@@ -157,6 +158,8 @@ static bool serve_request(redis_peer *peer, const redis_request *request)
 {
     redis_server *server = peer->server;
 
+    if (is_command(request, "CONFIG")) /* a part of the login */
+        return server->config ? server->config(peer, request) : say(peer, "-NOPERM no\r\n");
     if (is_command(request, "HELLO"))
         return server->hello ? server->hello(peer, request) : say(peer, HELLO_7);
     atomic_fetch_add(&server->requests, 1);

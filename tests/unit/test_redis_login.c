@@ -143,6 +143,71 @@ Test(redis_login, version_decides)
     kivi_buffer_free(&buffer);
 }
 
+/* ---- Settings ---- */
+
+static struct settings {
+    const char *limit, *policy, *logs, *syncs;
+} settings;
+
+/* As a map of version 3, with a setting that nobody asked for. */
+static bool config_given(redis_peer *peer, const redis_request *request)
+{
+    char text[256];
+    bool memory = argument_is(request, 2, "maxmemory*");
+    const char *const said_of[] = {
+        memory ? "maxmemory" : "appendonly", memory ? settings.limit : settings.logs,
+        memory ? "maxmemory-policy" : "appendfsync", memory ? settings.policy : settings.syncs};
+    int size = snprintf(text, sizeof(text), "%%3\r\n$7\r\nanother\r\n:5\r\n");
+
+    for (int i = 0; i < 4; i++)
+        size += snprintf(text + size, sizeof(text) - (size_t)size, "$%zu\r\n%s\r\n",
+                         strlen(said_of[i]), said_of[i]);
+    return argument_is(request, 1, "GET") && say(peer, text);
+}
+
+static kivi_capabilities learned_of(redis_server *server)
+{
+    kivi_capabilities can = {.struct_size = sizeof(can)};
+    kivi_health health = {.struct_size = sizeof(health)};
+    kivi_store *store = open_redis(server, "");
+
+    cr_assert_eq(kivi_store_capabilities(store, &can, NULL), KIVI_OK);
+    cr_assert_not(can.evicts || can.durable, "nothing is known before the first login");
+    cr_assert_eq(kivi_store_health(store, NULL, &health, &error), KIVI_OK, "%s",
+                 kivi_error_message(error));
+    cr_assert_eq(kivi_store_capabilities(store, &can, NULL), KIVI_OK);
+    kivi_store_unref(store);
+    return can;
+}
+
+static bool answer_absent(redis_peer *peer, const redis_request *request)
+{
+    (void)request;
+    return say(peer, ":0\r\n");
+}
+
+Test(redis_login, settings_are_learned)
+{
+    static const struct settings rows[] = {{"0", "allkeys-lru", "no", "everysec"},
+                                           {"1048576", "allkeys-lru", "yes", "everysec"},
+                                           {"1048576", "noeviction", "yes", "always"},
+                                           {"1048576", "volatile-ttl", "no", "always"}};
+    static const bool evicts[] = {false, true, false, true}, durable[] = {false, false, true, false};
+    redis_server *server = server_start(answer_absent);
+
+    server->config = config_given;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        settings = rows[i];
+        kivi_capabilities can = learned_of(server);
+        cr_assert_eq(can.evicts, evicts[i], "row %zu", i);
+        cr_assert_eq(can.durable, durable[i], "row %zu", i);
+    }
+    server->config = NULL; /* the user may not ask */
+    kivi_capabilities can = learned_of(server);
+    cr_assert_not(can.evicts || can.durable);
+    server_stop(server);
+}
+
 /* ---- Refusals ---- */
 
 static const char *refusal;

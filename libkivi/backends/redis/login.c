@@ -1,11 +1,21 @@
 /* Logging in: who we are, which protocol and database, and what the server is. One pipeline. */
 #include "redis.h"
 
-/* Values of HELLO's answer that matter. */
-enum { FIELD_NONE = 0, FIELD_VERSION, FIELD_MODE };
+/* Values that matter, of the answers of HELLO and CONFIG GET. */
+enum {
+    FIELD_NONE = 0,
+    FIELD_VERSION,
+    FIELD_MODE,
+    FIELD_LIMIT,
+    FIELD_POLICY,
+    FIELD_LOGS,
+    FIELD_SYNCS
+};
+static const char *const fields[] = {
+    "", "version", "mode", "maxmemory", "maxmemory-policy", "appendonly", "appendfsync"};
 
 /* Which command of the pipeline a reply is for: the item of the command. */
-enum { STEP_HELLO = 0, STEP_AUTH, STEP_SELECT, STEP_NAME };
+enum { STEP_HELLO = 0, STEP_AUTH, STEP_SELECT, STEP_NAME, STEP_SETTINGS };
 
 /* ---- Asking ---- */
 
@@ -80,6 +90,24 @@ static bool queue_select(redis_session *session)
     return true;
 }
 
+static bool queue_settings_of(redis_session *session, const char *pattern)
+{
+    uint8_t *at = kvi_redis_begin(session, REPLY_LOGIN, STEP_SETTINGS, 1, 3, 3 * KVI_REDIS_ARGUMENT);
+
+    if (!at)
+        return false;
+    at = kvi_redis_put_text(at, "CONFIG");
+    at = kvi_redis_put_text(at, "GET");
+    kvi_redis_end(session, kvi_redis_put_text(at, pattern));
+    return true;
+}
+
+/* Whether it drops keys when it is full, and what it has on disk when it acknowledges: in the same round trip. */
+static bool queue_settings(redis_session *session)
+{
+    return queue_settings_of(session, "maxmemory*") && queue_settings_of(session, "append*");
+}
+
 /* Without HELLO, which older servers do not know, and which a user may not be allowed. */
 static bool queue_plain(redis_session *session, const char *password)
 {
@@ -100,6 +128,7 @@ static kivi_status queue_round(redis_session *session, kivi_error **error)
     else
         queued = queue_hello(session, password) && queue_select(session);
     kvi_wipe(password);
+    queued = queued && queue_settings(session);
     return queued ? KIVI_OK : kvi_redis_no_memory(error);
 }
 
@@ -137,18 +166,39 @@ static uint32_t read_version(kivi_slice text)
 
 static void take_field(redis_login *login, const kvi_resp_token *token)
 {
+    kivi_slice value = token->bytes;
+
     if (token->kind != KVI_RESP_STRING)
         return;
-    if (login->field == FIELD_VERSION)
-        login->version = read_version(token->bytes);
-    if (login->field == FIELD_MODE) {
-        login->is_cluster = is(token->bytes, "cluster");
-        login->is_sentinel = is(token->bytes, "sentinel");
+    switch (login->field) {
+    case FIELD_VERSION:
+        login->version = read_version(value);
+        break;
+    case FIELD_MODE:
+        login->is_cluster = is(value, "cluster");
+        login->is_sentinel = is(value, "sentinel");
+        break;
+    case FIELD_LIMIT:
+        login->has_limit = !is(value, "0");
+        break;
+    case FIELD_POLICY:
+        login->knows_memory = true;
+        login->drops = !is(value, "noeviction");
+        break;
+    case FIELD_LOGS:
+        login->logs = is(value, "yes");
+        break;
+    case FIELD_SYNCS:
+        login->knows_disk = true;
+        login->syncs = is(value, "always");
+        break;
+    default:
+        break;
     }
 }
 
-/* Names and values of HELLO's answer in turn; what lies deeper belongs to a value. */
-static void take_hello(redis_session *session, const kvi_resp_token *token)
+/* Names and values of an answer in turn; what lies deeper belongs to a value. */
+static void take_pair(redis_session *session, const kvi_resp_token *token)
 {
     redis_login *login = &session->login;
 
@@ -159,10 +209,9 @@ static void take_hello(redis_session *session, const kvi_resp_token *token)
         return;
     }
     login->field = FIELD_NONE;
-    if (token->kind == KVI_RESP_STRING && is(token->bytes, "version"))
-        login->field = FIELD_VERSION;
-    else if (token->kind == KVI_RESP_STRING && is(token->bytes, "mode"))
-        login->field = FIELD_MODE;
+    for (uint32_t i = FIELD_VERSION; i <= FIELD_SYNCS && token->kind == KVI_RESP_STRING; i++)
+        if (is(token->bytes, fields[i]))
+            login->field = i;
 }
 
 static bool begins(kivi_slice text, const char *with)
@@ -195,9 +244,12 @@ kivi_status kvi_redis_login_reply(redis_session *session, const redis_command *c
     uint32_t step = command->base.item;
 
     if (token->depth > 0) {
-        take_hello(session, token);
+        take_pair(session, token);
         return KIVI_OK;
     }
+    session->element = 0;
+    if (step == STEP_SETTINGS)
+        return KIVI_OK; /* not every user may ask, and not every server knows */
     if (token->kind == KVI_RESP_ERROR) {
         take_refusal(session, step, token->bytes);
         return KIVI_OK;
@@ -231,6 +283,20 @@ static kivi_status again(redis_session *session, kivi_error **error)
     return status ? status : KIVI_PENDING;
 }
 
+static kivi_status tell_settings(const redis_session *session, kivi_error **error)
+{
+    const redis_login *login = &session->login;
+    kivi_learned learned = {.struct_size = sizeof(learned)};
+
+    if (login->knows_memory)
+        learned.fields |= KIVI_LEARNED_EVICTS;
+    if (login->knows_disk)
+        learned.fields |= KIVI_LEARNED_DURABLE;
+    learned.evicts = login->has_limit && login->drops;
+    learned.durable = login->logs && login->syncs;
+    return kvi_redis_host->learned(session->instance->reporter, &learned, error);
+}
+
 kivi_status kvi_redis_login_end(redis_session *session, kivi_error **error)
 {
     redis_login *login = &session->login;
@@ -248,5 +314,5 @@ kivi_status kvi_redis_login_end(redis_session *session, kivi_error **error)
     session->has_keep = !login->plain;
     session->has_getex = login->version >= 60200;
     atomic_store_explicit(&session->instance->version, login->version, memory_order_relaxed);
-    return KIVI_OK;
+    return tell_settings(session, error);
 }

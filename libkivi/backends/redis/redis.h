@@ -142,6 +142,8 @@ typedef struct redis_login {
     int protocol;   /* asked for */
     uint32_t field; /* of HELLO's answer: which value comes next */
     bool is_cluster, is_sentinel;
+    bool knows_memory, has_limit, drops; /* its settings, where it tells them */
+    bool knows_disk, logs, syncs;
     uint32_t version;
     bool no_hello;    /* the server does not know HELLO */
     bool no_protocol; /* it does not know the protocol */
