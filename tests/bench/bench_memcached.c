@@ -65,7 +65,8 @@ static void run_server(void)
 static memcached_st *connect_peer(void)
 {
     memcached_st *peer = memcached_create(NULL);
-    BENCH_CHECK(peer && memcached_server_add(peer, "127.0.0.1", (in_port_t)server.port) == MEMCACHED_SUCCESS);
+    BENCH_CHECK(peer && memcached_server_add(peer, "127.0.0.1", (in_port_t)server.port) ==
+                            MEMCACHED_SUCCESS);
     BENCH_CHECK(memcached_behavior_set(peer, MEMCACHED_BEHAVIOR_TCP_NODELAY, 1) == MEMCACHED_SUCCESS);
     return peer;
 }
@@ -101,7 +102,8 @@ static void make_keys(void)
 static inline void ok(kivi_status status, kivi_error *const *error)
 {
     if (__builtin_expect(status != KIVI_OK, 0))
-        bench_fail("%s: %s", kivi_status_name(status), *error ? kivi_error_message(*error) : "no error was given");
+        bench_fail("%s: %s", kivi_status_name(status),
+                   *error ? kivi_error_message(*error) : "no error was given");
 }
 
 static inline kivi_slice slice_of(const mc_key *key)
@@ -242,8 +244,8 @@ static void peer_set(void *user, unsigned thread, uint64_t iterations)
     while (iterations--) {
         const mc_key *key = next_key(&s->peer_places[thread].next);
         uint64_t began = begin_one(s);
-        BENCH_CHECK(memcached_set(s->peers[thread], key->text, sizeof key->text, server.value, VALUE, 0, 0) ==
-                    MEMCACHED_SUCCESS);
+        BENCH_CHECK(memcached_set(s->peers[thread], key->text, sizeof key->text, server.value,
+                                  VALUE, 0, 0) == MEMCACHED_SUCCESS);
         end_one(s, BENCH_PEER, thread, began);
     }
 }
@@ -255,7 +257,8 @@ static void our_set(void *user, unsigned thread, uint64_t iterations)
     while (iterations--) {
         const mc_key *key = next_key(&s->our_places[thread].next);
         uint64_t began = begin_one(s);
-        ok(kivi_store_set(s->store, NULL, slice_of(key), kivi_bytes(server.value, VALUE), KIVI_TTL_NONE, &error),
+        ok(kivi_store_set(s->store, NULL, slice_of(key), kivi_bytes(server.value, VALUE),
+                          KIVI_TTL_NONE, &error),
            &error);
         end_one(s, BENCH_OURS, thread, began);
     }
@@ -323,28 +326,41 @@ static void our_set_many(void *user, unsigned thread, uint64_t iterations)
 
 /* ---- The rows ---- */
 
-#define SIDES(verb) .setup = set_up, .run_peer = peer_##verb, .run_ours = our_##verb, .teardown = tear_down
-#define THREADS(verb, of, many, least, ...)                                                         \
-    {                                                                                               \
+#define SIDES(verb) \
+    .setup = set_up, .run_peer = peer_##verb, .run_ours = our_##verb, .teardown = tear_down
+#define THREADS(verb, of, many, least, ...)                                                           \
+    {                                                                                                 \
         .name = "memcached-" #verb "-" #many, .title = "Memcached " #verb ", TCP, " #many " threads", \
-        .peer = "libmemcached: " of ", a connection a thread", .goal = BENCH_OPS_AT_LEAST,          \
-        .target = least, .threads = many, .peer_threads = many, .rounds = 9, .round_ms = 300,       \
-        __VA_ARGS__, SIDES(verb)                                                                    \
+        .peer = "libmemcached: " of ", a connection a thread", .goal = BENCH_OPS_AT_LEAST,            \
+        .target = least, .threads = many, .peer_threads = many, .rounds = 9, .round_ms = 300,         \
+        __VA_ARGS__, SIDES(verb)                                                                      \
     }
 
 static const bench_row rows[] = {
-    {.name = "memcached-get", .title = "Memcached get, TCP", .peer = "libmemcached: memcached_get", .target = 1.0,
+    {.name = "memcached-get",
+     .title = "Memcached get, TCP",
+     .peer = "libmemcached: memcached_get",
+     .target = 1.0,
      SIDES(get)},
-    {.name = "memcached-set", .title = "Memcached set, TCP", .peer = "libmemcached: memcached_set", .target = 1.0,
+    {.name = "memcached-set",
+     .title = "Memcached set, TCP",
+     .peer = "libmemcached: memcached_set",
+     .target = 1.0,
      SIDES(set)},
     THREADS(get, "memcached_get", 64, 2.0, .cpu_target = 0.7, .latency = true),
     THREADS(set, "memcached_set", 64, 2.0, .cpu_target = 0.7, .latency = true),
     THREADS(get, "memcached_get", 16, 1.5, .cpu_target = 0.7),
     THREADS(set, "memcached_set", 16, 1.5, .cpu_target = 0.7),
-    {.name = "memcached-get-many", .title = "Memcached get_many of 100, TCP", .peer = "libmemcached: memcached_mget",
-     .target = 1.0, SIDES(get_many)},
-    {.name = "memcached-set-many", .title = "Memcached set_many of 100, TCP",
-     .peer = "libmemcached: memcached_set, 100 times", .target = 0.1, SIDES(set_many)},
+    {.name = "memcached-get-many",
+     .title = "Memcached get_many of 100, TCP",
+     .peer = "libmemcached: memcached_mget",
+     .target = 1.0,
+     SIDES(get_many)},
+    {.name = "memcached-set-many",
+     .title = "Memcached set_many of 100, TCP",
+     .peer = "libmemcached: memcached_set, 100 times",
+     .target = 0.1,
+     SIDES(set_many)},
 };
 
 const bench_group bench_memcached_group = BENCH_GROUP(rows);

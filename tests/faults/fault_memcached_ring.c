@@ -67,8 +67,9 @@ static ring *ring_new(bool behind_proxy)
         r.p = proxy_start(&r.servers[SICK], NULL);
         ports[SICK] = proxy_port(r.p);
     }
-    r.store = open_store("memcached://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d/?codec=raw&timeout=20s", ports[0],
-                         ports[1], ports[2]);
+    r.store = open_store(
+        "memcached://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d/?codec=raw&timeout=20s", ports[0],
+        ports[1], ports[2]);
     fill(&r);
     return &r;
 }
@@ -147,7 +148,8 @@ static void expect_one_away(const ring *r)
     CHECK_NUMBER(seen.healthy_failures, 0);
     CHECK_NUMBER(seen.sick_failures, r->sick_count);
     /* One that says nothing costs half a second for each second that it is left alone, not for each of its keys. */
-    CHECK_SAYING(now_ns() - began < UINT64_C(500000000) * r->sick_count / 2, "each key waits for the one that is away");
+    CHECK_SAYING(now_ns() - began < UINT64_C(500000000) * r->sick_count / 2,
+                 "each key waits for the one that is away");
     read_as_one(r, KIVI_UNAVAILABLE);
 }
 
@@ -239,7 +241,8 @@ static void read_often(worker *w)
         uint64_t began = now_ns(), took;
         if (sick != (w->index % 2 == 0))
             continue;
-        kivi_status status = kivi_store_get(t->r->store, NULL, kivi_str(t->r->keys[i].bytes), &value, NULL);
+        kivi_status status = kivi_store_get(t->r->store, NULL, kivi_str(t->r->keys[i].bytes),
+                                            &value, NULL);
         took = now_ns() - began;
         (status ? t->failed : t->served)[sick]++;
         if (!sick && took > t->worst_ns)
@@ -276,8 +279,8 @@ Test(fault_memcached_ring, one_stands_still_in_traffic)
     traffic t = {.r = ring_new(false)};
 
     together(9, strike, &t);
-    printf("healthy: %u served, worst %.1f ms; of the one that stood still: %u served, %u failed\n", t.served[0],
-           (double)t.worst_ns / 1e6, t.served[1], t.failed[1]);
+    printf("healthy: %u served, worst %.1f ms; of the one that stood still: %u served, %u failed\n",
+           t.served[0], (double)t.worst_ns / 1e6, t.served[1], t.failed[1]);
     CHECK_NUMBER(t.failed[0], 0);
     CHECK(t.failed[1] > 0);
     ring_free(t.r);

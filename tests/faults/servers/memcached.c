@@ -19,7 +19,8 @@ static bool memcached_answers(running_server *server)
 
 static void memcached_command(running_server *server)
 {
-    static const char *const words[] = {"memcached", "-l", "127.0.0.1", "-m", "256", "-c", "2000", "-p"};
+    static const char *const words[] = {"memcached", "-l", "127.0.0.1", "-m",
+                                        "256",       "-c", "2000",      "-p"};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
         server_argument(server, "%s", words[i]);
