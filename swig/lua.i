@@ -37,7 +37,12 @@
 /* ---- by position ---- */
 %typemap(in) kivi_slice key "FAIL_UNLESS(kvl_bytes_argument(L, STATE, $input, &$1));"
 %typemap(in) kivi_slice prefix "FAIL_UNLESS(kvl_prefix_argument(L, STATE, $input, &$1));"
-%typemap(in) kvb_encoder * "FAIL_UNLESS(kvl_value_argument(L, STATE, arg1, $input, &$1));"
+%typemap(in) kvb_encoder * { /* every call with values has its key before them: arg2 */
+    if (!kvl_value_argument(L, STATE, arg1, $input, &$1)) {
+        kvl_refuse_key(STATE, arg2);
+        SWIG_fail;
+    }
+}
 %typemap(freearg) kvb_encoder * "if ($1) kvb_encoder_give(arg1, $1);"
 %typemap(in) int64_t by "FAIL_UNLESS(kvl_integer_argument(L, STATE, $input, &$1));"
 %typemap(in) void *function "FAIL_UNLESS(kvl_function_argument(L, STATE, $input, &$1));"

@@ -152,8 +152,7 @@ int kvl_compute_protected(lua_State *L)
             return lua_error(L);
     }
     in->status = in->state->problem.status;
-    if (!read)
-        kvl_refuse_key(in->state, in->answer->request.key);
+    kvl_refuse_key(in->state, in->answer->request.key);
     kvl_problem problem = in->state->problem;
     lua_settop(L, 0);
     kvl_push_problem(L, in->state, &problem);

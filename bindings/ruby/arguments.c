@@ -33,9 +33,9 @@ kivi_slice kvr_key_in(VALUE object, kvr_frame *frame)
     VALUE string;
     kivi_slice bytes = kvr_key_bytes(object, &string);
     if (bytes.size > sizeof(frame->key))
-        return hold(string, frame);
+        return frame->about = hold(string, frame);
     memcpy(frame->key, bytes.data, bytes.size);
-    return kivi_bytes(frame->key, bytes.size);
+    return frame->about = kivi_bytes(frame->key, bytes.size);
 }
 
 kivi_slice kvr_prefix_in(VALUE object, kvr_frame *frame)
@@ -135,6 +135,6 @@ kvb_encoder *kvr_value_in(kvb_store *store, VALUE object, kvr_frame *frame)
     kvb_encoder_give(store, encoder);
     kvb_encoder_give(store, frame->earlier);
     if (state)
-        rb_jump_tag(state);
+        rb_jump_tag(frame->about.size ? kvr_name_caught(state, frame->about) : state);
     rb_memerror();
 }

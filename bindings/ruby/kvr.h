@@ -59,7 +59,8 @@ enum { KVR_KEY_COPIED = 256 };
 typedef struct kvr_frame {
     int state;            /* to be raised when all was given back: rb_jump_tag() */
     kvb_encoder *earlier; /* an encoder taken before another argument is encoded */
-    VALUE held[4];        /* strings whose bytes the call reads */
+    kivi_slice about; /* the key of the call, empty: it has none: what refuses a value names it */
+    VALUE held[4];    /* strings whose bytes the call reads */
     int held_count;
     VALUE loop;               /* of this thread's fiber scheduler; nil: the call waits */
     kvb_queue *queue;         /* its queue */
@@ -70,6 +71,7 @@ static inline void kvr_begin(kvr_frame *frame)
 {
     frame->state = 0;
     frame->earlier = NULL;
+    frame->about = kivi_bytes(NULL, 0);
     frame->held_count = 0;
     frame->loop = Qnil;
     frame->queue = NULL;

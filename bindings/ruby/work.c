@@ -96,6 +96,7 @@ static void write_computed(work *self, VALUE made)
     kvb_encoder *encoder;
     kivi_status status;
     kvr_begin(&frame);
+    frame.about = self->answer->request.key;
     encoder = kvr_value_in(store, made, &frame);
     status = kivi_buffer_append(self->next, kivi_buffer_slice(&encoder->bytes));
     kvb_encoder_give(store, encoder);

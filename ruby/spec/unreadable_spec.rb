@@ -160,4 +160,33 @@ RSpec.describe "A batch" do
       expect { store.fetch("missing") }.to raise_error(Kivi::NotFound) { |e| expect(e.key).to eq("missing") }
     end
   end
+
+  it "names the key of a value that it refuses" do
+    in_store do |store|
+      bad = Object.new
+      [-> { store["k"] = bad }, -> { store.set("k", [bad]) }, -> { store.add("k", bad) }, -> { store.replace("k", bad) },
+       -> { store.compare_and_set("k", bad, 1) }, -> { store.compare_and_set("k", 1, bad) }, -> { store.compare_and_delete("k", bad) },
+       -> { store.update("k") { bad } }, -> { store.fetch_or_set("k") { bad } }].each do |call|
+        expect(&call).to raise_error(Kivi::Unrepresentable, /\Akey "k": value/) { |error| expect(error.key).to eq("k") }
+      end
+      expect(store).to be_empty
+    end
+  end
+
+  it "has the failures of a batch that is refused before it is sent" do
+    in_store("memory", max_value: 1024) do |store|
+      big = "x" * 5000
+      { -> { store.get_many("a", "") } => ["", Kivi::Invalid], -> { store.delete_many("a", "") } => ["", Kivi::Invalid],
+        -> { store.set_many("a" => 1, "b" => big) } => ["b", Kivi::TooLarge],
+        -> { store.set_many("a" => 1, "b" => Object.new) } => ["b", Kivi::Unrepresentable],
+        -> { store.apply([{ op: :set, key: "a", value: 1 }, { op: :set, key: "b", value: big }]) } => ["b", Kivi::TooLarge],
+        -> { store.apply([{ op: :set, key: "a", value: 1 }, { op: :set, key: "a", value: 2 }], atomic: true) } => ["a", Kivi::Invalid],
+        -> { store.apply([{ op: :set, key: "a", value: 1 }, { op: :touch, key: "b", ttl: 0 }]) } => ["b", Kivi::Invalid] }.each do |call, (key, kind)|
+        expect(&call).to raise_error(kind) { |error|
+          expect(error.failures.to_h { |index, failure| [index, [failure.key, failure.class]] }).to eq(1 => [key, kind])
+        }
+      end
+      expect(store).to be_empty
+    end
+  end
 end

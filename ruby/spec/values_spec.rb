@@ -93,6 +93,7 @@ RSpec.describe "values" do
 
     def refuse(value, message)
       @store["v"] = "before"
+      message = "key \"v\": #{message}" if message.is_a?(String)
       expect { @store["v"] = value }.to raise_error(Kivi::Unrepresentable, message)
       expect(@store["v"]).to eq("before")
     end

@@ -180,6 +180,17 @@ static size_t make_groups(kivi_write_item **sorted, size_t count, group *groups)
     return n;
 }
 
+/* The error's index is that of the later one. */
+static kivi_status refuse_twice(const writing *all, kivi_write_item **sorted)
+{
+    size_t i = 1;
+    while (kvi_slice_compare(sorted[i - 1]->key, sorted[i]->key))
+        i++;
+    kvi_context_fail(all->ctx, KIVI_INVALID, "apply: an atomic batch names a key twice");
+    kvi_error_set_index(all->ctx->error, (size_t)(sorted[i] - all->items));
+    return KIVI_INVALID;
+}
+
 static kivi_status send_in_rounds(writing *all)
 {
     kivi_status status = KIVI_OK;
@@ -197,7 +208,7 @@ static kivi_status send_in_rounds(writing *all)
     qsort(sorted, all->count, sizeof(*sorted), compare_items);
     size_t group_count = make_groups(sorted, all->count, groups);
     if (all->atomic && group_count < all->count) {
-        status = kvi_context_fail(all->ctx, KIVI_INVALID, "apply: an atomic batch names a key twice");
+        status = refuse_twice(all, sorted);
         goto out;
     }
     while (send_round(all, sorted, groups, group_count, folded, taken))
