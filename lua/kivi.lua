@@ -29,6 +29,9 @@
 ---@field wait? boolean # of resty.kivi: false: it is submitted and left to itself
 ---@field ttl? number|"keep" # seconds until it expires; "keep": an expiry stays; nil: never
 
+---@class kivi.ComputeOptions: kivi.WriteOptions
+---@field lease? number # seconds: one process at a time computes, the others wait for its value or for the lease to end
+
 ---@class kivi.DeleteOptions: kivi.Options
 ---@field existed? boolean # false: do not ask whether it was there (cheaper on some stores)
 
@@ -98,7 +101,7 @@
 ---@field expire fun(self: kivi.Store, key: string, seconds: number, options?: kivi.Options): boolean?, kivi.Error?
 ---@field persist fun(self: kivi.Store, key: string, options?: kivi.Options): boolean?, kivi.Error?
 ---@field update fun(self: kivi.Store, key: string, compute: (fun(value: kivi.Value?): kivi.Value?), options?: kivi.WriteOptions): true?, kivi.Error?
----@field get_or_set fun(self: kivi.Store, key: string, compute: (fun(): kivi.Value), options?: kivi.WriteOptions): kivi.Value?, kivi.Error?
+---@field get_or_set fun(self: kivi.Store, key: string, compute: (fun(): kivi.Value), options?: kivi.ComputeOptions): kivi.Value?, kivi.Error?
 ---@field get_many fun(self: kivi.Store, keys: string[], options?: kivi.ReadOptions): found: table<string, kivi.Value>?, err: kivi.Error?
 ---@field set_many fun(self: kivi.Store, pairs: table<string, kivi.Value>, options?: kivi.WriteOptions): true?, kivi.Error?
 ---@field delete_many fun(self: kivi.Store, keys: string[], options?: kivi.Options): existed: integer?, err: kivi.Error?
@@ -130,6 +133,7 @@
 ---@field version string
 ---@field null lightuserdata # a stored null; the same as cjson.null and ngx.null
 ---@field delete lightuserdata # what a function of update answers to delete the key
+---@field leave lightuserdata # what a function of update or get_or_set answers to store nothing
 ---@field open fun(url: string, options?: table<string, string|number|boolean>, queue?: kivi.Queue): kivi.Store?, kivi.Error?
 ---@field copy fun(source: kivi.Store, target: kivi.Store, options?: kivi.CopyOptions): kivi.Progress?, kivi.Error?
 ---@field stores fun(): { scheme: string, backend: string, summary: string, available: boolean, reason?: string }[]

@@ -76,6 +76,12 @@
     FAIL_UNLESS(kvl_options_argument(L, STATE, $input, &options1));
     $1 = options1.timeout_ms;
 }
+%typemap(in) (int64_t timeout_ms, int64_t lease_ms) {
+    options1.takes |= KVL_TAKES_LEASE;
+    FAIL_UNLESS(kvl_options_argument(L, STATE, $input, &options1));
+    $1 = options1.timeout_ms;
+    $2 = options1.lease_ms;
+}
 %typemap(in, numinputs=0) int64_t ttl_ms "options1.takes |= KVL_TAKES_TTL;"
 %typemap(check) int64_t ttl_ms "$1 = options1.ttl_ms;"
 %typemap(in, numinputs=0) void *missing "options1.takes |= KVL_TAKES_PAIRS;"

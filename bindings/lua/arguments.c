@@ -103,6 +103,7 @@ static const struct option_row {
         name, takes, kind, offsetof(kvl_options, member) \
     }
     ROW("timeout", 0, TIMEOUT, timeout_ms),
+    ROW("lease", KVL_TAKES_LEASE, TIMEOUT, lease_ms),
     ROW("ttl", KVL_TAKES_TTL, TTL, ttl_ms),
     ROW("pairs", KVL_TAKES_PAIRS, TRUTH, pairs),
     ROW("existed", KVL_TAKES_EXISTED, UNASKED, unasked),

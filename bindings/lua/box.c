@@ -317,6 +317,12 @@ void *kvl_delete_mark(void)
     return &mark_of_delete;
 }
 
+void *kvl_leave_mark(void)
+{
+    static char mark_of_leave;
+    return &mark_of_leave;
+}
+
 static void register_metas(lua_State *L, kvl_state *state)
 {
     static const luaL_Reg none[] = {{NULL, NULL}};
@@ -356,4 +362,6 @@ void kvl_boxes_register(lua_State *L, kvl_state *state)
     lua_setfield(L, -2, "null");
     lua_pushlightuserdata(L, kvl_delete_mark());
     lua_setfield(L, -2, "delete");
+    lua_pushlightuserdata(L, kvl_leave_mark());
+    lua_setfield(L, -2, "leave");
 }

@@ -112,7 +112,7 @@ static bool take_value(lua_State *L, computing *in, int index)
 
 static bool take_update(lua_State *L, computing *in)
 {
-    if (lua_isnil(L, -1)) {
+    if (lua_isnil(L, -1) || lua_touserdata(L, -1) == kvl_leave_mark()) {
         in->action = KIVI_UPDATE_LEAVE;
         return true;
     }
@@ -127,8 +127,13 @@ static bool take_answer(lua_State *L, computing *in)
 {
     if (in->answer->request.verb == KVB_VERB_UPDATE)
         return take_update(L, in);
+    if (lua_touserdata(L, -1) == kvl_leave_mark()) {
+        in->action = KIVI_UPDATE_LEAVE;
+        return true;
+    }
     if (lua_isnil(L, -1))
-        return kvl_refuse(in->state, KIVI_INVALID, "the function of get_or_set answered nil");
+        return kvl_refuse(in->state, KIVI_INVALID,
+                          "the function of get_or_set answered nil; kivi.leave stores nothing");
     return take_value(L, in, lua_gettop(L));
 }
 

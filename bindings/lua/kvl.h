@@ -190,12 +190,13 @@ enum {
     KVL_TAKES_ATOMIC = 1 << 3,
     KVL_TAKES_ALL = 1 << 4,
     KVL_TAKES_RANGE = 1 << 5,
-    KVL_TAKES_COPY = 1 << 6
+    KVL_TAKES_COPY = 1 << 6,
+    KVL_TAKES_LEASE = 1 << 7
 };
 
 typedef struct kvl_options {
     uint32_t takes; /* KVL_TAKES_* */
-    int64_t ttl_ms, timeout_ms;
+    int64_t ttl_ms, timeout_ms, lease_ms;
     bool pairs, unasked, atomic, all, keys, want_ttl;
     bool dry_run, add_only, no_expiry;
     uint64_t limit, batch, rate;
@@ -274,8 +275,9 @@ void kvl_loop_register(lua_State *L, kvl_state *state);
 kvb_queue *kvl_check_queue(lua_State *L, int index);
 /* Pushes the userdata that waits for an answer that was submitted; false: there is none, what was raised is on top. */
 bool kvl_push_pending(lua_State *L, const kvb_answer *answer);
-/* What a function of update answers to delete the key: kivi.delete. */
+/* What a function of update answers to delete the key, kivi.delete, and to store nothing, kivi.leave. */
 void *kvl_delete_mark(void);
+void *kvl_leave_mark(void);
 
 /* What SWIG made of kivi.i: the methods of stores, and functions. */
 extern const luaL_Reg *const kvl_swig_store_methods, *const kvl_swig_queue_methods;

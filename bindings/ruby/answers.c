@@ -166,6 +166,8 @@ static VALUE convert(VALUE given)
     kvb_answer *answer = (kvb_answer *)given;
     if (answer->request.verb == KIVI_VERB_GET_MANY && answer->done.result)
         return kvr_found_out(answer); /* also where some of the keys failed */
+    if (answer->failure && answer->done.status == KIVI_ABORTED)
+        rb_exc_raise((VALUE)answer->failure); /* of the computation that it waited for */
     if (kvb_answer_failed(answer))
         failure_out(answer);
     return success_out(answer);
@@ -230,6 +232,8 @@ VALUE kvr_answer_out(kvb_answer *answer, kvr_frame *frame)
     }
     if (frame->state && kvb_answer_is_unconfirmed(answer))
         keep_stored(answer);
+    if (answer->failure)
+        kvr_let_go(answer);
     kvb_answer_give(answer);
     return object;
 }

@@ -150,6 +150,8 @@ NORETURN(void kvr_raise_missing(VALUE key));
 /* The exception with the key that it is about: as `key`, and in the message of ours where asked. May raise. */
 VALUE kvr_name_key(VALUE exception, VALUE key, kivi_slice bytes, bool in_message);
 /* Names the key of what rb_protect() caught; answers its state. */
+/* What a computation raised that this answer waited for is raised now, and no longer kept. */
+void kvr_let_go(kvb_answer *answer);
 int kvr_name_caught(int state, kivi_slice key);
 /* Reads a value; what is raised names its key. */
 VALUE kvr_read(const kvr_config *config, kivi_reader *reader, kivi_slice value, kivi_slice key);

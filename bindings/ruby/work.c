@@ -109,7 +109,11 @@ static void compute(work *self)
     kvb_answer *answer = self->answer;
     VALUE block = (VALUE)answer->function, current = Qnil, made;
     if (answer->request.verb == KVB_VERB_GET_OR_SET) {
-        write_computed(self, rb_funcall(block, kvr.call, 0));
+        made = rb_funcall(block, kvr.call, 0);
+        if (made == kvr.LEAVE)
+            *self->action = KIVI_UPDATE_LEAVE;
+        else
+            write_computed(self, made);
         return;
     }
     if (self->current)
@@ -199,13 +203,44 @@ static void run_question(work *self)
 #define RAISED \
     6 /* rb_protect's state of an exception; of a break or throw rb_errinfo() is no object */
 
-/* What those who wait for a computation are told: of one that was broken off (break, throw, a killed thread) nothing, they compute. */
+/* What computations raised, once for each call that is to raise it as well. */
+static VALUE shared(void)
+{
+    static VALUE held = Qnil;
+    if (NIL_P(held)) {
+        held = rb_ary_new();
+        rb_gc_register_mark_object(held);
+    }
+    return held;
+}
+
+static void hold(void *exception)
+{
+    rb_ary_push(shared(), (VALUE)exception);
+}
+
+void kvr_let_go(kvb_answer *answer)
+{
+    VALUE held = shared();
+    for (long i = 0; answer->failure && i < RARRAY_LEN(held); i++)
+        if (RARRAY_AREF(held, i) == (VALUE)answer->failure) {
+            rb_ary_delete_at(held, i);
+            answer->failure = NULL;
+        }
+}
+
+/*
+ * What those who wait for a computation are told: what it raised, to all of them; of one that was broken off (break, throw, a
+ * killed thread) nothing, they compute.
+ */
 static kivi_status reply_of(const work *self)
 {
     if (!self->state)
         return KIVI_OK;
     bool fails = self->answer->request.verb == KVB_VERB_GET_OR_SET && self->state == RAISED &&
                  RTEST(rb_obj_is_kind_of(rb_errinfo(), rb_eStandardError));
+    if (fails)
+        kvb_answer_share(self->answer, (void *)rb_errinfo(), hold);
     return fails ? KIVI_ABORTED : KIVI_CANCELLED;
 }
 

@@ -153,7 +153,7 @@ end
 for name, method in pairs(composed) do
     Store[name] = function(self, ...)
         local store, submits, err = route(self)
-        if submits or self.own then
+        if submits or self.own and not blocks[ngx.get_phase()] then
             return method(self, ...)
         elseif store then
             return store[name](store, ...)

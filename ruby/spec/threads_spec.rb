@@ -104,6 +104,44 @@ RSpec.describe "threads" do
     end
   end
 
+  it "that wait for a computation get what it raised, at once" do
+    %w[memory redis].each do |kind|
+      in_store(kind) do |store|
+        ran = 0
+        raised = Array.new(6) do
+          waiting { store.fetch_or_set("k", timeout: 30) { ran += 1 and sleep(0.5) and raise(IOError, "no luck") } }
+        end
+        errors = raised.map { |thread| thread.join(10) && nil rescue $! }
+        expect(errors.map { |error| [error.class, error.message] }).to eq([[IOError, "no luck"]] * 6)
+        expect([ran, errors.uniq(&:object_id).size]).to eq([1, 1])
+        GC.start
+        expect(store.fetch_or_set("k") { 5 }).to eq(5)
+      end
+    end
+  end
+
+  it "that wait for a computation are told that there is no value" do
+    in_store do |store|
+      ran = 0
+      threads = Array.new(4) { waiting { store.fetch_or_set("k", timeout: 30) { ran += 1 and sleep(0.5) and Kivi::LEAVE } } }
+      expect(threads.map { |thread| thread.join(10) ? thread.value : :late }).to eq([nil] * 4)
+      expect([ran, store.key?("k"), store.fetch_or_set("k") { Kivi::LEAVE }]).to eq([1, false, nil])
+    end
+  end
+
+  it "compute in one process at a time where there is a lease" do
+    in_store("lmdb") do |store|
+      program = "Kivi.open(ARGV[0]) { |s| puts s.fetch_or_set('k', lease: 60, timeout: 30) { s.increment('ran'); sleep 0.5; Process.pid } }"
+      said = Array.new(4) { IO.popen([RbConfig.ruby, "-rkivi", "-e", program, store.url], err: %i[child out]) }.map(&:read)
+      expect(said.uniq.size).to eq(1)
+      expect([store["ran"], store["k"], store.keys.sort]).to eq([1, said.first.to_i, %w[k ran]])
+      store["kivi:lease:dead"] = 1
+      store.expire("kivi:lease:dead", 0.3)
+      expect(store.fetch_or_set("dead", lease: 60) { 7 }).to eq(7)
+      expect { store.fetch_or_set("n", lease: 0) { 7 } }.to raise_error(Kivi::Invalid)
+    end
+  end
+
   it "end by Ctrl-C" do
     held do |store, _|
       ["store['k']", "store['k'] = 2", "store.update('k') { 2 }", "store.scan.to_a"].each do |call|

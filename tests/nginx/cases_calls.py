@@ -89,6 +89,23 @@ def case_a_computation_is_made_once(world):
     equal(world.good("/compute/redis?key=two"), "2", "the second computation")
 
 
+def case_a_computation_may_leave(world):
+    world.start()
+    equal(world.good("/compute_leaving/redis"), "1 5", "how often it ran, and for how many there was no value")
+
+
+def case_a_lease_is_of_all_workers(world):
+    world.start(workers=3)
+    for store in ("redis", "lmdb"):
+        waiting = [world.send(f"/compute_leased/{store}") for _ in range(24)]
+        answers = set()
+        for connection in waiting:
+            with connection:
+                answers.add([line for line in connection.makefile().read().splitlines() if line.startswith("by ")][0])
+        equal(len(answers), 1, f"different answers on {store} ({answers})")
+        equal(world.good(f"/value/{store}?key=leased:ran"), "1", f"computations on {store}")
+
+
 def case_the_time_of_a_function_does_not_count(world):
     world.start()
     for store in ("redis", "lmdb"):

@@ -35,6 +35,7 @@ local function check_options(name, options, known)
 end
 
 local ttl_options = {ttl = true, timeout = true}
+local compute_options = {ttl = true, timeout = true, lease = true}
 
 -- ---- update ----
 
@@ -84,7 +85,7 @@ local function try_update(self, key, compute, options, clock, place)
     local value = line.call(compute, current)
     line.stay(place)
     clock:go_on()
-    if value == nil or (value == kivi.delete and version == nil) then
+    if value == nil or value == kivi.leave or (value == kivi.delete and version == nil) then
         return true
     end
     how = clock:for_write(options)
@@ -116,7 +117,7 @@ end
 
 function composed.get_or_set(self, key, compute, options)
     check("get_or_set", 2, compute, "function")
-    local refused = check_options("get_or_set", options, ttl_options)
+    local refused = check_options("get_or_set", options, compute_options)
     if refused then
         return nil, refused
     end

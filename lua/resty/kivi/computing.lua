@@ -67,7 +67,9 @@ local function compute_value(self, key, compute, options, clock)
     clock:stop()
     local value = line.call(compute)
     clock:go_on()
-    if value == nil then
+    if value == kivi.leave then
+        return kivi.leave
+    elseif value == nil then
         return nil, kivi.loop.error("INVALID", "the function of get_or_set answered nil")
     end
     local added, err = self:add(key, value, clock:for_write(options))
@@ -77,6 +79,49 @@ local function compute_value(self, key, compute, options, clock)
         return nil, err
     end
     return self:get(key, clock:remaining() or {timeout = LEAST})
+end
+
+-- ---- leases: among processes, by a key beside the one that is computed ----
+
+local LEASE = "kivi:lease:"
+local PAUSE = 0.02 -- seconds between looks at another's lease
+
+-- True: the lease is ours, by the mark. Else the value that was stored meanwhile; or nil and an error.
+local function take_lease(self, key, mark, options, clock)
+    while true do
+        local how = clock:remaining()
+        if not how then
+            return false, timed_out("get_or_set")
+        end
+        local added, err = self:add(LEASE .. key, mark, {ttl = options.lease, timeout = how.timeout})
+        if added or err then
+            return added, nil, err
+        end
+        ngx.sleep(PAUSE)
+        local value
+        value, err = self:get(key, clock:remaining() or {timeout = LEAST})
+        if value ~= nil or err then
+            return false, value, err
+        end
+    end
+end
+
+local function compute_leased(self, key, compute, options, clock)
+    if not (options and options.lease) then
+        return compute_value(self, key, compute, options, clock)
+    end
+    local mark = ("%d %d %.6f %.17g"):format(ngx.worker.pid(), ngx.worker.id() or 0, ngx.now(), math.random())
+    local ours, found, err = take_lease(self, key, mark, options, clock)
+    if not ours then
+        return found, err
+    end
+    local ok, value
+    ok, value, err = pcall(compute_value, self, key, compute, options, clock)
+    self:compare_and_delete(LEASE .. key, mark, {timeout = 1}) -- where that fails it ends by itself
+    if not ok then
+        error(value, 0)
+    end
+    return value, err
 end
 
 local function compute_first(self, keys, key, compute, options, clock)
@@ -90,7 +135,8 @@ local function compute_first(self, keys, key, compute, options, clock)
     local ok, value
     ok, one.thread = pcall(ngx.thread.spawn, guard, keys, key, one)
     one.thread = ok and one.thread -- where nothing can sleep there are no threads, and nobody waits
-    ok, value, err = pcall(compute_value, self, key, compute, options, clock)
+    ok, value, err = pcall(compute_leased, self, key, compute, options, clock)
+    one.left = value == kivi.leave
     if not ok then
         one.failed, one.failure = true, value
     end
@@ -106,7 +152,7 @@ end
 
 -- ---- waiting ----
 
--- Waits for somebody else's computation: true when it is over.
+-- Waits for somebody else's computation, and then looks again; kivi.leave where that said that there is no value.
 local function wait_for(keys, key, one, clock)
     repeat
         local how = clock:remaining()
@@ -121,7 +167,7 @@ local function wait_for(keys, key, one, clock)
     if one.failed then
         error(one.failure, 0) -- what the function raised is raised for all who waited for it
     end
-    return true
+    return one.left and kivi.leave or nil
 end
 
 -- One that asks inside a function waits for nobody: two could wait for each other. What is first in the store decides.
@@ -138,8 +184,7 @@ local function take_part(self, keys, key, compute, options, clock)
     elseif inside then
         return compute_value(self, key, compute, options, clock)
     end
-    local _, err = wait_for(keys, key, one, clock)
-    return nil, err
+    return wait_for(keys, key, one, clock)
 end
 
 function computing.get_or_set(self, key, compute, options)
@@ -152,6 +197,9 @@ function computing.get_or_set(self, key, compute, options)
         local value, err = self:get(key, how)
         if value == nil and not err then
             value, err = take_part(self, keys, key, compute, options, clock)
+        end
+        if value == kivi.leave then
+            return nil
         end
         if value ~= nil or err then
             return value, err

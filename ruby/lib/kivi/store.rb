@@ -112,12 +112,14 @@ module Kivi
     end
 
     # The value; where it is missing the block's, which is added. In one process one caller computes a key at a time, the
-    # others wait for what it stored; where the block raises, they get {Error} and do not ask theirs.
-    def fetch_or_set(key, ttl: nil, timeout: nil, &block)
+    # others wait for what it stored; where the block raises, all of them raise the same.
+    # @param lease [Numeric, nil] seconds: one process at a time computes, the others wait for its value or for the lease to end
+    # @yieldreturn [Object] the value; {LEAVE}: there is none, nothing is stored, and all who waited get nil
+    def fetch_or_set(key, ttl: nil, lease: nil, timeout: nil, &block)
       raise ArgumentError, "fetch_or_set needs a block" unless block
 
       value = call_get(key, MISSING, timeout)
-      MISSING.equal?(value) ? call_get_or_set(key, block, ttl, timeout) : value
+      MISSING.equal?(value) ? call_get_or_set(key, block, ttl, timeout, lease) : value
     end
 
     # @!group Many keys

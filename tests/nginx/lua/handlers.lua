@@ -374,6 +374,35 @@ function handlers.compute_raising(store)
     ngx.say(ran, " ", raised)
 end
 
+-- One that says that there is no value while others wait.
+function handlers.compute_leaving(store)
+    local ran, missed, threads = 0, 0, {}
+    for i = 1, 5 do
+        threads[i] = ngx.thread.spawn(function()
+            local value, err = store:get_or_set("leaving", function()
+                ran = ran + 1
+                ngx.sleep(0.1)
+                return kivi.leave
+            end, {timeout = 5})
+            missed = missed + (value == nil and err == nil and 1 or 0)
+        end)
+    end
+    for i = 1, 5 do
+        ngx.thread.wait(threads[i])
+    end
+    ngx.say(ran, " ", missed)
+end
+
+-- The value, computed by one worker at a time.
+function handlers.compute_leased(store)
+    local value, err = store:get_or_set("leased", function()
+        assert(store:increment("leased:ran"))
+        ngx.sleep(0.5)
+        return "by " .. ngx.worker.pid()
+    end, {lease = 60, timeout = 20})
+    answer(value, err)
+end
+
 function handlers.kill_thread(store)
     local thread = ngx.thread.spawn(function()
         store:get("key")
