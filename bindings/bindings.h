@@ -134,7 +134,7 @@ bool kvb_answer_hold(kvb_answer *answer);
 void kvb_answer_submit(kvb_answer *answer);
 /* Carries out an answer's request; blocks: the host calls it without the interpreter's lock. */
 void kvb_perform(kvb_answer *answer, const kivi_call *call);
-/* Makes or submits what the answer's request says. */
+/* Makes or submits what the answer's request says. For answer.c and take.c. */
 void kvb_answer_make(kvb_answer *answer);
 kvb_shape kvb_answer_shape(const kvb_answer *answer);
 /* Whether the call failed: to be raised with done.status and done.error (NULL without memory). What is an answer for
@@ -159,12 +159,23 @@ void kvb_answer_give(kvb_answer *answer); /* back to its store; NULL is nothing 
  * kvb_answer_confirm(). That waits, or submits again. Afterwards the answer is confirmed: the value is the host's; or it failed;
  * or somebody else wrote meanwhile: then it is what was read anew, unconfirmed or missing.
  */
+static inline bool kvb_is_first_step(const kvb_answer *answer)
+{
+    int32_t verb = answer->request.verb;
+    return verb == KIVI_VERB_TAKE_BEGIN || verb == KIVI_VERB_GET_AND_EXPIRE_BEGIN;
+}
+
+static inline bool kvb_is_second_step(const kvb_answer *answer)
+{
+    int32_t verb = answer->request.verb;
+    return verb == KIVI_VERB_TAKE_END || verb == KIVI_VERB_GET_AND_EXPIRE_END;
+}
+int64_t kvb_now_ms(void);
 bool kvb_answer_is_unconfirmed(const kvb_answer *answer);
 bool kvb_answer_is_confirmed(const kvb_answer *answer);
 void kvb_answer_confirm(kvb_answer *answer);
-/* For answer.c and queue.c: before a call is made, before each step, and after it (false: another was submitted). */
+/* For answer.c and queue.c: before a call is made, and after each step (false: another was submitted). */
 void kvb_take_prepare(kvb_answer *answer);
-void kvb_take_begins(kvb_answer *answer);
 bool kvb_take_arrived(kvb_answer *answer);
 
 /* ---- computations that fail (share.c) ---- */

@@ -71,9 +71,3 @@ size_t kvb_queue_take(kvb_queue *queue, kvb_answer **answers, size_t capacity)
     }
     return given;
 }
-
-void kvb_answer_cancel(kvb_answer *answer)
-{
-    if (answer->pending && answer->store->queue->queue)
-        kivi_queue_cancel(answer->store->queue->queue, answer->ticket);
-}

@@ -1,35 +1,14 @@
 /* take and get_and_expire of values that are decoded, in two steps: what cannot be handed over stays where it is. */
 #include "bindings.h"
 
-#include <time.h>
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static bool is_first_step(const kvb_answer *answer)
-{
-    int32_t verb = answer->request.verb;
-    return verb == KIVI_VERB_TAKE_BEGIN || verb == KIVI_VERB_GET_AND_EXPIRE_BEGIN;
-}
-
-static bool is_second_step(const kvb_answer *answer)
-{
-    int32_t verb = answer->request.verb;
-    return verb == KIVI_VERB_TAKE_END || verb == KIVI_VERB_GET_AND_EXPIRE_END;
-}
-
 bool kvb_answer_is_unconfirmed(const kvb_answer *answer)
 {
-    return is_first_step(answer) && answer->done.status == KIVI_OK;
+    return kvb_is_first_step(answer) && answer->done.status == KIVI_OK;
 }
 
 bool kvb_answer_is_confirmed(const kvb_answer *answer)
 {
-    return is_second_step(answer) && answer->done.status == KIVI_OK;
+    return kvb_is_second_step(answer) && answer->done.status == KIVI_OK;
 }
 
 void kvb_take_prepare(kvb_answer *answer)
@@ -43,16 +22,10 @@ void kvb_take_prepare(kvb_answer *answer)
         answer->timeout_ms = kivi_store_timeout(answer->store->store);
 }
 
-void kvb_take_begins(kvb_answer *answer)
-{
-    if (is_first_step(answer) || is_second_step(answer))
-        answer->began_ms = now_ms();
-}
-
 /* Takes a step's time off; that of the language between the steps does not count. False: there is none left. */
 static bool spend_time(kvb_answer *answer)
 {
-    int64_t left = answer->timeout_ms - (now_ms() - answer->began_ms);
+    int64_t left = answer->timeout_ms - (kvb_now_ms() - answer->began_ms);
     if (answer->timeout_ms <= 0)
         return true;
     answer->timeout_ms = left > 0 ? left : 1;
@@ -73,7 +46,7 @@ static void make_step(kvb_answer *answer, int32_t verb, kivi_slice expected)
 static bool was_lost(const kvb_answer *answer)
 {
     kivi_status status = answer->done.status;
-    return is_second_step(answer) && (status == KIVI_CONDITION || status == KIVI_NOT_FOUND);
+    return kvb_is_second_step(answer) && (status == KIVI_CONDITION || status == KIVI_NOT_FOUND);
 }
 
 static void read_again(kvb_answer *answer)
@@ -87,7 +60,7 @@ static void read_again(kvb_answer *answer)
 
 bool kvb_take_arrived(kvb_answer *answer)
 {
-    bool in_time = (!is_first_step(answer) && !is_second_step(answer)) || spend_time(answer);
+    bool in_time = (!kvb_is_first_step(answer) && !kvb_is_second_step(answer)) || spend_time(answer);
     if (!was_lost(answer))
         return true;
     if (!in_time) {
