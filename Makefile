@@ -2,7 +2,7 @@
 PRESET ?= dev
 PREFIX ?= /usr/local
 
-.PHONY: help demo build test test-long bench servers servers-stop install uninstall clean
+.PHONY: help demo build test test-long coverage bench servers servers-stop install uninstall clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
@@ -20,6 +20,10 @@ test: ## everything that must hold: tests, sanitizers, fuzzers
 
 test-long: ## the same with ten times the random operations, rounds and fuzzing; takes hours
 	LONG=1 tools/test
+
+coverage: ## how much of libkivi the tests run, and what they do not
+	tools/install-packages
+	tools/coverage
 
 bench: ## measure beside the raw libraries and rewrite libkivi/docs/performance.md
 	tools/install-packages

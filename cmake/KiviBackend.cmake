@@ -121,6 +121,10 @@ function(kivi_add_plugin)
     install(TARGETS ${target} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/kivi)
     install(FILES ${folder}/${arg_NAME}.plugin DESTINATION ${CMAKE_INSTALL_LIBDIR}/kivi)
     set_property(GLOBAL APPEND PROPERTY KIVI_PLUGINS ${target})
+    if(NOT TARGET plugins)
+        add_custom_target(plugins) # all of them
+    endif()
+    add_dependencies(plugins ${target})
 endfunction()
 
 # A plugin's code once more, for unit tests that reach into it: kvi_plugin_<name> instead of kivi_plugin.
