@@ -120,11 +120,11 @@ Test(manifests, manifests_that_are_no_files, .timeout = 20)
     put_manifest("zz", "fixture", "right", NULL);
     cr_expect_not_null(found("fixture"));
     expect_not_found("aa", KIVI_UNSUPPORTED,
-                     "aa.plugin is of no use: it cannot be read: not a regular file");
+                     "aa.plugin cannot be used: it cannot be read: not a regular file");
     expect_not_found("ab", KIVI_UNSUPPORTED, "not a regular file");
     expect_not_found("ac", KIVI_UNSUPPORTED, "not a regular file");
     expect_not_found("ad", KIVI_UNSUPPORTED, "larger than 65536 bytes");
-    expect_not_found("ae", KIVI_UNSUPPORTED, "ae.plugin is of no use: it cannot be read: no such file");
+    expect_not_found("ae", KIVI_UNSUPPORTED, "ae.plugin cannot be used: it cannot be read: no such file");
 }
 
 Test(manifests, plugins_that_are_no_files, .timeout = 20)

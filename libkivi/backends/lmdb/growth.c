@@ -43,7 +43,7 @@ kivi_status kvi_lmdb_busy(kvi_lmdb_env *env, const char *what, kivi_error **erro
     return KIVI_BUSY;
 }
 
-/* Whether so much address space can be had; trying it with the map itself would lose the map. */
+/* Whether there is so much address space; trying it with the map itself would lose the map. */
 static bool is_room(uint64_t size)
 {
     void *at;

@@ -138,11 +138,11 @@ static kivi_status find_open(const kvi_lmdb_names *names, const kvi_lmdb_setting
             "the file was replaced or removed while this process has it open; close it first");
     if (data.inode && !is_inherited(data) && kvi_lmdb_is_mapped(names->data, data, NULL))
         return refuse(error, names->data,
-                      "something else in this process has the file open; LMDB cannot stand that");
+                      "something else in this process has the file open; LMDB does not allow that");
     if (lock.inode && !is_inherited(lock) && kvi_lmdb_is_mapped(names->lock, lock, NULL))
         return refuse(
             error, names->lock,
-            "something else in this process has the lock file open; LMDB cannot stand that");
+            "something else in this process has the lock file open; LMDB does not allow that");
     return KIVI_OK;
 }
 

@@ -68,7 +68,7 @@ const kivi_option_info kvi_memory_options[] = {
     NUMBER("servers", "1", 1, 1000, "it plays so many servers, by hashes of keys"),
     NUMBER("silent_server", "0", 0, 1000, "the one of them that never answers, from 1; 0: none"),
     BOOL("at_work", "false", "true: shape=stepped says that the server is at work while it is silent"),
-    BOOL("group_commit", "false", "true: writes are dear whatever their size"),
+    BOOL("group_commit", "false", "true: each write has a high fixed cost"),
     DURATION("commit_time", "0", 0, HOUR_MS, "group_commit: time that each write vector takes"),
 };
 const size_t kvi_memory_option_count = sizeof(kvi_memory_options) / sizeof(kvi_memory_options[0]);

@@ -9,7 +9,7 @@
 #define WEIGHT 8  /* of the past in an average */
 #define OUTLIER 4 /* times the average is the most that one flight counts */
 #define MISSED_ALL 256
-#define MISSED_MOST 64 /* more waits that looked for nothing: awake is not worth it */
+#define MISSED_MOST 64 /* more waits that looked in vain: awake is not worth it */
 #define ASLEEP_TRIES \
     256                /* while awake is better, every so many-th flight sleeps (1 % of the time) */
 #define AWAKE_TRIES 64 /* while asleep is better (less than 1 us of processor time a flight) */

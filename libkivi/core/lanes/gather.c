@@ -8,7 +8,7 @@ bool kvi_lanes_gathers(const kvi_lanes *lanes, kvi_kind kind)
 }
 
 /*
- * Before a dear vector, waits for those that the last one served to queue again: a tenth of the time it took
+ * Before a vector with a high fixed cost, waits for those that the last one served to queue again: a tenth of the time it took
  * at most. (4 threads of durable LMDB sets: 3.9x a lone one's rate instead of 2.1x.)
  */
 void kvi_lanes_gather(kvi_lanes *lanes, kvi_kind kind, uint64_t deadline_ns)

@@ -315,7 +315,7 @@ static kivi_status find_or_load(const char *scheme, const kivi_backend **backend
         return load_plugin(manifest, scheme, backend, error);
     manifest = find_bad_manifest(scheme);
     if (manifest)
-        return kvi_fail(error, KIVI_UNSUPPORTED, "%s: its manifest %s is of no use: %s", scheme,
+        return kvi_fail(error, KIVI_UNSUPPORTED, "%s: its manifest %s cannot be used: %s", scheme,
                         manifest->path, manifest->problem);
     return unknown_scheme(scheme, error);
 }
