@@ -1,4 +1,4 @@
-"""Dataclasses in a store, read back as what they were: needs msgspec (pip install "libkivi[typed]") or cattrs."""
+"""Dataclasses in a store, read back as what they were: needs msgspec (pip install msgspec) or cattrs."""
 import dataclasses
 import sys
 from typing import Any

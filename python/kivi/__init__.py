@@ -42,9 +42,19 @@ def open(url, *, key_type=str, default=None, ext=None, pairs=False, **options):
     default: a function that is given an object which cannot be stored, and returns one that can.
     ext: a function of (type, data) that makes an object of an extension value; else it is a kivi.Ext.
     pairs: maps are read as kivi.Pairs, lists of (key, value), and not as dicts.
+    codec: "msgpack", "json", "raw", or Python's own "pickle": any object, but to read one runs what is written in it, so
+    only where nobody else can write to the store.
     Raises Invalid (unknown scheme or option, a bad value), Unsupported (the plugin cannot be loaded).
     """
-    return _kivi.open(Store, url, options, key_type, default, ext, pairs, None)
+    if "codec" not in options:
+        return _kivi.open(Store, url, options, key_type, default, ext, pairs, None)
+    from kivi import pickled
+
+    options, codec = pickled.split(options)
+    store = _kivi.open(Store, url, options, key_type, default, ext, pairs, None, None, codec)
+    if codec:
+        store._codec = "pickle"
+    return store
 
 
 def copy(

@@ -40,27 +40,49 @@ import time
 import warnings
 
 import kivi
-from kivi import _kivi
+from kivi import _kivi, pickled
 from kivi import errors as _errors
 from kivi.hub import Hub
-from kivi.store import check_limit
+from kivi.store import check_limit, pairs_of
 from kivi.values import DELETE, KEEP, LEAVE
+from kivi.views import check_prefix
 
 Call = _kivi.Call
 _MISSING = object()
 
 
+_HOW_TO_OPEN = "write `store = await kivi.aio.open(...)` or `async with kivi.aio.open(...) as store`"
+
+
 class _Opening:
     """What open() answers: await it for the store, or enter it."""
 
-    __slots__ = ("_arguments", "_store")
+    __slots__ = ("_arguments", "_store", "_awaited")
 
     def __init__(self, *arguments):
         self._arguments = arguments
         self._store = None
+        self._awaited = False
 
     def __await__(self):
+        self._awaited = True
         return _open(*self._arguments).__await__()
+
+    def __getattr__(self, name):
+        raise AttributeError(f"no {name!r} yet: {_HOW_TO_OPEN}")
+
+    def __enter__(self):
+        raise TypeError(_HOW_TO_OPEN)
+
+    def __exit__(self, *exception):
+        pass
+
+    def __getitem__(self, key):
+        raise TypeError(_HOW_TO_OPEN)
+
+    def __del__(self, warn=warnings.warn):
+        if not getattr(self, "_awaited", True):
+            warn(f"a store was never opened: {_HOW_TO_OPEN}", RuntimeWarning, source=self, stacklevel=2)
 
     async def __aenter__(self):
         self._store = await self
@@ -70,11 +92,14 @@ class _Opening:
         await self._store.close()
 
 
-async def _open(*arguments):
+async def _open(url, options, *arguments):
+    options, codec = pickled.split(options)
     loop = asyncio.get_running_loop()
     hub = await Hub.of(loop)
     given_up = threading.Event()
-    opening = loop.run_in_executor(None, _kivi.open, Store, *arguments, hub.queue, given_up.is_set)
+    opening = loop.run_in_executor(
+        None, _kivi.open, Store, url, options, *arguments, hub.queue, given_up.is_set, codec
+    )
     try:
         store = await asyncio.shield(opening)
     except BaseException:
@@ -85,6 +110,7 @@ async def _open(*arguments):
             opening.add_done_callback(functools.partial(_close_unwanted, hub))
         raise
     store._hub = hub
+    store._codec = "pickle" if codec else None
     return store
 
 
@@ -200,6 +226,7 @@ class Store(_kivi.Calls):
     """A key-value store for one event loop: the calls of kivi.Store, each to be awaited. From kivi.aio.open()."""
 
     _hub = None  # while open
+    _codec = None  # one that is Python's own
     _computing = None  # get_or_set: (future, task) of each key that a task computes
     _lines = None  # update_key: the places of each key, in the order in which they came
 
@@ -342,9 +369,9 @@ class Store(_kivi.Calls):
 
     # -- what a mapping does
 
-    async def pop(self, key, default=_MISSING, *, timeout=None):
+    async def pop(self, key, default=_MISSING, *, type=None, timeout=None):
         """Reads and deletes in one step; raises NotFound (a KeyError) if the key is missing and no default given."""
-        value = await self.take(key, _MISSING, timeout=timeout)
+        value = await self.take(key, _MISSING, type=type, timeout=timeout)
         if value is not _MISSING:
             return value
         if default is _MISSING:
@@ -373,21 +400,27 @@ class Store(_kivi.Calls):
 
     async def update(self, other=(), /, **more):
         """Writes all pairs of a mapping or an iterable of (key, value), and of the keyword arguments."""
-        pairs = list(other.items() if hasattr(other, "items") else other) + list(more.items())
+        pairs = pairs_of(other) + list(more.items())
         if pairs:
             await self.set_many(pairs)
 
     # -- scans
 
-    async def _pages(self, prefix, after, cursor, limit, **how):
+    async def _pages(self, prefix, after, cursor, limit, type=None, **how):
         while limit != 0:
             try:
                 page = await self.page(prefix, after=after, cursor=cursor, limit=limit or 0, **how)
             except _errors.Error as error:
                 error.cursor = cursor
                 raise
-            for item in page:
-                yield item
+            if type is None:
+                for item in page:
+                    yield item
+            else:
+                from kivi.typed import convert_page
+
+                for item in convert_page(page, type):
+                    yield item
             cursor = page.cursor
             if cursor is None:
                 return
@@ -395,22 +428,24 @@ class Store(_kivi.Calls):
             if limit is not None:
                 limit = max(limit - len(page), 0)
 
-    def scan(self, prefix="", *, after=None, cursor=None, limit=None, ttl=False, timeout=None):
+    def scan(self, prefix="", *, after=None, cursor=None, limit=None, ttl=False, type=None, timeout=None):
         """An asynchronous iterator of (key, value) whose keys begin with `prefix`; with ttl, of (key, value, seconds or None).
 
         As kivi.Store.scan(), a page at a time: between pages the other tasks run. It has aclose().
         """
+        check_prefix(prefix)
         check_limit(limit)
-        return self._pages(prefix, after, cursor, limit, ttl=ttl, timeout=timeout)
+        return self._pages(prefix, after, cursor, limit, type, ttl=ttl, timeout=timeout)
 
     def keys(self, prefix="", *, after=None, cursor=None, limit=None, ttl=False, timeout=None):
         """An asynchronous iterator of the keys that begin with `prefix`; with ttl, of (key, seconds or None)."""
+        check_prefix(prefix)
         check_limit(limit)
         return self._pages(prefix, after, cursor, limit, keys=True, ttl=ttl, timeout=timeout)
 
-    def items(self, prefix="", *, cursor=None, timeout=None):
+    def items(self, prefix="", *, cursor=None, type=None, timeout=None):
         """An asynchronous iterator of the pairs whose keys begin with `prefix`; as scan()."""
-        return self.scan(prefix, cursor=cursor, timeout=timeout)
+        return self.scan(prefix, cursor=cursor, type=type, timeout=timeout)
 
     async def values(self, prefix="", *, cursor=None, timeout=None):
         """An asynchronous iterator of the values whose keys begin with `prefix`; as scan()."""
@@ -422,6 +457,36 @@ class Store(_kivi.Calls):
 
     # -- typed reading
 
+    def take(self, key, default=None, *, type=None, timeout=None):
+        """Reads and deletes in one step; `default` if the key is missing. What cannot be read, as `type`, stays."""
+        if type is None:
+            return _kivi.Calls.take(self, key, default, timeout=timeout)
+        return self._take_typed(key, default, type, _Budget(timeout))
+
+    async def _take_typed(self, key, default, type, budget):
+        from kivi.typed import convert_of
+
+        while True:
+            value, version = await budget.spend(self.get_versioned, key)
+            if version is None:
+                return default
+            made = convert_of(key, value, type)
+            op = {"op": "delete", "key": key, "if_version": version}
+            if (await budget.spend(self.apply, [op]))[0]:
+                return made
+            budget.check()
+
+    def get_many(self, keys, *, type=None, timeout=None):
+        """The values of several keys: a dict of those found, by the keys as given; as `type`, if that is given."""
+        if type is None:
+            return _kivi.Calls.get_many(self, keys, timeout=timeout)
+        return self._get_many_typed(list(keys), type, timeout)
+
+    async def _get_many_typed(self, keys, type, timeout):
+        from kivi.typed import convert_found
+
+        return convert_found(keys, await _kivi.Calls.get_many(self, keys, timeout=timeout), type)
+
     async def _get_typed(self, key, default, type, timeout):
         from kivi.typed import convert_of
 
@@ -432,7 +497,11 @@ class Store(_kivi.Calls):
 
     url = property(_kivi.Calls.url, doc="The URL as it may be shown: without secrets.")
     scheme = property(_kivi.Calls.scheme, doc='The URL\'s scheme: "lmdb".')
-    codec = property(_kivi.Calls.codec, doc='How values are stored: "msgpack", "json" or "raw".')
+
+    @property
+    def codec(self):
+        """How values are stored: "msgpack", "json", "raw" or "pickle"."""
+        return self._codec or _kivi.Calls.codec(self)
 
     async def close(self):
         """Ends the work: calls in flight and later ones raise Closed. As often as you like."""
@@ -445,6 +514,8 @@ class Store(_kivi.Calls):
         await hub.leave_awaited()
 
     async def __aenter__(self):
+        if self._hub is None:
+            raise _errors.Closed("the store is closed: open its URL again")
         return self
 
     async def __aexit__(self, *exception):
@@ -462,7 +533,7 @@ class Store(_kivi.Calls):
         hub.leave_from_anywhere()
 
     def __repr__(self):
-        return f"<kivi.aio.Store {self.url}>"
+        return f"<{'closed ' if self._hub is None else ''}kivi.aio.Store {self.url}>"
 
     def __reduce_ex__(self, protocol):
         raise TypeError("a kivi.aio.Store cannot be pickled or copied: open its URL where it is needed")

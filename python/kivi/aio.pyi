@@ -58,7 +58,7 @@ class Store(_kivi.Calls):
         self, key: _Key, default: Any = None, *, type: Any, timeout: _Seconds | None = None
     ) -> Call[Any]: ...
     def get_many(
-        self, keys: Iterable[_K], *, timeout: _Seconds | None = None
+        self, keys: Iterable[_K], *, type: Any = None, timeout: _Seconds | None = None
     ) -> Call[dict[_K, Any]]: ...
     def get_versioned(
         self, key: _Key, default: Any = None, *, timeout: _Seconds | None = None
@@ -84,7 +84,9 @@ class Store(_kivi.Calls):
     def increment(
         self, key: _Key, by: int = 1, *, ttl: _Ttl = None, timeout: _Seconds | None = None
     ) -> Call[int]: ...
-    def take(self, key: _Key, default: Any = None, *, timeout: _Seconds | None = None) -> Call[Any]: ...
+    def take(
+        self, key: _Key, default: Any = None, *, type: Any = None, timeout: _Seconds | None = None
+    ) -> Call[Any]: ...
     def get_and_expire(
         self, key: _Key, ttl: _Ttl, default: Any = None, *, timeout: _Seconds | None = None
     ) -> Call[Any]: ...
@@ -141,7 +143,7 @@ class Store(_kivi.Calls):
     def stats(self) -> Call[dict[str, Any]]: ...
     def health(self, *, timeout: _Seconds | None = None) -> Call[dict[str, Any]]: ...
     async def pop(
-        self, key: _Key, default: Any = ..., *, timeout: _Seconds | None = None
+        self, key: _Key, default: Any = ..., *, type: Any = None, timeout: _Seconds | None = None
     ) -> Any: ...
     async def popitem(self) -> tuple[Any, Any]: ...
     async def setdefault(
@@ -161,7 +163,7 @@ class Store(_kivi.Calls):
         timeout: _Seconds | None = None,
     ) -> AsyncGenerator[Any, None]: ...
     def items(
-        self, prefix: _Key = "", *, cursor: bytes | None = None, timeout: _Seconds | None = None
+        self, prefix: _Key = "", *, cursor: bytes | None = None, type: Any = None, timeout: _Seconds | None = None
     ) -> AsyncGenerator[tuple[Any, Any], None]: ...
     def values(
         self, prefix: _Key = "", *, cursor: bytes | None = None, timeout: _Seconds | None = None
@@ -175,6 +177,7 @@ class Store(_kivi.Calls):
         cursor: bytes | None = None,
         limit: int | None = None,
         ttl: Literal[False] = False,
+        type: Any = None,
         timeout: _Seconds | None = None,
     ) -> AsyncGenerator[tuple[Any, Any], None]: ...
     @overload
@@ -186,6 +189,7 @@ class Store(_kivi.Calls):
         cursor: bytes | None = None,
         limit: int | None = None,
         ttl: Literal[True],
+        type: Any = None,
         timeout: _Seconds | None = None,
     ) -> AsyncGenerator[tuple[Any, Any, float | None], None]: ...
     def __aiter__(self) -> AsyncIterator[Any]: ...

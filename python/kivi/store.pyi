@@ -1,4 +1,14 @@
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import (
+    Callable,
+    Generator,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    MutableMapping,
+    ValuesView,
+)
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
@@ -20,6 +30,7 @@ _Ttl: TypeAlias = _Seconds | Word | Literal["keep"] | None
 def pages(
     store: Store, prefix: _Key | None, after: _Key | None, cursor: bytes | None, limit: int | None, **how: Any
 ) -> Iterator[_kivi.Page]: ...
+def pairs_of(other: Any) -> list[tuple[Any, Any]]: ...
 def check_limit(limit: int | None) -> None: ...
 
 # Values are Any, and so are keys on their way out: str, or bytes where they are no UTF-8.
@@ -45,7 +56,7 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         self, key: _Key, default: Any = None, *, type: Any, timeout: _Seconds | None = None
     ) -> Any: ...
     def get_many(
-        self, keys: Iterable[_K], *, timeout: _Seconds | None = None
+        self, keys: Iterable[_K], *, type: Any = None, timeout: _Seconds | None = None
     ) -> dict[_K, Any]: ...
     def get_versioned(
         self, key: _Key, default: Any = None, *, timeout: _Seconds | None = None
@@ -71,7 +82,9 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
     def increment(
         self, key: _Key, by: int = 1, *, ttl: _Ttl = None, timeout: _Seconds | None = None
     ) -> int: ...
-    def take(self, key: _Key, default: Any = None, *, timeout: _Seconds | None = None) -> Any: ...
+    def take(
+        self, key: _Key, default: Any = None, *, type: Any = None, timeout: _Seconds | None = None
+    ) -> Any: ...
     def get_and_expire(
         self, key: _Key, ttl: _Ttl, default: Any = None, *, timeout: _Seconds | None = None
     ) -> Any: ...
@@ -142,7 +155,7 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
     def health(self, *, timeout: _Seconds | None = None) -> dict[str, Any]: ...
     def close(self) -> None: ...
     def pop(
-        self, key: _Key, default: Any = ..., *, timeout: _Seconds | None = None
+        self, key: _Key, default: Any = ..., *, type: Any = None, timeout: _Seconds | None = None
     ) -> Any: ...
     def popitem(self) -> tuple[Any, Any]: ...
     def setdefault(
@@ -152,7 +165,9 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         self, other: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = (), /, **more: Any
     ) -> None: ...
     def __iter__(self) -> Iterator[Any]: ...
-    def keys(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def keys(
         self,
         prefix: _Key = "",
         *,
@@ -161,13 +176,13 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         limit: int | None = None,
         ttl: bool = False,
         timeout: _Seconds | None = None,
-    ) -> Generator[Any, None, None]: ...
-    def items(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    ) -> KeysView[Any]: ...
+    def items(
+        self, prefix: _Key = "", *, cursor: bytes | None = None, type: Any = None, timeout: _Seconds | None = None
+    ) -> ItemsView[Any, Any]: ...
+    def values(
         self, prefix: _Key = "", *, cursor: bytes | None = None, timeout: _Seconds | None = None
-    ) -> Generator[tuple[Any, Any], None, None]: ...
-    def values(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, prefix: _Key = "", *, cursor: bytes | None = None, timeout: _Seconds | None = None
-    ) -> Generator[Any, None, None]: ...
+    ) -> ValuesView[Any]: ...
     @overload
     def scan(
         self,
@@ -177,6 +192,7 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         cursor: bytes | None = None,
         limit: int | None = None,
         ttl: Literal[False] = False,
+        type: Any = None,
         timeout: _Seconds | None = None,
     ) -> Generator[tuple[Any, Any], None, None]: ...
     @overload
@@ -188,6 +204,7 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
         cursor: bytes | None = None,
         limit: int | None = None,
         ttl: Literal[True],
+        type: Any = None,
         timeout: _Seconds | None = None,
     ) -> Generator[tuple[Any, Any, float | None], None, None]: ...
     @property
@@ -196,6 +213,8 @@ class Store(_kivi.Mapping, MutableMapping[Any, Any]):
     def scheme(self) -> str: ...
     @property
     def codec(self) -> str: ...
+    @property
+    def closed(self) -> bool: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,

@@ -48,7 +48,7 @@ def convert(value, type):
             except ImportError:
                 continue
         else:
-            raise ImportError("type= needs msgspec or cattrs: pip install libkivi[typed]")
+            raise ImportError("type= needs msgspec or cattrs: pip install msgspec")
     return _structure(value, type)
 
 
@@ -59,3 +59,42 @@ def convert_of(key, value, type):
     except Unrepresentable as error:
         _kivi.name_key(error, key)
         raise
+
+
+def _raise(failures, **more):
+    """The first of several failures, with all of them by position."""
+    first = next(iter(failures.values()))
+    error = type(first)(*first.args)
+    error.key, error.failures = first.key, failures
+    for name, value in more.items():
+        setattr(error, name, value)
+    raise error
+
+
+def convert_found(keys, found, type):
+    """What get_many() found, each value as an object of `type`; those that do not fit hide no others."""
+    made, failures = {}, {}
+    for index, key in enumerate(keys):
+        if key not in found:
+            continue
+        try:
+            made[key] = convert_of(key, found[key], type)
+        except Unrepresentable as error:
+            failures[index] = error
+    if failures:
+        _raise(failures, results=made)
+    return made
+
+
+def convert_page(page, type):
+    """The pairs of a page, each value as an object of `type`; those that do not fit are raised behind the others."""
+    failures = {}
+    for index, (key, value, *left) in enumerate(page):
+        try:
+            made = convert_of(key, value, type)
+        except Unrepresentable as error:
+            failures[index] = error
+            continue
+        yield (key, made, *left)
+    if failures:
+        _raise(failures, cursor=page.cursor)

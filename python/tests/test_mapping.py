@@ -66,7 +66,7 @@ def test_pop_popitem_setdefault_update(store):
 def test_is_true_and_itself(store, open_store):
     other = open_store()
     assert store and not len(store)
-    assert store == store and store != other and store != {}
+    assert store == store and store != other and store == {}
     assert len({store, other}) == 2
 
 
