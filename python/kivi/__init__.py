@@ -112,4 +112,12 @@ def __getattr__(name):
         import importlib
 
         return importlib.import_module("kivi.aio")
+    if name == "Lock":
+        from kivi.locks import Lock
+
+        return Lock
+    if name == "cached":
+        from kivi.memoize import cached
+
+        return cached
     raise AttributeError(f"module 'kivi' has no attribute {name!r}")

@@ -5,6 +5,8 @@ from typing import Any
 from kivi import aio as aio, errors as errors, values as values
 from kivi._kivi import Page as Page
 from kivi.errors import *
+from kivi.locks import Lock as Lock
+from kivi.memoize import cached as cached
 from kivi.store import Store as Store, _Key, _Seconds  # pyright: ignore[reportPrivateUsage]
 from kivi.values import (
     DELETE as DELETE,
