@@ -1,0 +1,147 @@
+/* What only a PostgreSQL server does to a load: holds rows, loses its table, becomes read-only. */
+#include "common/stage.h"
+#include "servers/postgresql.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+TestSuite(fault_postgresql_server, .init = case_begin, .fini = case_end, .timeout = 300);
+
+/* As a standby says: nothing is written, everything is read; afterwards all is as before. */
+static void turn_read_only(stage *s)
+{
+    postgresql_tell(&s->server, "ALTER ROLE kivi SET default_transaction_read_only = on");
+    s->server.kind->end_connections(&s->server);
+    load_sees(s->l, KIVI_DENIED, 100);
+    postgresql_tell(&s->server, "ALTER ROLE kivi RESET default_transaction_read_only");
+    s->server.kind->end_connections(&s->server);
+}
+
+static const kivi_status read_only_or_cut[] = {KIVI_DENIED, KIVI_UNAVAILABLE, KIVI_UNCERTAIN, 0};
+static const fault turned_read_only = {"read-only", .increments = 1, .timeout_ms = 20000,
+                                       .allowed = read_only_or_cut, .strike = turn_read_only};
+FAULT(fault_postgresql_server, postgresql, turned_read_only)
+
+/* ---- cases of their own ---- */
+
+static kivi_status set_within(kivi_store *store, const char *key, const char *value, int64_t ms,
+                              uint64_t *took_ms)
+{
+    kivi_call call = within_ms(ms);
+    uint64_t began = now_ns();
+    kivi_status status = kivi_store_set(store, &call, kivi_str(key), kivi_str(value), KIVI_TTL_NONE, NULL);
+
+    *took_ms = (now_ns() - began) / 1000000;
+    return status;
+}
+
+static void expect_value(kivi_store *store, const char *key, const char *wanted)
+{
+    kivi_buffer value = KIVI_BUFFER_INIT;
+
+    OK(kivi_store_get(store, NULL, kivi_str(key), &value, E));
+    CHECK_SAYING(value.size == strlen(wanted) && memcmp(value.data, wanted, value.size) == 0,
+                 "%s is not %s", key, wanted);
+    kivi_buffer_free(&value);
+}
+
+/* A row that another program holds costs an exact BUSY, in time; nothing lands when the lock goes; others are served. */
+Test(fault_postgresql_server, a_held_row_is_busy)
+{
+    running_server server;
+    uint64_t took;
+
+    server_start(&server, &postgresql, "server", NULL, NULL);
+    kivi_store *store = server_open(&server, "");
+    put(store, "held", "before");
+    put(store, "free", "before");
+    pid_t holder = postgresql_tell_beside(
+        &server, "BEGIN; UPDATE kv_store SET value_data = value_data WHERE key_name = 'held'; "
+                 "SELECT pg_sleep(4); COMMIT");
+    for (kivi_status status = KIVI_OK; status == KIVI_OK;) /* until it has the row */
+        status = set_within(store, "held", "before", 300, &took);
+    for (int i = 0; i < 3; i++) {
+        CHECK_NUMBER(set_within(store, "held", "after", 700, &took), KIVI_BUSY);
+        CHECK_SAYING(took < 700, "it took %d ms", (int)took);
+    }
+    OK(set_within(store, "free", "after", 700, &took));
+    int status;
+    CHECK(waitpid(holder, &status, 0) == holder && status == 0);
+    pause_ms(300);
+    expect_value(store, "held", "before");
+    expect_value(store, "free", "after");
+    OK(set_within(store, "held", "after", 20000, &took));
+    expect_value(store, "held", "after");
+    kivi_store_unref(store);
+    server_stop(&server);
+}
+
+/* One held row of a batch fails alone. */
+Test(fault_postgresql_server, a_held_row_fails_alone)
+{
+    enum { COUNT = 16, HELD = 5 };
+    running_server server;
+    char names[COUNT][8];
+    kivi_op ops[COUNT];
+    kivi_result *result = NULL;
+
+    server_start(&server, &postgresql, "server", NULL, NULL);
+    kivi_store *store = server_open(&server, "");
+    memset(ops, 0, sizeof(ops));
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof(names[i]), "k%02d", i);
+        put(store, names[i], "before");
+        ops[i].struct_size = sizeof(ops[i]);
+        ops[i].kind = KIVI_OP_SET;
+        ops[i].key = kivi_str(names[i]);
+        ops[i].value = kivi_str("after");
+    }
+    pid_t holder = postgresql_tell_beside(
+        &server, "BEGIN; UPDATE kv_store SET value_data = value_data WHERE key_name = 'k05'; "
+                 "SELECT pg_sleep(5); COMMIT");
+    uint64_t took;
+    for (kivi_status status = KIVI_OK; status == KIVI_OK;)
+        status = set_within(store, "k05", "before", 300, &took);
+    kivi_call call = within_ms(2000);
+    (void)kivi_store_apply(store, &call, ops, COUNT, 0, &result, NULL);
+    CHECK(result != NULL);
+    for (size_t i = 0; i < COUNT; i++)
+        CHECK_NUMBER(kivi_result_status(result, i), i == HELD ? KIVI_BUSY : KIVI_OK);
+    kivi_result_free(result);
+    int status;
+    CHECK(waitpid(holder, &status, 0) == holder && status == 0);
+    pause_ms(300);
+    for (size_t i = 0; i < COUNT; i++)
+        expect_value(store, names[i], i == HELD ? "before" : "after");
+    kivi_store_unref(store);
+    server_stop(&server);
+}
+
+/* A table that is dropped is made anew; a column that is gone is told. */
+Test(fault_postgresql_server, the_table_is_dropped)
+{
+    running_server server;
+    uint64_t took;
+
+    server_start(&server, &postgresql, "server", NULL, NULL);
+    kivi_store *store = server_open(&server, "");
+    put(store, "k", "v");
+    postgresql_tell(&server, "DROP TABLE kv_store");
+    CHECK_NUMBER(set_within(store, "k", "w", 20000, &took), KIVI_UNAVAILABLE); /* refused, and not sent twice */
+    OK(set_within(store, "k", "w", 20000, &took));
+    expect_value(store, "k", "w");
+    postgresql_tell(&server, "DROP TABLE kv_store");
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    CHECK_NUMBER(kivi_store_get(store, NULL, kivi_str("k"), &value, NULL),
+                 KIVI_NOT_FOUND); /* a read is asked again */
+    kivi_buffer_free(&value);
+    put(store, "k", "w");
+    postgresql_tell(&server, "ALTER TABLE kv_store DROP COLUMN kivi_hash");
+    CHECK_NUMBER(set_within(store, "k", "x", 5000, &took), KIVI_UNAVAILABLE);
+    CHECK_NUMBER(set_within(store, "k", "x", 5000, &took), KIVI_UNSUPPORTED);
+    postgresql_tell(&server, "ALTER TABLE kv_store ADD COLUMN kivi_hash bytea");
+    OK(set_within(store, "k", "y", 20000, &took));
+    expect_value(store, "k", "y");
+    kivi_store_unref(store);
+    server_stop(&server);
+}

@@ -1,0 +1,178 @@
+/* PostgreSQL as a server of the fault tests. The load's role is no superuser, so that it can be refused. */
+#include "postgresql.h"
+
+#include <arpa/inet.h>
+#include <glob.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- Its programs ---- */
+
+/* Debian keeps those of each version in a folder of their own, which is not on the path. */
+static void program_argument(running_server *server, const char *name)
+{
+    char pattern[100];
+    glob_t found = {0};
+
+    snprintf(pattern, sizeof(pattern), "/usr/lib/postgresql/*/bin/%s", name);
+    if (glob(pattern, 0, NULL, &found) == 0)
+        server_argument(server, "%s", found.gl_pathv[found.gl_pathc - 1]);
+    else
+        server_argument(server, "%s", name);
+    globfree(&found);
+}
+
+static void psql_arguments(running_server *server, const char *database)
+{
+    program_argument(server, "psql");
+    server_argument(server, "-qXtA");
+    server_argument(server, "-v");
+    server_argument(server, "ON_ERROR_STOP=1");
+    server_argument(server, "-h");
+    server_argument(server, "%s", server->directory);
+    server_argument(server, "-p");
+    server_argument(server, "%d", server->port);
+    server_argument(server, "-U");
+    server_argument(server, "postgres");
+    server_argument(server, "%s", database);
+    server_argument(server, "-c");
+}
+
+void postgresql_tell(running_server *server, const char *sql)
+{
+    psql_arguments(server, "kivi");
+    server_argument(server, "%s", sql);
+    server_run(server);
+}
+
+pid_t postgresql_tell_beside(running_server *server, const char *sql)
+{
+    pid_t pid = fork();
+
+    CHECK(pid >= 0);
+    if (pid)
+        return pid;
+    postgresql_tell(server, sql);
+    _exit(0);
+}
+
+/* ---- Starting ---- */
+
+static void postgresql_prepare(running_server *server)
+{
+    program_argument(server, "initdb");
+    server_argument(server, "-D");
+    server_argument(server, "%s/db", server->directory);
+    server_argument(server, "-U");
+    server_argument(server, "postgres");
+    server_argument(server, "--auth-local=trust");
+    server_argument(server, "--auth-host=%s", server->password ? "scram-sha-256" : "trust");
+    server_argument(server, "-E");
+    server_argument(server, "UTF8");
+    server_argument(server, "--locale=C.UTF-8");
+    server_argument(server, "--no-sync");
+    server_run(server);
+}
+
+static void postgresql_command(running_server *server)
+{
+    program_argument(server, "postgres");
+    server_argument(server, "-D");
+    server_argument(server, "%s/db", server->directory);
+    server_argument(server, "-p");
+    server_argument(server, "%d", server->port);
+    server_argument(server, "-c");
+    server_argument(server, "listen_addresses=127.0.0.1");
+    server_argument(server, "-c");
+    server_argument(server, "unix_socket_directories=%s", server->directory);
+    server_argument(server, "-c");
+    server_argument(server, "max_connections=200");
+}
+
+/* Whether it would let somebody log in; while it starts it says an error. */
+static bool is_up(const running_server *server)
+{
+    static const char words[] = "user\0postgres\0database\0postgres\0";
+    char packet[8 + sizeof(words)], answer = 0;
+    uint32_t head[2] = {htonl(sizeof(packet)), htonl(196608)};
+    int fd = connect_to_port(server->port);
+    bool up;
+
+    if (fd < 0)
+        return false;
+    memcpy(packet, head, 8);
+    memcpy(packet + 8, words, sizeof(words));
+    up = send(fd, packet, sizeof(packet), MSG_NOSIGNAL) == (ssize_t)sizeof(packet) &&
+         recv(fd, &answer, 1, 0) == 1 && answer == 'R';
+    close(fd);
+    return up;
+}
+
+/* The first time, the load's role and database are made. */
+static bool postgresql_answers(running_server *server)
+{
+    char mark[320];
+
+    if (!is_up(server))
+        return false;
+    snprintf(mark, sizeof(mark), "%s/made", server->directory);
+    if (access(mark, F_OK) == 0)
+        return true;
+    psql_arguments(server, "postgres");
+    server_argument(server, "CREATE ROLE kivi LOGIN PASSWORD '%s'",
+                    server->password ? server->password : "none");
+    server_run(server);
+    psql_arguments(server, "postgres");
+    server_argument(server, "CREATE DATABASE kivi OWNER kivi");
+    server_run(server);
+    fclose(fopen(mark, "w"));
+    return true;
+}
+
+static void postgresql_url(const running_server *server, const char *host, int port,
+                           const char *password, text *url)
+{
+    (void)server;
+    print(url, "postgresql://kivi%s%s@%s:%d/kivi?codec=raw", password ? ":" : "",
+          password ? password : "", host, port);
+}
+
+/* ---- Connections and passwords ---- */
+
+#define END_CONNECTIONS \
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'kivi'"
+
+static void postgresql_end_connections(running_server *server)
+{
+    postgresql_tell(server, END_CONNECTIONS);
+}
+
+static void postgresql_refuse(running_server *server, bool refuses)
+{
+    postgresql_tell(server, refuses ? "ALTER ROLE kivi CONNECTION LIMIT 0"
+                                    : "ALTER ROLE kivi CONNECTION LIMIT -1");
+    if (refuses)
+        postgresql_tell(server, END_CONNECTIONS);
+}
+
+static void postgresql_set_password(running_server *server, const char *password)
+{
+    char sql[128];
+
+    snprintf(sql, sizeof(sql), "ALTER ROLE kivi PASSWORD '%s'", password);
+    postgresql_tell(server, sql);
+}
+
+const fault_server postgresql = {
+    .name = "postgres",
+    .user = "postgres",
+    .stop_signal = SIGINT,
+    .prepare = postgresql_prepare,
+    .command = postgresql_command,
+    .answers = postgresql_answers,
+    .url = postgresql_url,
+    .end_connections = postgresql_end_connections,
+    .refuse = postgresql_refuse,
+    .set_password = postgresql_set_password,
+};
