@@ -62,7 +62,8 @@ enum {
     PG_LIMIT,       /* of the session */
     PG_LIMIT_LOCAL, /* of the transaction */
     PG_SCAN = 24,
-    PG_STATEMENTS = 40
+    PG_COUNT = 40, /* and SCAN_BELOW / 8 */
+    PG_STATEMENTS = 42
 };
 
 typedef struct pg_instance {
@@ -82,7 +83,7 @@ void kvi_pg_statements_free(pg_instance *instance);
 
 /* ---- Sessions ---- */
 
-typedef enum pg_verb { VERB_NONE = 0, VERB_READ, VERB_WRITE, VERB_SCAN } pg_verb;
+typedef enum pg_verb { VERB_NONE = 0, VERB_READ, VERB_WRITE, VERB_SCAN, VERB_COUNT } pg_verb;
 
 typedef struct pg_job {
     pg_verb verb;
@@ -90,6 +91,7 @@ typedef struct pg_job {
     kivi_write_vector *writes;
     const kivi_scan_range *range;
     kivi_scan_sink *sink;
+    kivi_count *count;
 } pg_job;
 
 typedef enum pg_phase {
@@ -204,6 +206,7 @@ void kvi_pg_parameters_begin(pg_session *session);
 void kvi_pg_put_slice(pg_session *session, kivi_slice bytes); /* lies until the statement is sent */
 void kvi_pg_put_null(pg_session *session);
 void kvi_pg_put_int8(pg_session *session, int64_t number);
+void kvi_pg_put_int4(pg_session *session, int32_t number);
 void kvi_pg_put_bool(pg_session *session, bool truth);
 /* An array: begun with its element type and count, its elements appended. */
 enum { PG_BYTEA = 17, PG_INT8 = 20, PG_INT2 = 21, PG_TEXT = 25 };
@@ -276,6 +279,8 @@ kivi_status kvi_pg_write_second(pg_session *session, kivi_error **error);
 kivi_status kvi_pg_write_committed(pg_session *session, kivi_error **error);
 kivi_status kvi_pg_scan_begin(pg_session *session, kivi_error **error);
 void kvi_pg_scan_rows(pg_session *session, const PGresult *result);
+kivi_status kvi_pg_count_begin(pg_session *session, kivi_error **error);
+void kvi_pg_count_rows(pg_session *session, const PGresult *result);
 
 /* Whether anything of the verb may change the store. */
 static inline bool kvi_pg_changes(const pg_session *session)

@@ -115,6 +115,13 @@ static kivi_status pg_scan(void *instance, void *session, const kivi_scan_range 
                                 wait, error);
 }
 
+static kivi_status pg_count(void *instance, void *session, kivi_count *count, kivi_wait *wait,
+                            kivi_error **error)
+{
+    (void)instance;
+    return kvi_pg_session_begin(session, &(pg_job){.verb = VERB_COUNT, .count = count}, wait, error);
+}
+
 static kivi_status pg_step(void *instance, void *session, uint32_t revents, kivi_poll *poll,
                            kivi_error **error)
 {
@@ -153,6 +160,7 @@ static kivi_backend table = {
     .write = pg_write,
     .scan = pg_scan,
     .step = pg_step,
+    .count = pg_count,
     .detail = pg_detail,
 };
 

@@ -83,3 +83,45 @@ void kvi_pg_scan_rows(pg_session *session, const PGresult *result)
         return;
     }
 }
+
+/* ---- Counting ---- */
+
+/* Characters of text that is UTF-8. */
+static int64_t characters(kivi_slice text)
+{
+    const uint8_t *data = text.data;
+    int64_t count = 0;
+
+    for (size_t i = 0; i < text.size; i++)
+        count += (data[i] & 0xc0) != 0x80;
+    return count;
+}
+
+kivi_status kvi_pg_count_begin(pg_session *session, kivi_error **error)
+{
+    kivi_slice prefix = session->job.count->prefix;
+    uint8_t *below = malloc(prefix.size + 4);
+    size_t below_size = below ? kvi_sql_behind(prefix, below) : 0;
+    kivi_status status;
+
+    if (!below)
+        return kvi_pg_no_memory(error);
+    kvi_pg_parameters_begin(session);
+    kvi_pg_put_slice(session, prefix);
+    kvi_pg_put_int4(session, (int32_t)characters(prefix) + 1);
+    if (below_size)
+        kvi_pg_put_slice(session, kivi_bytes(below, below_size));
+    status = kvi_pg_send(session, below_size ? PG_COUNT + 1 : PG_COUNT, GROUP_VERB, error);
+    if (!status)
+        status = kvi_pg_sync(session, GROUP_VERB, error);
+    free(below);
+    return status;
+}
+
+void kvi_pg_count_rows(pg_session *session, const PGresult *result)
+{
+    if (PQntuples(result) != 1)
+        return;
+    session->job.count->names = (uint64_t)kvi_pg_int8(result, 0, 0);
+    session->job.count->escaped = (uint64_t)kvi_pg_int8(result, 0, 1);
+}

@@ -80,6 +80,12 @@ void kvi_pg_put_int8(pg_session *session, int64_t number)
     append(session, &wire, 8);
 }
 
+void kvi_pg_put_int4(pg_session *session, int32_t number)
+{
+    next_made(session);
+    append_int4(session, (uint32_t)number);
+}
+
 void kvi_pg_put_bool(pg_session *session, bool truth)
 {
     put(session, truth ? "\1" : "\0", 1);

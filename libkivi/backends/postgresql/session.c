@@ -83,6 +83,8 @@ static kivi_status begin_verb(pg_session *session, kivi_error **error)
         return kvi_pg_read_begin(session, error);
     case VERB_WRITE:
         return kvi_pg_write_begin(session, error);
+    case VERB_COUNT:
+        return kvi_pg_count_begin(session, error);
     default:
         return kvi_pg_scan_begin(session, error);
     }
@@ -138,6 +140,8 @@ static void take_rows(pg_session *session, const PGresult *result, const pg_awai
         kvi_pg_read_rows(session, result, awaited->group);
     else if (session->job.verb == VERB_WRITE)
         kvi_pg_write_rows(session, result, awaited->statement);
+    else if (session->job.verb == VERB_COUNT)
+        kvi_pg_count_rows(session, result);
     else
         kvi_pg_scan_rows(session, result);
 }

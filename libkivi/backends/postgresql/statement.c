@@ -137,6 +137,20 @@ static bool put_scan(char **sql, int flags, const char *table)
                        " ORDER BY t.key_name COLLATE \"C\" LIMIT $2::bigint");
 }
 
+/* Names under a prefix, and how many hold a '%' behind it: those may be nobody's encoding of anything. */
+static bool put_count(char **sql, bool below, const char *table)
+{
+    static const char percent[] = "'%'"; /* kept out of the format */
+
+    if (asprintf(sql,
+                 "SELECT count(*), count(*) FILTER (WHERE position(%s IN substr(t.key_name, "
+                 "$2::integer)) > 0) "
+                 "FROM %s t WHERE t.key_name COLLATE \"C\" >= $1::text%s AND " LIVE_THEN,
+                 percent, table, below ? " AND t.key_name COLLATE \"C\" < $3::text" : "") < 0)
+        *sql = NULL;
+    return *sql;
+}
+
 bool kvi_pg_statements_make(pg_instance *instance)
 {
     static const struct {
@@ -169,7 +183,7 @@ bool kvi_pg_statements_make(pg_instance *instance)
                            "t.key_name = ANY($1::text[])", table, "");
     for (int flags = 0; flags < 16 && made; flags++)
         made = put_scan(&sql[PG_SCAN + flags], flags, table);
-    return made;
+    return made && put_count(&sql[PG_COUNT], false, table) && put_count(&sql[PG_COUNT + 1], true, table);
 }
 
 void kvi_pg_statements_free(pg_instance *instance)
