@@ -139,6 +139,8 @@ static inline const kvi_member *member_of(const mc_server *server)
     return &server->session->members.all[server->index];
 }
 
+/* ---- failure.c ---- */
+
 kivi_status kvi_mc_no_memory(kivi_error **error);
 #define KVI_MC_BREACH                                                                             \
     "the server's answer is not one that this command can have: no Memcached 1.6, or bytes were " \
