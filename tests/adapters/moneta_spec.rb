@@ -73,7 +73,7 @@ RSpec.describe Moneta::Adapters::Kivi do
       let(:store) { described_class.new(backend: backend, expires: 100) }
       after { store.close }
 
-      def left(key) = backend.ttl(key)&.ceil
+      def left(key) = Adapters.left(backend, key)
 
       it "sets it when it writes" do
         store["a"] = "1"

@@ -14,6 +14,9 @@ module Adapters
     "redis" => -> { "#{REDIS}#{REDIS.include?('?') ? '&' : '?'}namespace=adapters-#{SecureRandom.hex(8)}" }
   }.freeze
 
+  # Seconds left, in tens: a busy machine takes some of them.
+  def self.left(store, key) = store.ttl(key)&.then { |seconds| (seconds / 10).ceil * 10 }
+
   # One that nobody answers.
   NOBODY = "redis://127.0.0.1:1/0?timeout=1&namespace=nobody"
 end
