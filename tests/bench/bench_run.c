@@ -1,7 +1,7 @@
 /* Running a row: finding the length of a round, and rounds of both sides in alternating order. */
 #include "bench_run.h"
+#include "../common/crew.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -11,8 +11,6 @@
 typedef void (*run_fn)(void *state, unsigned thread, uint64_t iterations);
 
 typedef struct worker {
-    pthread_t id;
-    pthread_barrier_t *barrier;
     run_fn run;
     void *state;
     unsigned thread;
@@ -20,37 +18,29 @@ typedef struct worker {
     uint64_t began, ended;
 } worker;
 
-static void *work(void *user)
+static void work(void *user)
 {
     worker *self = user;
-    pthread_barrier_wait(self->barrier);
     self->began = bench_now_ns();
     self->run(self->state, self->thread, self->iterations);
     self->ended = bench_now_ns();
-    return NULL;
 }
 
 /* From the first thread that starts to the last one that ends. */
 static uint64_t time_threads(run_fn run, void *state, unsigned threads, uint64_t iterations)
 {
     worker workers[MAX_THREADS];
-    pthread_barrier_t barrier;
     uint64_t began = UINT64_MAX, ended = 0;
     BENCH_CHECK(threads <= MAX_THREADS);
-    pthread_barrier_init(&barrier, NULL, threads);
+    for (unsigned i = 0; i < threads; i++)
+        workers[i] = (worker){.run = run, .state = state, .thread = i, .iterations = iterations / threads};
+    crew_run(threads, work, workers, sizeof(workers[0]));
     for (unsigned i = 0; i < threads; i++) {
-        workers[i] = (worker){
-            .barrier = &barrier, .run = run, .state = state, .thread = i, .iterations = iterations / threads};
-        BENCH_CHECK(!pthread_create(&workers[i].id, NULL, work, &workers[i]));
-    }
-    for (unsigned i = 0; i < threads; i++) {
-        pthread_join(workers[i].id, NULL);
         if (workers[i].began < began)
             began = workers[i].began;
         if (workers[i].ended > ended)
             ended = workers[i].ended;
     }
-    pthread_barrier_destroy(&barrier);
     return ended - began;
 }
 

@@ -1,49 +1,34 @@
 /* Threads that do the same at once, and time. */
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
+#include "../common/crew.h"
 #include "suite.h"
 
 typedef struct starter {
-    worker *worker;
+    worker worker;
     void (*work)(worker *w);
-    pthread_barrier_t *ready;
 } starter;
 
-static void *run(void *given)
+static void begin(void *own)
 {
-    starter *start = given;
-    pthread_barrier_wait(start->ready);
-    start->work(start->worker);
-    return NULL;
+    starter *start = own;
+    start->work(&start->worker);
 }
 
 void together(subject *s, size_t count, void (*work)(worker *w), void *shared, uint64_t *tallies)
 {
-    worker *workers = keep(s, count * sizeof *workers);
     starter *starters = keep(s, count * sizeof *starters);
-    pthread_t *threads = keep(s, count * sizeof *threads);
-    pthread_barrier_t ready;
-    pthread_barrier_init(&ready, NULL, (unsigned)count);
-    for (size_t i = 0; i < count; i++) {
-        workers[i].s = s;
-        workers[i].index = i;
-        workers[i].count = count;
-        workers[i].shared = shared;
-        starters[i] = (starter){&workers[i], work, &ready};
-        int failed = pthread_create(&threads[i], NULL, run, &starters[i]);
-        cr_assert(failed == 0, "%s: cannot start thread %zu", s->row->name, i);
-    }
     for (size_t i = 0; i < count; i++)
-        pthread_join(threads[i], NULL);
-    pthread_barrier_destroy(&ready);
+        starters[i] = (starter){{.s = s, .index = i, .count = count, .shared = shared}, work};
+    crew_run(count, begin, starters, sizeof *starters);
     for (size_t i = 0; i < count; i++) {
-        cr_assert(workers[i].fault[0] == 0, "%s: thread %zu: %s", s->row->name, i, workers[i].fault);
+        cr_assert(starters[i].worker.fault[0] == 0, "%s: thread %zu: %s", s->row->name, i,
+                  starters[i].worker.fault);
         if (tallies)
-            tallies[i] = workers[i].tally;
+            tallies[i] = starters[i].worker.tally;
     }
 }
 

@@ -1,44 +1,34 @@
 /* Threads and children of a case. */
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../common/crew.h"
 #include "faults.h"
 
 typedef struct starter {
     worker w;
     void (*work)(worker *w);
-    pthread_barrier_t *barrier;
 } starter;
 
-static void *run_worker(void *argument)
+static void begin(void *own)
 {
-    starter *s = argument;
+    starter *s = own;
 
-    pthread_barrier_wait(s->barrier);
     s->work(&s->w);
-    return NULL;
 }
 
 void together(size_t count, void (*work)(worker *w), void *shared)
 {
-    pthread_t *threads = calloc(count, sizeof(*threads));
     starter *starters = calloc(count, sizeof(*starters));
-    pthread_barrier_t barrier;
 
-    CHECK(threads && starters && pthread_barrier_init(&barrier, NULL, (unsigned)count) == 0);
-    for (size_t i = 0; i < count; i++) {
-        starters[i] = (starter){{i, count, shared}, work, &barrier};
-        CHECK(pthread_create(&threads[i], NULL, run_worker, &starters[i]) == 0);
-    }
+    CHECK(starters != NULL);
     for (size_t i = 0; i < count; i++)
-        pthread_join(threads[i], NULL);
-    pthread_barrier_destroy(&barrier);
-    free(threads);
+        starters[i] = (starter){{i, count, shared}, work};
+    crew_run(count, begin, starters, sizeof(*starters));
     free(starters);
 }
 
