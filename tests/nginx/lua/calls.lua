@@ -88,6 +88,11 @@ local function numbers(s, key)
 end
 
 local function many(s, prefix)
+    is("get_many of no keys", {}, s:get_many {})
+    is("set_many of none", true, s:set_many {})
+    is("delete_many of none", 0, s:delete_many {})
+    is("apply of none", true, (s:apply {}).ok)
+    is("a batch of none that nobody waits for", true, s:set_many({}, {wait = false}))
     is("set_many", true, s:set_many({[prefix .. 1] = 1, [prefix .. 2] = 2, [prefix .. 3] = 3}))
     is("get_many", {[prefix .. 1] = 1, [prefix .. 3] = 3}, s:get_many({prefix .. 1, prefix .. 3, prefix .. 9}))
     is("count", 3, s:count(prefix))
