@@ -29,13 +29,14 @@ extern const fault networked_refused;
 /* `set_password`: the store's is wrong for a while; it is changed at the server and in the store's file. */
 extern const fault networked_wrong_password, networked_password_changed;
 
-/* All that need no more than to start and to end it. */
-#define NETWORKED(suite, kind)                         \
-    FAULT(suite, kind, networked_killed)               \
-    FAULT(suite, kind, networked_killed_behind_proxy)  \
+/* Of a server that keeps its data when it is killed. */
+#define NETWORKED_KILLED(suite, kind)                 \
+    FAULT(suite, kind, networked_killed)              \
+    FAULT(suite, kind, networked_killed_behind_proxy) \
+    FAULT(suite, kind, networked_gone)
+#define NETWORKED_LINKS(suite, kind)                   \
     FAULT(suite, kind, networked_stopped)              \
     FAULT(suite, kind, networked_stopped_behind_proxy) \
-    FAULT(suite, kind, networked_gone)                 \
     FAULT(suite, kind, networked_cut)                  \
     FAULT(suite, kind, networked_delayed)              \
     FAULT(suite, kind, networked_dribbled)             \
@@ -48,6 +49,10 @@ extern const fault networked_wrong_password, networked_password_changed;
     {                                                  \
         networked_closed_descriptors(&(kind));         \
     }
+/* All that need no more than to start and to end it. */
+#define NETWORKED(suite, kind)    \
+    NETWORKED_KILLED(suite, kind) \
+    NETWORKED_LINKS(suite, kind)
 #define NETWORKED_DISCONNECTED(suite, kind) FAULT(suite, kind, networked_disconnected)
 #define NETWORKED_REFUSED(suite, kind) FAULT(suite, kind, networked_refused)
 #define NETWORKED_PASSWORDS(suite, kind)         \
