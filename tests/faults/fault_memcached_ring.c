@@ -20,7 +20,7 @@ typedef struct ring {
     size_t sick_count;
 } ring;
 
-/* How a key got on; -1 in `worst_ms`: not asked. */
+/* How the keys got on. */
 typedef struct round {
     unsigned healthy_failures, sick_failures;
     kivi_status sick_status; /* of the last failure */
@@ -137,6 +137,8 @@ static void heals(const ring *r, bool empty)
 /* The keys of one server fail, at once after the first; the others lose nothing. */
 static void expect_one_away(const ring *r)
 {
+    kivi_health health = {.struct_size = sizeof(health)};
+    text place;
     uint64_t began;
     round seen = read_all(r); /* finds out */
 
@@ -151,6 +153,8 @@ static void expect_one_away(const ring *r)
     CHECK_SAYING(now_ns() - began < UINT64_C(500000000) * r->sick_count / 2,
                  "each key waits for the one that is away");
     read_as_one(r, KIVI_UNAVAILABLE);
+    print(&place, "127.0.0.1:%d ", r->servers[SICK].port);
+    REFUSED(KIVI_UNAVAILABLE, place.bytes, kivi_store_health(r->store, NULL, &health, E));
 }
 
 /* ---- Cases ---- */

@@ -378,3 +378,28 @@ Test(members, a_verb_on_one_server)
     expect_failure(kvi_members_begin_on(&t->members, 2, &error), &error, KIVI_UNAVAILABLE, "left alone");
     toy_free(t);
 }
+
+/* On all: the first that fails does so for the verb, and the rest is given up. */
+Test(members, a_verb_on_all_servers)
+{
+    toy *t = toy_new(SERVERS);
+    kivi_status status = step_on(t, kvi_members_begin_on_all(&t->members, &error), 20);
+
+    for (size_t i = 0; i < SERVERS; i++)
+        take_peer(t, i);
+    status = step_on(t, status, 20);
+    for (size_t i = 0; i < SERVERS; i++) {
+        cr_assert_eq(status, KIVI_PENDING);
+        expect_received(t, i, "s");
+        reply(t, i, "+");
+        status = step_on(t, status, 20);
+    }
+    cr_assert_eq(status, KIVI_OK);
+    status = step_on(t, kvi_members_begin_on_all(&t->members, &error), 20);
+    cr_assert_eq(status, KIVI_PENDING);
+    reply(t, 0, "+");
+    expect_failure(step_on(t, status, -1), &error, KIVI_UNAVAILABLE, "says nothing");
+    cr_expect_eq(t->members.active, 0);
+    expect_failure(kvi_members_begin_on_all(&t->members, &error), &error, KIVI_UNAVAILABLE, "left alone");
+    toy_free(t);
+}

@@ -25,6 +25,11 @@ static bool queue_line(mc_server *server, mc_reply reply, const char *line)
     return at != NULL;
 }
 
+bool kvi_mc_ask_version(mc_server *server)
+{
+    return queue_line(server, REPLY_VERSION, "version\r\n");
+}
+
 kivi_status kvi_mc_login_begin(mc_server *server, kivi_error **error)
 {
     const kvi_endpoint *endpoint = &server->session->instance->endpoint;
@@ -37,8 +42,7 @@ kivi_status kvi_mc_login_begin(mc_server *server, kivi_error **error)
     server->item_most = server->time_s = server->uptime_s = server->process = 0;
     server->asked_ms = (int64_t)(kvi_mc_host->monotonic_ns() / 1000000);
     queued = (!password || queue_auth(server, endpoint->user, password)) &&
-             queue_line(server, REPLY_VERSION, "version\r\n") &&
-             queue_line(server, REPLY_SETTINGS, "stats settings\r\n") &&
+             kvi_mc_ask_version(server) && queue_line(server, REPLY_SETTINGS, "stats settings\r\n") &&
              queue_line(server, REPLY_STATS, "stats\r\n");
     kvi_wipe(password);
     return queued ? KIVI_OK : kvi_mc_no_memory(error);

@@ -171,6 +171,8 @@ bool kvi_mc_version_read(const mc_server *server, kivi_slice version, uint64_t *
 
 /* ---- login.c ---- */
 
+/* "version" alone: whether the server is well. False without memory. */
+bool kvi_mc_ask_version(mc_server *server);
 kivi_status kvi_mc_login_begin(mc_server *server, kivi_error **error);
 /* A line of a login's replies; `last`: the reply ends with it. */
 kivi_status kvi_mc_login_line(mc_server *server, mc_reply reply, kivi_slice text, bool *last,
@@ -206,5 +208,6 @@ void kvi_mc_session_close(mc_session *session);
 void kvi_mc_session_abandon(mc_session *session, bool in_verb);
 kivi_status kvi_mc_session_read(mc_session *session, kivi_read_vector *vector, kivi_error **error);
 kivi_status kvi_mc_session_write(mc_session *session, kivi_write_vector *vector, kivi_error **error);
+kivi_status kvi_mc_session_health(mc_session *session, kivi_error **error); /* of every server */
 
 #endif

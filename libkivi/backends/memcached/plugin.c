@@ -119,6 +119,12 @@ static kivi_status mc_step(void *instance, void *session, uint32_t revents, kivi
     return kvi_members_step(&((mc_session *)session)->members, revents, poll, error);
 }
 
+static kivi_status mc_health(void *instance, void *session, kivi_wait *wait, kivi_error **error)
+{
+    (void)instance, (void)wait;
+    return kvi_mc_session_health(session, error);
+}
+
 static void mc_detail(void *instance, char *text, size_t capacity)
 {
     const mc_instance *mc = instance;
@@ -152,6 +158,7 @@ static kivi_backend table = {
     .read = mc_read,
     .write = mc_write,
     .step = mc_step,
+    .health = mc_health,
     .detail = mc_detail,
 };
 

@@ -22,6 +22,8 @@ static kivi_status begin_verb(void *owner, kivi_error **error)
     mc_server *server = owner;
     const kvi_member *member = member_of(server);
 
+    if (!server->session->reads && !server->session->writes)
+        return kvi_mc_ask_version(server) ? KIVI_OK : kvi_mc_no_memory(error);
     for (size_t i = 0; i < member->count; i++) {
         uint32_t index = kvi_member_item(member, i);
         bool queued;
@@ -43,7 +45,7 @@ static kivi_status end_verb(void *owner, kivi_error **error)
     mc_server *server = owner;
     const kvi_member *member = member_of(server);
 
-    if (server->session->reads)
+    if (!server->session->writes)
         return KIVI_OK;
     kvi_pipeline_renew(&server->pipeline);
     for (size_t i = 0; i < member->count; i++) {
@@ -235,4 +237,11 @@ kivi_status kvi_mc_session_write(mc_session *session, kivi_write_vector *vector,
             places[i] = kvi_mc_ring_place(ring, item->key);
     }
     return kvi_members_begin(&session->members, NULL, vector, error);
+}
+
+kivi_status kvi_mc_session_health(mc_session *session, kivi_error **error)
+{
+    session->reads = NULL;
+    session->writes = NULL;
+    return kvi_members_begin_on_all(&session->members, error);
 }

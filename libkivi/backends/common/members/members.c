@@ -318,6 +318,21 @@ kivi_status kvi_members_begin_on(kvi_members *members, size_t index, kivi_error 
     return status ? status : finish(members);
 }
 
+kivi_status kvi_members_begin_on_all(kvi_members *members, kivi_error **error)
+{
+    kivi_status status = KIVI_OK;
+
+    members->reads = NULL;
+    members->writes = NULL;
+    if (is_one(members))
+        return begin_single(members, error);
+    for (size_t i = 0; status == KIVI_OK && i < members->rules->count; i++) {
+        members->all[i].count = 0;
+        status = begin_one(members, i, error);
+    }
+    return status ? give_all_up(members, status) : finish(members);
+}
+
 /* A step of those that something is ready of. */
 static kivi_status step_ready(kvi_members *members, uint32_t revents, kivi_error **error)
 {

@@ -65,6 +65,8 @@ kivi_status kvi_members_begin(kvi_members *members, kivi_read_vector *reads,
                               kivi_write_vector *writes, kivi_error **error);
 /* Begins a verb without a vector, such as a scan, on one server: a failure is the verb's. */
 kivi_status kvi_members_begin_on(kvi_members *members, size_t index, kivi_error **error);
+/* The same on every server, such as to ask how they are: the first failure is the verb's. */
+kivi_status kvi_members_begin_on_all(kvi_members *members, kivi_error **error);
 kivi_status kvi_members_step(kvi_members *members, uint32_t revents, kivi_poll *poll, kivi_error **error);
 
 /* ---- For the functions of a protocol ---- */
