@@ -23,6 +23,19 @@ typedef struct lies {
     const lie *all;
     size_t count;
 } lies;
+#define LIE(text)                    \
+    {                                \
+        text, sizeof(text) - 1, NULL \
+    }
+/* Something, and then the same again and again. */
+#define ENDLESS(first, again)           \
+    {                                   \
+        first, sizeof(first) - 1, again \
+    }
+#define LIES(all)                         \
+    {                                     \
+        all, sizeof(all) / sizeof(*(all)) \
+    }
 
 typedef struct proxy proxy;
 /* What goes to the server is tallied in `seen`, which may be NULL. */

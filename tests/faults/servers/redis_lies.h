@@ -4,20 +4,6 @@
 
 #include "../common/proxy.h"
 
-#define LIE(text)                    \
-    {                                \
-        text, sizeof(text) - 1, NULL \
-    }
-/* Something, and then the same again and again. */
-#define ENDLESS(first, again)           \
-    {                                   \
-        first, sizeof(first) - 1, again \
-    }
-#define LIES(all)                         \
-    {                                     \
-        all, sizeof(all) / sizeof(*(all)) \
-    }
-
 /* Well formed, but of another type. */
 static const lie of_wrong_types[] = {
     LIE(":1\r\n"),
