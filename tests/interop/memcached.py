@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+"""Clients that know nothing of this library, pylibmc (libmemcached) and pymemcache, find our keys, and we find theirs. Prints TAP.
+
+usage: memcached.py KIVI URL, of a ring: KIVI_TEST_MEMCACHED
+"""
+import subprocess
+import sys
+
+import pylibmc
+from pymemcache.client.base import Client
+
+kivi, url = sys.argv[1], sys.argv[2]
+servers = url.split("//")[1].split("/")[0].split(",")
+KEYS = [f"interop-{number}" for number in range(60)]
+RINGS = [("modula", "", {}, None), ("consistent", "&distribution=consistent", {"distribution": "consistent"}, None),
+         ("ketama", "&distribution=ketama", {"ketama": True}, None),
+         ("weighted", "&distribution=weighted&weights=8,1,2", {"ketama_weighted": True}, [8, 1, 2]),
+         ("modula by md5", "&hash=md5", {"hash": "md5"}, None),
+         ("ketama by fnv1a", "&distribution=ketama&hash=fnv1a_32", {"ketama": True, "hash": "fnv1a_32"}, None)]
+
+
+def run(store, *arguments):
+    return subprocess.run([kivi, "-s", store, *arguments], stdout=subprocess.PIPE, check=True).stdout
+
+
+failed = 0
+
+
+def tell(name, problems):
+    global failed
+    failed = failed or bool(problems)
+    for problem in problems:
+        print("#", problem)
+    print(f"{'not ok' if problems else 'ok'} - interop: memcached: {name}", flush=True)
+
+
+def check_ring(name, options, behaviors, weights):
+    store = f"memcached://{','.join(servers)}/?codec=raw{options}"
+    names = [f"{server}:{weight}" for server, weight in zip(servers, weights)] if weights else servers
+    peer = pylibmc.Client(names, behaviors=behaviors)
+    for key in KEYS:
+        run(store, "set", "--text", key, f"ours {key}")
+    tell(f"pylibmc finds our keys, {name}",
+         [f"{key}: {peer.get(key)!r}" for key in KEYS if peer.get(key) not in (f"ours {key}", f"ours {key}".encode())])
+    for key in KEYS:
+        peer.set(key, b"theirs " + key.encode())
+    tell(f"we find those of pylibmc, {name}",
+         [key for key in KEYS if run(store, "get", "--raw", key) != b"theirs " + key.encode()])
+
+
+def check_one():
+    host, port = servers[0].rsplit(":", 1)
+    store, peer = f"memcached://{servers[0]}/?codec=raw", Client((host, int(port)))
+    run(store, "set", "--text", "interop", "ours")
+    tell("pymemcache reads our value", [] if peer.get("interop") == b"ours" else [repr(peer.get("interop"))])
+    peer.set("interop", b"theirs", expire=100)
+    left = float(run(store, "ttl", "interop").split()[0].rstrip(b"s"))
+    tell("we read that of pymemcache, and its end",
+         [] if run(store, "get", "--raw", "interop") == b"theirs" and 90 < left <= 100 else [str(left)])
+
+
+for ring in RINGS:
+    check_ring(*ring)
+check_one()
+sys.exit(failed)
