@@ -37,16 +37,19 @@ static bool read_flag(mc_line *line, const char **at, const char *end)
         return true;
     }
     *at += minus;
-    if (!kvi_mc_digits(at, end, &number) || (*at < end && **at != ' '))
+    if (!kvi_mc_digits(at, end, &number) || (*at < end && **at != ' ') ||
+        number > (flag == 'c'   ? UINT64_MAX
+                  : flag == 't' ? INT32_MAX
+                                : UINT32_MAX))
         return false;
     if (flag == 'c') {
         line->has_cas = true;
         line->cas = number;
     } else if (flag == 't') {
-        line->has_left = number <= INT32_MAX;
+        line->has_left = true;
         line->left = minus ? -1 : (int64_t)number;
     } else {
-        line->has_flags = number <= UINT32_MAX;
+        line->has_flags = true;
         line->flags = (uint32_t)number;
     }
     return true;
