@@ -1,4 +1,4 @@
-/* Memcached as every store with a server, but for its death, which it does not survive: stopped, cut off, slow. */
+/* Memcached as every store with a server, as far as one that keeps nothing can be. */
 #include "common/networked.h"
 #include "servers/memcached.h"
 

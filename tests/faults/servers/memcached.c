@@ -1,23 +1,9 @@
-/* Memcached as a server of the fault tests: it keeps nothing when it ends, and no record of what it did. */
+/* Memcached as a server of the fault tests. */
 #include "memcached.h"
 
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static void memcached_command(running_server *server)
-{
-    static const char *const words[] = {"memcached", "-l", "127.0.0.1", "-U", "0", "-m", "64"};
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-        server_argument(server, "%s", words[i]);
-    server_argument(server, "-p");
-    server_argument(server, "%d", server->port);
-    if (geteuid() != 0)
-        return;
-    server_argument(server, "-u"); /* it drops the rights of root, and must be told for whose */
-    server_argument(server, "root");
-}
 
 static bool memcached_answers(running_server *server)
 {
@@ -31,15 +17,26 @@ static bool memcached_answers(running_server *server)
     return up;
 }
 
+static void memcached_command(running_server *server)
+{
+    static const char *const words[] = {"memcached", "-l", "127.0.0.1", "-m",
+                                        "256",       "-c", "2000",      "-p"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        server_argument(server, "%s", words[i]);
+    server_argument(server, "%d", server->port);
+}
+
 static void memcached_url(const running_server *server, const char *host, int port,
                           const char *password, text *url)
 {
     (void)server, (void)password;
-    print(url, "memcached://%s:%d?codec=raw", host, port);
+    print(url, "memcached://%s:%d/?codec=raw", host, port);
 }
 
 const fault_server memcached = {
     .name = "memcached",
+    .user = "nobody",
     .stop_signal = SIGTERM,
     .command = memcached_command,
     .answers = memcached_answers,

@@ -1,4 +1,4 @@
-/* Memcached as a server of the fault tests. */
+/* Memcached as a server of the fault tests. It keeps nothing: killed, it comes back empty. */
 #ifndef FAULTS_MEMCACHED_H
 #define FAULTS_MEMCACHED_H
 
