@@ -237,7 +237,7 @@ function handlers.leave_each(store)
         store:set_many({d = 6, e = 7}, left), store:delete("d", {wait = false}),
         store:delete_many({"e"}, {wait = false}), store:expire("c", 50, {wait = false}),
         store:apply({{op = "set", key = "f", value = 8}}, {wait = false}), store:persist("a", {wait = false}),
-        store:set("g", 1, {wait = true}), store:compare_and_delete("g", 1, {wait = false})
+        store:set_many({}, {wait = false}), store:set("g", 1, {wait = true}), store:compare_and_delete("g", 1, {wait = false})
     }
     ngx.say(table.concat({tostring(#said), tostring(left.wait)}, " "))
 end
