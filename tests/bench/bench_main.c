@@ -15,14 +15,20 @@ extern const bench_group bench_redis_group, bench_redis_queue_group;
 #ifdef KIVI_BENCH_MEMCACHED
 extern const bench_group bench_memcached_group;
 #endif
+#ifdef KIVI_BENCH_POSTGRESQL
+extern const bench_group bench_postgresql_group;
+#endif
 
 static const bench_group *const groups[] = {
-    &bench_get_group,       &bench_set_group,         &bench_scan_group, &bench_values_group,
+    &bench_get_group,        &bench_set_group,         &bench_scan_group, &bench_values_group,
 #ifdef KIVI_BENCH_REDIS
-    &bench_redis_group,     &bench_redis_queue_group,
+    &bench_redis_group,      &bench_redis_queue_group,
 #endif
 #ifdef KIVI_BENCH_MEMCACHED
     &bench_memcached_group,
+#endif
+#ifdef KIVI_BENCH_POSTGRESQL
+    &bench_postgresql_group,
 #endif
 };
 

@@ -1,0 +1,514 @@
+/* Rows: PostgreSQL, beside bare libpq: the same statements, prepared, a connection a thread. Commits do not wait for the disk. */
+#include "bench.h"
+
+#include <arpa/inet.h>
+#include <ftw.h>
+#include <glob.h>
+#include <grp.h>
+#include <kivi/kivi.h>
+#if __has_include(<postgresql/libpq-fe.h>)
+#include <postgresql/libpq-fe.h>
+#else
+#include <libpq-fe.h>
+#endif
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KEYS 100000u
+#define VALUE 100u
+#define THREADS_MOST 64u
+#define BATCH 100u
+#define KEY_SIZE 12
+
+typedef struct pg_key {
+    char text[KEY_SIZE]; /* "key:00012345" */
+} pg_key;
+
+/* One server and data set for all rows of a run; ended at exit. */
+static struct {
+    char dir[64], data[80];
+    int port, pid;
+    pg_key *keys; /* shuffled */
+    char value[VALUE];
+} server;
+
+/* ---- The server: it does not run as root ---- */
+
+static int free_port(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    BENCH_CHECK(!bind(fd, (struct sockaddr *)&at, size));
+    BENCH_CHECK(!getsockname(fd, (struct sockaddr *)&at, &size));
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+static const struct passwd *its_user(void)
+{
+    return geteuid() ? NULL : getpwnam("postgres");
+}
+
+static pid_t run(const char *const *arguments)
+{
+    const struct passwd *user = its_user();
+    char pattern[100], program[200];
+    glob_t found = {0};
+    snprintf(pattern, sizeof pattern, "/usr/lib/postgresql/*/bin/%s", arguments[0]);
+    if (glob(pattern, 0, NULL, &found) == 0)
+        snprintf(program, sizeof program, "%s", found.gl_pathv[found.gl_pathc - 1]);
+    else
+        snprintf(program, sizeof program, "%s", arguments[0]);
+    globfree(&found);
+    pid_t pid = fork();
+    BENCH_CHECK(pid >= 0);
+    if (pid)
+        return pid;
+    if (user && (setgroups(0, NULL) || setgid(user->pw_gid) || setuid(user->pw_uid)))
+        _exit(126);
+    prctl(PR_SET_PDEATHSIG, SIGINT);
+    if (chdir(server.dir) || !freopen("log", "a", stdout) || !freopen("log", "a", stderr))
+        _exit(126);
+    execvp(program, (char *const *)(uintptr_t)arguments);
+    _exit(127);
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+    (void)status, (void)kind, (void)walk;
+    return remove(path);
+}
+
+static void stop_server(void)
+{
+    kill(server.pid, SIGINT);
+    waitpid(server.pid, NULL, 0);
+    nftw(server.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(server.keys);
+}
+
+static void make_cluster(void)
+{
+    const struct passwd *user = its_user();
+    const char *const arguments[] = {"initdb",    "-D",    server.data, "-U",   "kivi",
+                                     "-A",        "trust", "-E",        "UTF8", "--locale=C.UTF-8",
+                                     "--no-sync", NULL};
+    int status;
+    snprintf(server.dir, sizeof server.dir, "/tmp/kivi-bench-postgresql-XXXXXX");
+    BENCH_CHECK(mkdtemp(server.dir));
+    snprintf(server.data, sizeof server.data, "%s/data", server.dir);
+    BENCH_CHECK(!user || !chown(server.dir, user->pw_uid, user->pw_gid));
+    BENCH_CHECK(waitpid(run(arguments), &status, 0) > 0 && status == 0);
+}
+
+static PGconn *connect_to_it(void)
+{
+    char conninfo[128];
+    snprintf(conninfo, sizeof conninfo,
+             "host=127.0.0.1 port=%d user=kivi dbname=postgres sslmode=disable", server.port);
+    return PQconnectdb(conninfo);
+}
+
+static void await_server(void)
+{
+    for (int i = 0; i < 1000; i++) {
+        PGconn *peer = connect_to_it();
+        bool there = PQstatus(peer) == CONNECTION_OK;
+        PQfinish(peer);
+        if (there)
+            return;
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    }
+    bench_fail("PostgreSQL did not start");
+}
+
+static void make_keys(void)
+{
+    uint64_t random = 88172645463325252u;
+    server.keys = bench_alloc(KEYS * sizeof *server.keys);
+    for (unsigned i = 0; i < KEYS; i++) {
+        char text[16];
+        unsigned j = (unsigned)(bench_random(&random) % (i + 1));
+        snprintf(text, sizeof text, "key:%08u", i);
+        server.keys[i] = server.keys[j];
+        memcpy(server.keys[j].text, text, KEY_SIZE);
+    }
+    for (unsigned i = 0; i < VALUE; i++)
+        server.value[i] = (char)bench_random(&random);
+}
+
+static inline void ok(kivi_status status, kivi_error *const *error)
+{
+    if (__builtin_expect(status != KIVI_OK, 0))
+        bench_fail("%s: %s", kivi_status_name(status),
+                   *error ? kivi_error_message(*error) : "no error was given");
+}
+
+static inline kivi_slice slice_of(const pg_key *key)
+{
+    return kivi_bytes(key->text, KEY_SIZE);
+}
+
+static kivi_store *open_ours(void)
+{
+    char url[100];
+    kivi_store *store;
+    kivi_error *error = NULL;
+    snprintf(url, sizeof url, "postgresql://kivi@127.0.0.1:%d/postgres?codec=raw", server.port);
+    ok(kivi_store_open(url, NULL, NULL, &store, &error), &error);
+    return store;
+}
+
+static void fill_server(void)
+{
+    kivi_store *store = open_ours();
+    kivi_error *error = NULL;
+    for (unsigned i = 0; i < KEYS; i += BATCH) {
+        kivi_slice keys[BATCH], values[BATCH];
+        for (unsigned j = 0; j < BATCH; j++) {
+            keys[j] = slice_of(&server.keys[i + j]);
+            values[j] = kivi_bytes(server.value, VALUE);
+        }
+        ok(kivi_store_set_many(store, NULL, keys, values, BATCH, KIVI_TTL_NONE, NULL, &error), &error);
+    }
+    kivi_store_unref(store);
+    PGconn *peer = connect_to_it();
+    PQclear(PQexec(peer, "VACUUM ANALYZE kv_store"));
+    PQfinish(peer);
+}
+
+static void start_server(void)
+{
+    char port[8];
+    if (server.pid)
+        return;
+    server.port = free_port();
+    snprintf(port, sizeof port, "%d", server.port);
+    make_cluster();
+    const char *const arguments[] = {"postgres",
+                                     "-D",
+                                     server.data,
+                                     "-p",
+                                     port,
+                                     "-c",
+                                     "listen_addresses=127.0.0.1",
+                                     "-c",
+                                     "unix_socket_directories=",
+                                     "-c",
+                                     "synchronous_commit=off",
+                                     "-c",
+                                     "max_connections=200",
+                                     NULL};
+    server.pid = run(arguments);
+    atexit(stop_server);
+    await_server();
+    make_keys();
+    fill_server();
+}
+
+/* ---- Both sides ---- */
+
+typedef struct state {
+    kivi_store *store;
+    PGconn *peers[THREADS_MOST];
+    struct {
+        uint32_t next;
+        char padding[60];
+    } peer_places[THREADS_MOST], our_places[THREADS_MOST];
+} state;
+
+static void prepare(PGconn *peer, const char *name, const char *sql)
+{
+    PGresult *result = PQprepare(peer, name, sql, 0, NULL);
+    BENCH_CHECK(PQresultStatus(result) == PGRES_COMMAND_OK);
+    PQclear(result);
+}
+
+#define UPSERT " ON CONFLICT (key_name) DO UPDATE SET value_data = EXCLUDED.value_data"
+
+static PGconn *connect_peer(void)
+{
+    PGconn *peer = connect_to_it();
+    BENCH_CHECK(PQstatus(peer) == CONNECTION_OK);
+    prepare(peer, "get", "SELECT value_data FROM kv_store WHERE key_name = $1::text");
+    prepare(peer, "set",
+            "INSERT INTO kv_store (key_name, value_data) VALUES ($1::text, $2::bytea)" UPSERT);
+    prepare(peer, "mget", "SELECT key_name, value_data FROM kv_store WHERE key_name = ANY($1::text[])");
+    prepare(peer,
+            "mset", "INSERT INTO kv_store (key_name, value_data) SELECT * FROM unnest($1::text[], $2::bytea[])" UPSERT);
+    return peer;
+}
+
+static void *set_up(const bench_row *row)
+{
+    state *s = bench_alloc(sizeof *s);
+    unsigned threads = row->peer_threads ? row->peer_threads : 1;
+    start_server();
+    s->store = open_ours();
+    for (unsigned i = 0; i < threads; i++)
+        s->peers[i] = connect_peer();
+    for (unsigned i = 0; i < THREADS_MOST; i++)
+        s->peer_places[i].next = s->our_places[i].next = i * (KEYS / THREADS_MOST);
+    return s;
+}
+
+static void tear_down(void *user)
+{
+    state *s = user;
+    for (unsigned i = 0; i < THREADS_MOST; i++)
+        PQfinish(s->peers[i]);
+    kivi_store_unref(s->store);
+    free(s);
+}
+
+static inline const pg_key *next_key(uint32_t *place)
+{
+    uint32_t at = *place;
+    *place = at + 1 == KEYS ? 0 : at + 1;
+    return &server.keys[at];
+}
+
+static PGresult *ask(PGconn *peer, const char *name, int count, const char *const *values, const int *sizes)
+{
+    static const int binary[] = {1, 1};
+    PGresult *result = PQexecPrepared(peer, name, count, values, sizes, binary, 1);
+    ExecStatusType status = PQresultStatus(result);
+    BENCH_CHECK(status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK);
+    return result;
+}
+
+static void peer_get(void *user, unsigned thread, uint64_t iterations)
+{
+    state *s = user;
+    while (iterations--) {
+        const char *key = next_key(&s->peer_places[thread].next)->text;
+        PGresult *result = ask(s->peers[thread], "get", 1, &key, &(int){KEY_SIZE});
+        BENCH_CHECK(PQntuples(result) == 1 && PQgetlength(result, 0, 0) == VALUE);
+        PQclear(result);
+    }
+}
+
+static void our_get(void *user, unsigned thread, uint64_t iterations)
+{
+    state *s = user;
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    kivi_error *error;
+    while (iterations--) {
+        ok(kivi_store_get(s->store, NULL, slice_of(next_key(&s->our_places[thread].next)), &value, &error),
+           &error);
+        BENCH_CHECK(value.size == VALUE);
+    }
+    kivi_buffer_free(&value);
+}
+
+static void peer_set(void *user, unsigned thread, uint64_t iterations)
+{
+    state *s = user;
+    while (iterations--) {
+        const char *values[] = {next_key(&s->peer_places[thread].next)->text, server.value};
+        PQclear(ask(s->peers[thread], "set", 2, values, (int[]){KEY_SIZE, VALUE}));
+    }
+}
+
+static void our_set(void *user, unsigned thread, uint64_t iterations)
+{
+    state *s = user;
+    kivi_error *error;
+    while (iterations--)
+        ok(kivi_store_set(s->store, NULL, slice_of(next_key(&s->our_places[thread].next)),
+                          kivi_bytes(server.value, VALUE), KIVI_TTL_NONE, &error),
+           &error);
+}
+
+/* ---- Batches ---- */
+
+static char *put_int4(char *at, uint32_t number)
+{
+    uint32_t wire = htonl(number);
+    memcpy(at, &wire, 4);
+    return at + 4;
+}
+
+/* An array of BATCH elements of one size, in binary; its bytes. */
+static int put_array(char *array, uint32_t type, const char *const *elements, uint32_t size)
+{
+    char *at = put_int4(put_int4(put_int4(put_int4(put_int4(array, 1), 0), type), BATCH), 1);
+    for (unsigned i = 0; i < BATCH; i++) {
+        at = put_int4(at, size);
+        memcpy(at, elements[i], size);
+        at += size;
+    }
+    return (int)(at - array);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return memcmp(*(const char *const *)a, *(const char *const *)b, KEY_SIZE);
+}
+
+static int put_keys(state *s, unsigned thread, char *array)
+{
+    const char *keys[BATCH];
+    for (unsigned i = 0; i < BATCH; i++)
+        keys[i] = next_key(&s->peer_places[thread].next)->text;
+    qsort(keys, BATCH, sizeof *keys, compare_keys);
+    return put_array(array, 25, keys, KEY_SIZE);
+}
+
+static void peer_get_many(void *user, unsigned thread, uint64_t iterations)
+{
+    state *s = user;
+    char array[20 + BATCH * (4 + KEY_SIZE)];
+    const char *values[] = {array};
+    while (iterations--) {
+        int size = put_keys(s, thread, array);
+        PGresult *result = ask(s->peers[thread], "mget", 1, values, &size);
+        BENCH_CHECK(PQntuples(result) == BATCH);
+        for (int i = 0; i < (int)BATCH; i++)
+            bench_use(PQgetvalue(result, i, 1));
+        PQclear(result);
+    }
+}
+
+static void our_get_many(void *user, unsigned thread, uint64_t iterations)
+{
+    state *s = user;
+    kivi_slice keys[BATCH];
+    kivi_error *error;
+    while (iterations--) {
+        kivi_result *result;
+        for (unsigned i = 0; i < BATCH; i++)
+            keys[i] = slice_of(next_key(&s->our_places[thread].next));
+        ok(kivi_store_get_many(s->store, NULL, keys, BATCH, &result, &error), &error);
+        BENCH_CHECK(kivi_result_value(result, BATCH - 1).size == VALUE);
+        kivi_result_free(result);
+    }
+}
+
+static void peer_set_many(void *user, unsigned thread, uint64_t iterations)
+{
+    state *s = user;
+    char keys[20 + BATCH * (4 + KEY_SIZE)], all[20 + BATCH * (4 + VALUE)];
+    const char *same[BATCH], *values[] = {keys, all};
+    for (unsigned i = 0; i < BATCH; i++)
+        same[i] = server.value;
+    while (iterations--) {
+        int sizes[] = {put_keys(s, thread, keys), put_array(all, 17, same, VALUE)};
+        PQclear(ask(s->peers[thread], "mset", 2, values, sizes));
+    }
+}
+
+static void our_set_many(void *user, unsigned thread, uint64_t iterations)
+{
+    state *s = user;
+    kivi_slice keys[BATCH], values[BATCH];
+    kivi_error *error;
+    for (unsigned i = 0; i < BATCH; i++)
+        values[i] = kivi_bytes(server.value, VALUE);
+    while (iterations--) {
+        for (unsigned i = 0; i < BATCH; i++)
+            keys[i] = slice_of(next_key(&s->our_places[thread].next));
+        ok(kivi_store_set_many(s->store, NULL, keys, values, BATCH, KIVI_TTL_NONE, NULL, &error), &error);
+    }
+}
+
+/* ---- Scans ---- */
+
+static void peer_scan(void *user, unsigned thread, uint64_t iterations)
+{
+    state *s = user;
+    PGconn *peer = s->peers[thread];
+    while (iterations--) {
+        unsigned count = 0;
+        int rows;
+        PQclear(PQexec(peer, "BEGIN; DECLARE c CURSOR FOR SELECT key_name, value_data FROM "
+                             "kv_store ORDER BY key_name"));
+        do {
+            PGresult *result = PQexecParams(peer, "FETCH 1000 FROM c", 0, NULL, NULL, NULL, NULL, 1);
+            rows = PQntuples(result);
+            for (int i = 0; i < rows; i++)
+                bench_use(PQgetvalue(result, i, 1));
+            count += (unsigned)rows;
+            PQclear(result);
+        } while (rows);
+        PQclear(PQexec(peer, "COMMIT"));
+        BENCH_CHECK(count == KEYS);
+    }
+}
+
+static void our_scan(void *user, unsigned thread, uint64_t iterations)
+{
+    state *s = user;
+    (void)thread;
+    while (iterations--) {
+        kivi_range range = KIVI_RANGE_INIT;
+        kivi_scan *scan = NULL;
+        kivi_pair pair = {.struct_size = sizeof pair};
+        kivi_error *error = NULL;
+        kivi_status status;
+        unsigned count = 0;
+        ok(kivi_store_scan(s->store, &range, &scan, &error), &error);
+        while ((status = kivi_scan_next(scan, NULL, &pair, &error)) == KIVI_OK) {
+            bench_use(pair.value.data);
+            count++;
+        }
+        BENCH_CHECK(status == KIVI_END && count == KEYS);
+        kivi_scan_free(scan);
+    }
+}
+
+/* ---- The rows ---- */
+
+#define SIDES(verb) \
+    .setup = set_up, .run_peer = peer_##verb, .run_ours = our_##verb, .teardown = tear_down
+#define THREADS(verb, many, least)                                                            \
+    {                                                                                         \
+        .name = "postgresql-" #verb "-" #many,                                                \
+        .title = "PostgreSQL " #verb ", TCP, " #many " threads",                              \
+        .peer = "libpq: PQexecPrepared, a connection a thread", .goal = BENCH_OPS_AT_LEAST,   \
+        .target = least, .threads = many, .peer_threads = many, .rounds = 9, .round_ms = 300, \
+        .cpu_target = 0.7, SIDES(verb)                                                        \
+    }
+
+static const bench_row rows[] = {
+    {.name = "postgresql-get",
+     .title = "PostgreSQL get, TCP",
+     .peer = "libpq: PQexecPrepared",
+     .target = 1.1,
+     SIDES(get)},
+    {.name = "postgresql-set",
+     .title = "PostgreSQL set, TCP",
+     .peer = "libpq: PQexecPrepared",
+     .target = 1.1,
+     SIDES(set)},
+    THREADS(get, 16, 2.0),
+    THREADS(get, 64, 4.0),
+    THREADS(set, 16, 1.5),
+    THREADS(set, 64, 1.5),
+    {.name = "postgresql-get-many",
+     .title = "PostgreSQL get_many of 100, TCP",
+     .peer = "libpq: = ANY($1)",
+     .target = 1.1,
+     SIDES(get_many)},
+    {.name = "postgresql-set-many",
+     .title = "PostgreSQL set_many of 100, TCP",
+     .peer = "libpq: unnest($1, $2)",
+     .target = 1.1,
+     SIDES(set_many)},
+    {.name = "postgresql-scan",
+     .title = "PostgreSQL scan of 100,000 pairs, TCP",
+     .peer = "libpq: a cursor, FETCH 1000",
+     .target = 1.2,
+     .items = KEYS,
+     SIDES(scan)},
+};
+
+const bench_group bench_postgresql_group = BENCH_GROUP(rows);
