@@ -145,3 +145,117 @@ Test(fault_postgresql_server, the_table_is_dropped)
     kivi_store_unref(store);
     server_stop(&server);
 }
+
+/* ---- tables of other programs ---- */
+
+static kivi_status get_json(running_server *server, const char *options, const char *key,
+                            kivi_buffer *value)
+{
+    kivi_store *store = NULL;
+    kivi_status status;
+    text url;
+
+    print(&url, "postgresql://kivi@127.0.0.1:%d/kivi%s", server->port, options);
+    OK(kivi_store_open(url.bytes, NULL, NULL, &store, E));
+    status = kivi_store_get(store, NULL, kivi_str(key), value, NULL);
+    kivi_store_unref(store);
+    return status;
+}
+
+/* KiviGo's table lacks columns: that is told, and mended when asked for; it stays another program's, whose codec is named. */
+Test(fault_postgresql_server, a_table_of_kivigo)
+{
+    running_server server;
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    uint64_t took;
+    text url;
+
+    server_start(&server, &postgresql, "server", NULL, NULL);
+    postgresql_tell(&server, "SET ROLE kivi; CREATE TABLE kv_store (key_name VARCHAR(255) PRIMARY "
+                             "KEY, value_data BYTEA)");
+    postgresql_tell(&server, "INSERT INTO kv_store (key_name, value_data) VALUES ('theirs', '5')");
+    CHECK_NUMBER(get_json(&server, "?codec=json", "theirs", &value), KIVI_UNSUPPORTED);
+    CHECK_NUMBER(get_json(&server, "?codec=json&mend=true", "theirs", &value), KIVI_OK);
+    CHECK_NUMBER(get_json(&server, "", "theirs", &value), KIVI_INVALID);
+    CHECK_NUMBER(get_json(&server, "?codec=json", "theirs", &value), KIVI_OK);
+    CHECK_SAYING(value.size == 1 && *(char *)value.data == '5', "%zu bytes", value.size);
+
+    /* Its own upsert leaves the expiry standing: it must not end what was written over it. */
+    print(&url, "postgresql://kivi@127.0.0.1:%d/kivi?codec=raw", server.port);
+    kivi_store *store = open_store("%s", url.bytes);
+    kivi_call call = within_ms(20000);
+    OK(kivi_store_set(store, &call, kivi_str("both"), kivi_str("ours"), 300, E));
+    postgresql_tell(&server,
+                    "INSERT INTO kv_store (key_name, value_data) VALUES ('both', 'theirs') "
+                    "ON CONFLICT (key_name) DO UPDATE SET value_data = EXCLUDED.value_data");
+    pause_ms(500);
+    expect_value(store, "both", "theirs");
+    OK(set_within(store, "swept", "x", 20000, &took)); /* rides along: a sweep */
+    expect_value(store, "both", "theirs");
+    /* As long as its column is wide, and no longer. */
+    char key[300];
+    memset(key, 'k', sizeof(key));
+    key[255] = '\0';
+    OK(set_within(store, key, "x", 20000, &took));
+    key[255] = 'k';
+    key[256] = '\0';
+    CHECK_NUMBER(set_within(store, key, "x", 20000, &took), KIVI_TOO_LARGE);
+    kivi_store_unref(store);
+    kivi_buffer_free(&value);
+    server_stop(&server);
+}
+
+/* Of two servers the one that takes writes; the one that is gone is passed over. */
+Test(fault_postgresql_server, the_primary_of_several)
+{
+    running_server primary, standby;
+    uint64_t took;
+    text url;
+
+    server_start(&primary, &postgresql, "primary", NULL, NULL);
+    server_start(&standby, &postgresql, "standby", NULL, NULL);
+    postgresql_tell(&standby, "ALTER ROLE kivi SET default_transaction_read_only = on");
+    print(&url, "postgresql://kivi@127.0.0.1:%d,127.0.0.1:%d/kivi?codec=raw", standby.port, primary.port);
+    kivi_store *store = open_store("%s", url.bytes);
+    OK(set_within(store, "k", "v", 20000, &took));
+    server_stop(&standby);
+    kivi_store *again = open_store("%s", url.bytes);
+    expect_value(again, "k", "v");
+    kivi_store_unref(again);
+    kivi_store_unref(store);
+    server_stop(&primary);
+}
+
+/* The statement's plan uses the index, in its order. (What is told has room for 500 bytes.) */
+#define EXPECT_INDEX(server, statement, index)                                              \
+    postgresql_tell(server,                                                                 \
+                    "DO $$ DECLARE l text; w text := ''; BEGIN FOR l IN EXPLAIN " statement \
+                    " LOOP w := w || l; END LOOP; IF w NOT LIKE '%" index                   \
+                    "%' OR w LIKE '%Sort%' THEN "                                           \
+                    "RAISE '%', w; END IF; END $$")
+
+/* Scans and sweeps find what they want by an index. */
+Test(fault_postgresql_server, scans_and_sweeps_have_indexes)
+{
+    running_server server;
+
+    server_start(&server, &postgresql, "server", NULL, NULL);
+    kivi_store *store = server_open(&server, "");
+    put(store, "k", "v");
+    postgresql_tell(&server,
+                    "INSERT INTO kv_store SELECT 'n' || i, 'v', now() - interval '1 day', 'x' "
+                    "FROM generate_series(1, 20000) i");
+    postgresql_tell(&server, "ANALYZE kv_store");
+    EXPECT_INDEX(&server,
+                 "SELECT key_name FROM kv_store WHERE key_name COLLATE \"C\" >= 'n1' AND key_name "
+                 "COLLATE \"C\" < 'n2' "
+                 "ORDER BY key_name COLLATE \"C\" LIMIT 100",
+                 "kv_store_pkey");
+    EXPECT_INDEX(&server,
+                 "SELECT key_name FROM kv_store WHERE kivi_expires < statement_timestamp() ORDER "
+                 "BY kivi_expires LIMIT 16 "
+                 "FOR UPDATE SKIP LOCKED",
+                 "kivi_expires_");
+    kivi_store_unref(store);
+    server_stop(&server);
+}
