@@ -57,8 +57,12 @@ endfunction()
 # folder. So the build tree has the library where the installed command looks for it.
 function(kivi_install_command)
     file(RELATIVE_PATH up /prefix/${CMAKE_INSTALL_BINDIR} /prefix/${CMAKE_INSTALL_LIBDIR})
+    set(here "$ORIGIN")
+    if(APPLE)
+        set(here "@loader_path")
+    endif()
     set_target_properties(kivi_cli PROPERTIES
-        INSTALL_RPATH "$ORIGIN/${up}" BUILD_WITH_INSTALL_RPATH ON)
+        INSTALL_RPATH "${here}/${up}" BUILD_WITH_INSTALL_RPATH ON)
     cmake_path(SET folder NORMALIZE ${CMAKE_BINARY_DIR}/${CMAKE_INSTALL_LIBDIR})
     if(NOT folder STREQUAL "${CMAKE_BINARY_DIR}/lib")
         cmake_path(GET folder PARENT_PATH parent)
