@@ -147,6 +147,7 @@ static kivi_status begin(toy *t)
 static kivi_status step_on(toy *t, kivi_status status, int timeout_ms)
 {
     uint32_t revents = 0;
+    uint64_t until = 0; /* since when nothing came, and the time */
 
     while (status == KIVI_PENDING) {
         kivi_poll want = {sizeof(want), -1, 0, 0, -1};
@@ -156,7 +157,10 @@ static kivi_status step_on(toy *t, kivi_status status, int timeout_ms)
         int own = want.timeout_ns < 0 ? -1 : (int)(want.timeout_ns / 1000000) + 1;
         struct pollfd one = {want.fd, (short)want.events, 0};
         bool by_own = own >= 0 && (timeout_ms < 0 || own <= timeout_ms);
-        if (poll(&one, 1, by_own ? own : timeout_ms) == 0 && !by_own)
+        if (revents || !until)
+            until = kvi_monotonic_ns() + (uint64_t)timeout_ms * 1000000;
+        if (poll(&one, 1, by_own ? own : timeout_ms) == 0 &&
+            (!by_own || (timeout_ms >= 0 && kvi_monotonic_ns() >= until)))
             return KIVI_PENDING;
         revents = (uint32_t)one.revents;
     }

@@ -33,7 +33,7 @@ static void inherit(kvi_lmdb_env *env)
 
     env->inherited = true;
     for (unsigned i = 0; i < env->fd_count && nothing >= 0; i++)
-        dup3(nothing, env->fds[i], O_CLOEXEC);
+        kvi_descriptor_replace(env->fds[i], nothing);
     if (nothing >= 0)
         close(nothing);
     if (size && mmap((void *)env->lock_map.start, size, PROT_READ | PROT_WRITE,

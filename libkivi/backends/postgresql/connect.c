@@ -1,4 +1,5 @@
 /* From a name to a connection: servers in turn, the addresses of each, libpq's login; and the end of a connection. */
+#include "../../core/base/platform.h"
 #include "pg.h"
 
 #include <arpa/inet.h>
@@ -67,7 +68,7 @@ static const char *authorities(const pg_settings *settings)
 {
     static const char *const systems[] = {"/etc/ssl/certs/ca-certificates.crt",
                                           "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
-    const char *named = settings->environment ? secure_getenv("PGSSLROOTCERT") : NULL;
+    const char *named = settings->environment ? kvi_getenv_safe("PGSSLROOTCERT") : NULL;
 
     if (settings->ca_file)
         return settings->ca_file;
@@ -364,7 +365,7 @@ void kvi_pg_connection_abandon(pg_session *session, bool in_verb)
     int nowhere = fd < 0 ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
 
     if (fd >= 0 && nowhere >= 0)
-        dup3(nowhere, fd, O_CLOEXEC);
+        kvi_descriptor_replace(fd, nowhere);
     else if (fd >= 0)
         close(fd); /* libpq will say its goodbye to nobody */
     if (nowhere >= 0)

@@ -1,4 +1,5 @@
 /* The options of PostgreSQL stores: what they have besides those of every networked store. */
+#include "../../core/base/platform.h"
 #include "pg.h"
 
 #include <stdio.h>
@@ -56,7 +57,7 @@ static kivi_status read_database(pg_settings *settings, const kivi_config *confi
     if (!path)
         path = option;
     if (!path && settings->environment)
-        path = secure_getenv("PGDATABASE");
+        path = kvi_getenv_safe("PGDATABASE");
     if (path && *path && !(settings->database = strdup(path)))
         return kvi_pg_no_memory(error);
     return KIVI_OK;
@@ -76,10 +77,10 @@ static kivi_status read_table(pg_settings *settings, const kivi_config *config, 
 static kivi_status read_login(pg_settings *settings, kivi_error **error)
 {
     kvi_endpoint *endpoint = &settings->endpoint;
-    const char *user = settings->environment && !endpoint->user ? secure_getenv("PGUSER") : NULL;
+    const char *user = settings->environment && !endpoint->user ? kvi_getenv_safe("PGUSER") : NULL;
     const char *password = settings->environment && !endpoint->password &&
                                    !endpoint->password_file && !endpoint->password_env
-                               ? secure_getenv("PGPASSWORD")
+                               ? kvi_getenv_safe("PGPASSWORD")
                                : NULL;
 
     if ((user && *user && !(endpoint->user = strdup(user))) ||

@@ -142,6 +142,8 @@ void kvi_socket_keep_alive(int fd, int idle_s, int interval_s, int probes);
 
 /* Holds a place of the table of descriptors: reading and writing fail, and exec closes it. */
 int kvi_filler_open(void);
+/* The number `fd` goes on as another descriptor's file, closed on exec; async-signal-safe. */
+void kvi_descriptor_replace(int fd, int other);
 /* The file that this code was loaded from: a library, or the program. */
 bool kvi_file_of(const void *code, char path[PATH_MAX]);
 /* Gives a file blocks up to a size that it need not have yet; 0, or why the disk has none. */

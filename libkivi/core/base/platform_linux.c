@@ -92,6 +92,11 @@ int kvi_filler_open(void)
     return open("/", O_PATH | O_CLOEXEC);
 }
 
+void kvi_descriptor_replace(int fd, int other)
+{
+    dup3(other, fd, O_CLOEXEC);
+}
+
 /* The linker knows the program by what it was called, perhaps without a folder. */
 static bool is_in_program(const Dl_info *file)
 {

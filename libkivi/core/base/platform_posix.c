@@ -205,6 +205,12 @@ int kvi_filler_open(void)
 #endif
 }
 
+void kvi_descriptor_replace(int fd, int other)
+{
+    if (dup2(other, fd) >= 0)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 /* A program's name may lack its folder. */
 bool kvi_file_of(const void *code, char path[PATH_MAX])
 {
