@@ -271,6 +271,28 @@ Test(copy, another_codec)
     cr_assert(strstr(done.message, "a[1]"), "the path besides the key: %s", done.message);
 }
 
+/* It ends at each, with all before it copied, and goes on behind it. */
+Test(copy, pairs_that_do_not_go_are_passed_over_one_by_one)
+{
+    static const char *const bad[] = {"key-00003", "key-00004", "key-00009"};
+    kivi_buffer from = KIVI_BUFFER_INIT;
+    replace(&target, "memory:?codec=json");
+    fill(10);
+    for (int i = 0; i < 3; i++)
+        put_binary(bad[i]);
+    static const uint64_t copied[] = {3, 0, 4};
+    for (int i = 0; i < 3; i++) {
+        expect_failed(NULL, KIVI_UNREPRESENTABLE, bad[i]);
+        cr_assert_eq(done.summary.copied, copied[i], "%s: %" PRIu64, bad[i], done.summary.copied);
+        cr_assert_eq(done.summary.flags, i == 2 ? KIVI_COPY_THROUGH : 0);
+        cr_assert_eq(done.resume.size > 0, i < 2);
+        kivi_buffer_assign(&from, kivi_buffer_slice(&done.resume));
+        options.cursor = kivi_buffer_slice(&from);
+    }
+    expect_count("", 7);
+    kivi_buffer_free(&from);
+}
+
 Test(copy, a_rate_is_kept)
 {
     fill(50);

@@ -85,3 +85,27 @@ Test(queue_crews, a_burst_is_shared_by_the_crew)
     cr_assert_leq(stats_of(store).lanes, 4);
     kivi_store_unref(store);
 }
+
+/* Emulated increments of one key: each counts once, none starves, and those that wait together are one write. */
+Test(queue_crews, increments_of_one_key_go_together)
+{
+    kivi_store *store = open_store("memory:?shape=blocking&native=false&latency=20ms&timeout=60s");
+    kivi_queue *queue = new_queue();
+    kivi_completion end = KIVI_COMPLETION_INIT;
+    bool seen[201] = {false};
+    kivi_request increment = {
+        .struct_size = sizeof(increment), .verb = KIVI_VERB_INCREMENT, .key = kivi_str("n"), .by = 1};
+    for (int i = 0; i < 200; i++)
+        submit(queue, store, &increment);
+    for (int i = 0; i < 200; i++) {
+        while (!kivi_queue_take(queue, &end, 1))
+            await(queue);
+        cr_assert_eq(end.status, KIVI_OK, "%s", kivi_error_message(end.error));
+        cr_assert(end.integer >= 1 && end.integer <= 200 && !seen[end.integer]);
+        seen[end.integer] = true;
+        kivi_completion_release(&end);
+    }
+    cr_assert_lt(stats_of(store).vectors, 400, "alone each reads and writes: 400 vectors");
+    kivi_queue_close(queue);
+    kivi_store_unref(store);
+}

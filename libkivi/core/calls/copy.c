@@ -110,11 +110,19 @@ static kivi_status add_pair(copying *copy, const kivi_pair *pair, kivi_error **e
     return KIVI_OK;
 }
 
+/* Whether a pair cannot be had in the target's codec, whatever is done again. */
+static bool is_pairs_own(kivi_status status)
+{
+    return status == KIVI_UNREPRESENTABLE || status == KIVI_CORRUPT;
+}
+
 /* The page's pairs as operations. */
 static kivi_status make_ops(copying *copy, const kivi_page *page, kivi_error **error)
 {
     kivi_pair pair = KIVI_PAIR_INIT;
     const uint8_t *at;
+
+    uint64_t bytes = copy->progress.bytes;
 
     copy->op_count = 0;
     copy->arena.size = 0;
@@ -123,8 +131,10 @@ static kivi_status make_ops(copying *copy, const kivi_page *page, kivi_error **e
 
         if (!status)
             status = add_pair(copy, &pair, error);
-        if (status)
+        if (status) {
+            copy->progress.bytes = bytes; /* the page is read again, or is not copied */
             return status;
+        }
         copy->progress.bytes += pair.key.size + pair.value.size;
     }
     at = copy->arena.data;
@@ -222,6 +232,23 @@ static kivi_status write_page(copying *copy, kivi_error **error)
     return status;
 }
 
+static void forget_error(kivi_error **error)
+{
+    if (!error)
+        return;
+    kivi_error_free(*error);
+    *error = NULL;
+}
+
+/* The copy ends with the one pair of a page; another goes on behind it. Of the last one there is no behind. */
+static void pass_over(copying *copy, const kivi_page *page)
+{
+    if (!kivi_page_cursor(page).size)
+        copy->progress.flags |= KIVI_COPY_THROUGH;
+    if (kivi_buffer_assign(&copy->cursor, kivi_page_cursor(page)))
+        copy->cursor.size = 0; /* from the beginning, then */
+}
+
 /* Reads and writes one page; `*more` tells whether another follows. */
 static kivi_status copy_page(copying *copy, bool *more, kivi_error **error)
 {
@@ -239,11 +266,20 @@ static kivi_status copy_page(copying *copy, bool *more, kivi_error **error)
     status = kivi_store_page(copy->source, copy->call, &range, &page, error);
     if (status)
         return status;
-    copy->read += kivi_page_count(page);
     status = make_ops(copy, page, error);
+    if (is_pairs_own(status) && kivi_page_count(page) > 1) {
+        /* Once more, pair by pair: those before the one that does not go are copied, and it is passed over by itself. */
+        forget_error(error);
+        copy->page_limit = 1;
+        kivi_page_free(page);
+        return KIVI_OK;
+    }
+    copy->read += kivi_page_count(page);
     if (!status) {
         age_ops(copy, read_ns);
         status = write_page(copy, error);
+    } else if (is_pairs_own(status)) {
+        pass_over(copy, page);
     }
     if (!status) {
         *more = kivi_page_cursor(page).size > 0;

@@ -14,10 +14,14 @@ enum {
     KIVI_COPY_NO_EXPIRY = 1 << 2 /**< do not ask for expiries: copies never expire */
 };
 
+enum {
+    KIVI_COPY_THROUGH = 1 << 0 /**< it failed at its last pair: there is nothing to go on with */
+};
+
 /** How far a copy is. Valid during the progress call, or filled at the end. */
 typedef struct kivi_copy_progress {
     uint32_t struct_size; /**< set by the caller where it owns the struct */
-    uint32_t flags;       /**< 0 */
+    uint32_t flags;       /**< KIVI_COPY_THROUGH */
     uint64_t copied;      /**< pairs written */
     uint64_t skipped;     /**< pairs left alone by ADD_ONLY, or expired on the way */
     uint64_t bytes;       /**< of keys and values read */
@@ -44,7 +48,8 @@ typedef struct kivi_copy_options {
 
 /**
  * Copies pairs with the time they have left. Where both stores have the same codec the bytes move as they
- * are, else each value is read and written as tokens (UNREPRESENTABLE names the key and path). INVALID: both are one
+ * are, else each value is read and written as tokens. At a pair that does not go (UNREPRESENTABLE or CORRUPT, naming key
+ * and path) the copy ends with those before it written; from `resume` another goes on behind it. INVALID: both are one
  * store, as far as that can be told (one file by two names, one database of a server by two addresses). The call's
  * deadline and interrupt hold for each page. `summary` (may be NULL) is filled also on failure; its cursor
  * then is in `resume` (may be NULL), from where it can go on. Since 0.1.
