@@ -407,3 +407,21 @@ Test(members, a_verb_on_all_servers)
     expect_failure(kvi_members_begin_on_all(&t->members, &error), &error, KIVI_UNAVAILABLE, "left alone");
     toy_free(t);
 }
+
+/* Who drives may have been held up for longer than the silence lasts: an answer that lies there by then counts. */
+Test(members, an_answer_that_came_while_nobody_looked)
+{
+    toy *t = toy_new(SERVERS);
+    kivi_status status = begun(t);
+
+    reply(t, 0, "++");
+    reply(t, 2, "++");
+    status = step_on(t, status, 20);
+    cr_assert_eq(status, KIVI_PENDING);
+    reply(t, 1, "++");
+    nanosleep(&(struct timespec){1, 100000000}, NULL);
+    kivi_poll want = {sizeof(want), -1, 0, 0, -1};
+    cr_assert_eq(kvi_members_step(&t->members, 0, &want, &error), KIVI_OK);
+    expect_all_of(t, 1, KIVI_OK);
+    toy_free(t);
+}

@@ -1,6 +1,7 @@
 /* Verbs over several servers: begun and stepped side by side; whoever fails does so alone. */
 #include "members.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,8 +204,35 @@ static kivi_error *silence_error(const kvi_members *members, const kvi_member *m
                                        kvi_place_text(&member->pipeline->net.target->place, text));
 }
 
+/* Whoever drives may have slept while an answer came: what is there by now counts. */
+static uint32_t last_look(const kvi_member *member)
+{
+    kivi_poll want = {sizeof(want), -1, 0, 0, -1};
+    struct pollfd one;
+
+    kvi_net_wait(&member->pipeline->net, &want);
+    one = (struct pollfd){want.fd, (short)want.events, 0};
+    return want.fd >= 0 && poll(&one, 1, 0) > 0 ? (uint32_t)one.revents : 0;
+}
+
+static kivi_status give_up(kvi_members *members, kvi_member *member, kivi_error **error)
+{
+    kvi_pipeline_give_up(member->pipeline);
+    send_away(members, (size_t)(member - members->all));
+    *error = silence_error(members, member);
+    return settle(members, member, KIVI_UNAVAILABLE, error);
+}
+
+static kivi_status step_one(kvi_members *members, kvi_member *member, uint32_t revents, kivi_error **error)
+{
+    kivi_poll own = {sizeof(own), -1, 0, 0, -1};
+    kivi_status status = kvi_pipeline_step(member->pipeline, revents, &own, error);
+
+    return settle(members, member, status, error);
+}
+
 /* Gives those up that said nothing for too long, and shortens the wait to when the next one would have. */
-static kivi_status look_after(kvi_members *members, kivi_poll *poll, kivi_error **error)
+static kivi_status look_after(kvi_members *members, kivi_poll *until, kivi_error **error)
 {
     uint64_t now = members->rules->core->monotonic_ns();
     kivi_status status = KIVI_OK;
@@ -218,13 +246,16 @@ static kivi_status look_after(kvi_members *members, kivi_poll *poll, kivi_error 
             member->moved_ns = now;
         left = (int64_t)(member->moved_ns + members->rules->silence_ns - now);
         if (left <= 0) {
-            kvi_pipeline_give_up(member->pipeline);
-            send_away(members, i);
-            *error = silence_error(members, member);
-            status = settle(members, member, KIVI_UNAVAILABLE, error);
-        } else if (poll && (poll->timeout_ns < 0 || left < poll->timeout_ns)) {
-            poll->timeout_ns = left;
+            uint32_t revents = last_look(member);
+            member->moved_ns = now;
+            status = revents ? step_one(members, member, revents, error)
+                             : give_up(members, member, error);
+            left = (int64_t)members->rules->silence_ns;
         }
+        if (!member->active)
+            continue;
+        if (until && (until->timeout_ns < 0 || left < until->timeout_ns))
+            until->timeout_ns = left;
     }
     return status;
 }
@@ -342,11 +373,8 @@ static kivi_status step_ready(kvi_members *members, uint32_t revents, kivi_error
 
     for (size_t i = 0; status == KIVI_OK && i < count; i++) {
         kvi_member *member = &members->all[news[i].member];
-        kivi_poll own = {sizeof(own), -1, 0, 0, -1};
-        if (!member->active)
-            continue;
-        status = kvi_pipeline_step(member->pipeline, news[i].revents, &own, error);
-        status = settle(members, member, status, error);
+        if (member->active)
+            status = step_one(members, member, news[i].revents, error);
     }
     return status;
 }
