@@ -513,6 +513,11 @@ class Store(_kivi.Calls):
         _kivi.Calls.close(self)
         await hub.leave_awaited()
 
+    @property
+    def closed(self):
+        """Whether close() was called."""
+        return self._hub is None
+
     async def __aenter__(self):
         if self._hub is None:
             raise _errors.Closed("the store is closed: open its URL again")

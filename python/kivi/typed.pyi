@@ -1,6 +1,13 @@
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
+
+from kivi._kivi import Page
 
 _T = TypeVar("_T")
 
 def convert(value: Any, type: type[_T]) -> _T: ...
 def convert_of(key: str | bytes, value: Any, type: type[_T]) -> _T: ...
+def convert_found(
+    keys: Sequence[Any], found: Mapping[Any, Any], type: type[_T]
+) -> dict[Any, _T]: ...
+def convert_page(page: Page, type: Any) -> Iterator[tuple[Any, ...]]: ...
