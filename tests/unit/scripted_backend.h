@@ -44,6 +44,7 @@ static struct {
     uint32_t max_lanes;
     uint64_t max_items, max_bytes, atomic_max;
     uint64_t max_stored_key; /* 0: 1000 */
+    bool has_conditions;
     kivi_escape escape;
     bool unordered;
     bool no_scan; /* and no scan() in the table, but with `claims_scan` the capability */
@@ -249,6 +250,7 @@ static kivi_status scripted_open(const kivi_config *config, kivi_wait *wait,
     instance->capabilities.max_ttl_ms = KIVI_TTL_MAX;
     instance->capabilities.atomic_max = script.atomic_max;
     instance->capabilities.ttl = KIVI_NATIVE;
+    instance->capabilities.conditions = script.has_conditions ? KIVI_NATIVE : KIVI_ABSENT;
     instance->capabilities.scan = script.no_scan && !script.claims_scan ? KIVI_ABSENT : KIVI_NATIVE;
     instance->capabilities.order = script.unordered ? KIVI_ORDER_NONE : KIVI_ORDER_BYTES;
     return KIVI_OK;

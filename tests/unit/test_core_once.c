@@ -206,3 +206,50 @@ Test(core_once, closing_meanwhile_ends_it)
     kivi_buffer_free(&value);
     kivi_store_unref(store);
 }
+
+/* No key is there. A write is sent: stage 0, and its connection ends; 1, nothing comes; 2, it is done. */
+static kivi_status lose_leases(scripted_verb *verb)
+{
+    for (size_t i = 0; verb->reads && i < verb->reads->count; i++)
+        verb->reads->items[i].status = KIVI_NOT_FOUND;
+    if (verb->reads || atomic_load(&script.stage) == 2)
+        return scripted_all_done(verb);
+    scripted_sent(verb, KIVI_SENT_WHOLLY);
+    return atomic_load(&script.stage) ? KIVI_PENDING
+                                      : scripted_fail(verb, KIVI_UNAVAILABLE, KIVI_RETRY_NO);
+}
+
+static kivi_status compute_counted(kivi_buffer *value, void *user)
+{
+    (void)user;
+    atomic_fetch_add(&computed, 1);
+    return kivi_buffer_append(value, kivi_str("v"));
+}
+
+/* A lease of which nobody knows whether it was taken leaves no doubt about the value. */
+Test(core_once, a_lost_lease_is_not_uncertain)
+{
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    kivi_call hasty = KIVI_CALL_INIT;
+    kivi_error *error = NULL;
+    script.play = lose_leases;
+    script.has_conditions = true;
+    kivi_store *store = scripted_store("scripted:");
+
+    kivi_status status = kivi_store_get_or_set_leased(store, NULL, kivi_str("k"), 0, 60000,
+                                                      compute_counted, NULL, &value, &error);
+    cr_assert_eq(status, KIVI_UNAVAILABLE, "%s", kivi_status_name(status));
+    cr_assert_eq(kivi_error_status(error), KIVI_UNAVAILABLE);
+    kivi_error_free(error);
+    atomic_store(&script.stage, 1);
+    hasty.timeout_ms = 50;
+    cr_assert_eq(kivi_store_get_or_set_leased(store, &hasty, kivi_str("k"), 0, 60000,
+                                              compute_counted, NULL, &value, &error),
+                 KIVI_TIMEOUT);
+    cr_assert_eq(kivi_error_status(error), KIVI_TIMEOUT);
+    kivi_error_free(error);
+    cr_assert_eq(atomic_load(&computed), 0);
+    atomic_store(&script.stage, 2);
+    kivi_buffer_free(&value);
+    kivi_store_unref(store);
+}

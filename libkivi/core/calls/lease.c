@@ -35,6 +35,18 @@ static kivi_slice mark_of(const kvi_context *ctx, const kvi_lease *lease, uint8_
     return kivi_bytes(bytes, ctx->store->codec->integer_write(lease->mark, bytes));
 }
 
+/* Whether the lease was taken is not known: it ends by itself then. Of the value it is, nothing of that was written. */
+static kivi_status perhaps_taken(kvi_context *ctx)
+{
+    kivi_status why = kvi_check(ctx);
+    if (!why)
+        return kvi_context_fail(ctx, KIVI_UNAVAILABLE,
+                                "the store was lost while a lease was taken; nothing was computed");
+    kivi_error_free(ctx->error);
+    ctx->error = kvi_wait_error(ctx, why);
+    return why;
+}
+
 static kivi_status try_to_take(kvi_context *ctx, kvi_lease *lease)
 {
     uint8_t bytes[KVI_INTEGER_MAX];
@@ -45,7 +57,7 @@ static kivi_status try_to_take(kvi_context *ctx, kvi_lease *lease)
                             .value = mark_of(ctx, lease, bytes)};
     kivi_status status = kvi_write_one(ctx, &item);
     lease->held = status == KIVI_OK;
-    return status;
+    return status == KIVI_UNCERTAIN ? perhaps_taken(ctx) : status;
 }
 
 kivi_status kvi_lease_take(kvi_context *ctx, kvi_lease *lease, kivi_slice stored,
