@@ -9,22 +9,59 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Nobody listens on it. */
+static bool is_free(int port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    bool bound = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+                 bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+
+    close(fd);
+    return bound;
+}
+
+/* Until this process ends, no other case gets the port: a name in the abstract space of unix sockets says so. */
+static bool reserve(int port)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int size = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "kivi-fault-port-%d", port);
+
+    CHECK(fd >= 0);
+    if (bind(fd, (struct sockaddr *)&name,
+             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + size)) == 0)
+        return true;
+    close(fd);
+    return false;
+}
+
+/*
+ * Below those that the system gives to whoever connects. Cases run side by side: two that had the same port, free when
+ * each of them looked, would both be served by the server that was there first.
+ */
 static int free_port(void)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(at);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    enum { FIRST = 10000, COUNT = 10000, TRIES = 1000 };
+    uint64_t seed = now_ns() ^ (uint64_t)getpid() << 32;
 
-    CHECK(bind(fd, (struct sockaddr *)&at, size) == 0);
-    CHECK(getsockname(fd, (struct sockaddr *)&at, &size) == 0);
-    close(fd);
-    return ntohs(at.sin_port);
+    for (int i = 0; i < TRIES; i++) {
+        int port = FIRST + (int)(next_random(&seed) % COUNT);
+        if (is_free(port) && reserve(port))
+            return port;
+    }
+    CHECK_SAYING(false, "no port is free");
+    return -1;
 }
 
 int connect_to_port(int port)
@@ -131,6 +168,8 @@ void server_start_again(running_server *s)
                      s->kind->name, s->directory);
         pause_ms(10);
     }
+    CHECK_SAYING(waitpid(s->pid, NULL, WNOHANG) == 0, "another %s answers; see %s/output",
+                 s->kind->name, s->directory);
 }
 
 static void make_directory(running_server *s, const char *name)
