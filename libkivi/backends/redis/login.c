@@ -238,6 +238,19 @@ static void take_refusal(redis_session *session, uint32_t step, kivi_slice text)
     login->refusal = refusal;
 }
 
+static kivi_status refuse(redis_session *session, kivi_error **error)
+{
+    *error = kvi_redis_refusal_error(session, &session->login.refusal);
+    return session->login.refusal.status;
+}
+
+/* By a server that has no place for one more client, say: it closes the connection, and the other replies never come. */
+static bool is_turned_away(const redis_login *login)
+{
+    return login->refused && !login->no_hello && !login->no_protocol &&
+           login->refusal.status == KIVI_UNAVAILABLE;
+}
+
 kivi_status kvi_redis_login_reply(redis_session *session, const redis_command *command,
                                   const kvi_resp_token *token, kivi_error **error)
 {
@@ -252,7 +265,7 @@ kivi_status kvi_redis_login_reply(redis_session *session, const redis_command *c
         return KIVI_OK; /* not every user may ask, and not every server knows */
     if (token->kind == KVI_RESP_ERROR) {
         take_refusal(session, step, token->bytes);
-        return KIVI_OK;
+        return is_turned_away(&session->login) ? refuse(session, error) : KIVI_OK;
     }
     if (step == STEP_HELLO ? token->kind == KVI_RESP_ARRAY
                            : token->kind == KVI_RESP_STATUS && is(token->bytes, "OK"))
@@ -303,10 +316,8 @@ kivi_status kvi_redis_login_end(redis_session *session, kivi_error **error)
 
     if (login->no_hello || login->no_protocol)
         return again(session, error);
-    if (login->refused) {
-        *error = kvi_redis_refusal_error(session, &login->refusal);
-        return login->refusal.status;
-    }
+    if (login->refused)
+        return refuse(session, error);
     if (login->is_cluster)
         return refuse_mode("part of a Redis Cluster", error);
     if (login->is_sentinel)
