@@ -104,9 +104,9 @@ def test_fork(url):
 # ---- ends
 
 
-@on_store
-async def test_closing_with_calls_in_flight(store):
-    async with kivi.aio.open(store.url if store.scheme != "memory" else "memory:") as other:
+def test_closing_with_calls_in_flight(url):
+    async def main():
+        other = await kivi.aio.open(url)
         tasks = [asyncio.create_task(other.set(f"k{i}", i)) for i in range(200)]
         await asyncio.sleep(0)
         await other.close()
@@ -116,6 +116,10 @@ async def test_closing_with_calls_in_flight(store):
             await other.close()
         with pytest.raises(kivi.Closed):
             await other.get("k")
+        async with kivi.aio.open(url) as again:
+            await again.clear(all=True)
+
+    run(main)
 
 
 def test_the_loop_closes_with_calls_in_flight(silent):
