@@ -14,8 +14,9 @@ if(KIVI_SANITIZE OR KIVI_STANDIN)
     target_include_directories(kivi_criterion PUBLIC ${PROJECT_SOURCE_DIR}/tests/standin)
     target_link_libraries(kivi_criterion PUBLIC kivi_flags)
     if(KIVI_SANITIZE MATCHES "thread")
-        # In the program itself, so that plugins use it as well.
-        target_sources(kivi_criterion INTERFACE ${PROJECT_SOURCE_DIR}/tests/standin/clocklock.c)
+        # In the program itself, so that plugins use it as well; not in what programs share.
+        target_sources(kivi_criterion INTERFACE
+            $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:${PROJECT_SOURCE_DIR}/tests/standin/clocklock.c>)
         target_link_options(kivi_criterion INTERFACE
             -Wl,--export-dynamic-symbol=pthread_mutex_clocklock)
     endif()

@@ -81,7 +81,7 @@ Test(fault_postgresql_server, a_held_row_fails_alone)
 {
     enum { COUNT = 16, HELD = 5 };
     running_server server;
-    char names[COUNT][8];
+    char names[COUNT][16];
     kivi_op ops[COUNT];
     kivi_result *result = NULL;
 

@@ -193,7 +193,7 @@ static unsigned answering(kivi_store *store)
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = 30;
     for (int i = 0; i < 30; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof(key), "k%d", i);
         kivi_status status = kivi_store_set(store, &call, kivi_str(key), kivi_str("v"), 0, NULL);
         cr_assert(status == KIVI_OK || status == KIVI_TIMEOUT, "%s: %s", key, kivi_status_name(status));
@@ -204,7 +204,7 @@ static unsigned answering(kivi_store *store)
 
 static unsigned answering_together(kivi_store *store)
 {
-    static char names[30][8];
+    static char names[30][16];
     kivi_slice keys[30], values[30];
     kivi_result *result = NULL;
     kivi_call call = KIVI_CALL_INIT;
