@@ -48,6 +48,7 @@ typedef struct load_options {
     int64_t timeout_ms;         /* of every call */
     const kivi_status *allowed; /* how calls may fail, ended by 0; UNCERTAIN is for writes alone */
     unsigned increments;        /* of 16 calls; they are scripts, and jobs in a queue */
+    bool locks;                 /* writes may be BUSY: see fault_server */
     bool rehearsal;             /* its values are not tallied */
     uint64_t chaos;             /* a seed: random deadlines, interrupts and cancels; 0: none */
 } load_options;

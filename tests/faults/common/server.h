@@ -14,6 +14,7 @@ typedef struct fault_server {
     const char *name;
     const char *user; /* runs as this one where the tests run as root; NULL: as the tests do */
     int stop_signal;  /* ends it in good order */
+    bool locks; /* keys, for as long as a transaction lasts whose client is gone: a write may be BUSY */
 
     /* Before its first start: what must lie in its folder, which is empty and belongs to its user. May be NULL. */
     void (*prepare)(running_server *s);

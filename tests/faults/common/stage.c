@@ -11,6 +11,7 @@ static void begin(stage *s, const fault *f, load_kind kind, bool rehearsal)
                                   .timeout_ms = rehearsal ? 60000 : f->timeout_ms,
                                   .allowed = rehearsal ? NULL : f->allowed,
                                   .increments = f->increments,
+                                  .locks = !rehearsal && s->server.kind->locks,
                                   .rehearsal = rehearsal};
     text url;
 

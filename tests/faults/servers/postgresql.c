@@ -168,6 +168,7 @@ const fault_server postgresql = {
     .name = "postgres",
     .user = "postgres",
     .stop_signal = SIGINT,
+    .locks = true,
     .prepare = postgresql_prepare,
     .command = postgresql_command,
     .answers = postgresql_answers,
