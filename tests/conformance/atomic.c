@@ -140,7 +140,9 @@ CASE(atomic, limit)
     if (lacks_atomic(s, 1))
         return;
     size_t most = s->can.atomic_max < 20000 ? (size_t)s->can.atomic_max : 20000;
+    kivi_call patient = KIVI_CALL_INIT; /* thousands of writes, on a machine that may be busy */
     kivi_op *ops = keep(s, (most + 1) * sizeof *ops);
+    patient.timeout_ms = 60000;
     for (size_t i = 0; i <= most; i++)
         ops[i] = op_of(KIVI_OP_SET, KIVI_IF_ABSENT, key_number(s, "k", i * 7919 % (most + 1)),
                        text(s, "v"), none);
@@ -152,7 +154,7 @@ CASE(atomic, limit)
     /* The bytes of a batch may be too many as well; they are refused whole. */
     traffic before = traffic_of(s);
     kivi_status got;
-    while ((got = kivi_store_apply(s->store, NULL, ops, most, KIVI_APPLY_ATOMIC, NULL, E)) ==
+    while ((got = kivi_store_apply(s->store, &patient, ops, most, KIVI_APPLY_ATOMIC, NULL, E)) ==
            KIVI_TOO_LARGE) {
         EXPECT(traffic_is(s, before));
         most /= 2;
@@ -162,7 +164,7 @@ CASE(atomic, limit)
     EXPECT(most > 0);
     for (size_t i = 0; i < most; i += 97)
         EXPECT_HOLDS(ops[i].key, text(s, "v"));
-    ANSWERS(KIVI_CONDITION, kivi_store_apply(s->store, NULL, ops, most, KIVI_APPLY_ATOMIC, NULL, E));
+    ANSWERS(KIVI_CONDITION, kivi_store_apply(s->store, &patient, ops, most, KIVI_APPLY_ATOMIC, NULL, E));
 }
 
 CASE(atomic, with_expiry)
