@@ -1,20 +1,12 @@
 /* Sessions: one lane's connection, from connecting to the last answer of a verb. */
+#include "../../core/base/platform.h"
 #include "pg.h"
 
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define IDLE_NS \
     UINT64_C(50000000) /* after so long without use it is asked whether the server is still there */
-
-static uint64_t rough_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 /* ---- Beginning and end of a session ---- */
 
@@ -294,7 +286,7 @@ static kivi_status settle(pg_session *session, kivi_status status)
         kvi_pg_disconnect(session);
     forget_verdict(session);
     session->job.verb = VERB_NONE;
-    session->used_ns = rough_ns();
+    session->used_ns = kvi_coarse_ns();
     return status;
 }
 
@@ -303,7 +295,7 @@ static bool is_stale(const pg_session *session)
 {
     struct pollfd look = {.fd = PQsocket(session->conn), .events = POLLIN | POLLRDHUP};
 
-    return rough_ns() - session->used_ns > IDLE_NS && poll(&look, 1, 0) > 0;
+    return kvi_coarse_ns() - session->used_ns > IDLE_NS && poll(&look, 1, 0) > 0;
 }
 
 kivi_status kvi_pg_session_begin(pg_session *session, const pg_job *job, kivi_wait *wait,

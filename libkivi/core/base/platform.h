@@ -78,12 +78,17 @@ void kvi_rwlock_init(pthread_rwlock_t *rwlock);
 /* As poll(2); where the system counts milliseconds it waits for whole ones. */
 int kvi_poll_for(struct pollfd *polls, nfds_t count, uint64_t ns);
 
-/* The monotonic clock, a few milliseconds behind where that is cheaper. */
+/* The monotonic clock, a few milliseconds behind where that is cheaper: a fifth of the exact one's time on Linux. */
+static inline uint64_t kvi_coarse_ns(void)
+{
+    struct timespec now;
 #if defined(CLOCK_MONOTONIC_COARSE) && !defined(KIVI_POSIX)
-#define KVI_CLOCK_COARSE CLOCK_MONOTONIC_COARSE
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 #else
-#define KVI_CLOCK_COARSE CLOCK_MONOTONIC
+    clock_gettime(CLOCK_MONOTONIC, &now);
 #endif
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
 
 /* ---- Descriptors to poll: close-on-exec, nothing blocks. Forked processes have them in common ---- */
 
@@ -159,6 +164,8 @@ const char *kvi_getenv_safe(const char *name);
 
 /* As realloc(); NULL as well where the product is too large. */
 void *kvi_realloc_array(void *memory, size_t count, size_t size);
+/* Bytes that nobody can guess, 256 at most. */
+bool kvi_random_fill(void *memory, size_t size);
 /* Overwrites secrets before they are freed; the compiler leaves it in. */
 void kvi_erase(void *memory, size_t size);
 const void *kvi_memrchr(const void *memory, int byte, size_t size);

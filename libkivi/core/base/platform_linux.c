@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/timerfd.h>
 
 /* ---- Waiting with a time limit ---- */
@@ -144,6 +145,11 @@ const char *kvi_getenv_safe(const char *name)
 }
 
 /* ---- Memory and text ---- */
+
+bool kvi_random_fill(void *memory, size_t size)
+{
+    return getrandom(memory, size, 0) == (ssize_t)size;
+}
 
 void kvi_erase(void *memory, size_t size)
 {

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h> /* getentropy, of macOS */
 #include <unistd.h>
 
 static uint64_t monotonic_ns(void)
@@ -246,6 +247,11 @@ const char *kvi_getenv_safe(const char *name)
 }
 
 /* ---- Memory ---- */
+
+bool kvi_random_fill(void *memory, size_t size)
+{
+    return getentropy(memory, size) == 0;
+}
 
 void kvi_erase(void *memory, size_t size)
 {

@@ -1,9 +1,8 @@
 /* Leases: a key beside the one that is computed, added with a time to live, deleted when the value is there. */
 #include "lease.h"
 
+#include "../base/platform.h"
 #include "../lanes/run.h"
-
-#include <sys/random.h>
 
 #define LONGEST_PAUSE_NS UINT64_C(50000000)
 #define GIVE_NS UINT64_C(1000000000) /* at most, to give a lease back */
@@ -24,7 +23,7 @@ kivi_status kvi_lease_prepare(kvi_context *ctx, kivi_slice key, int64_t ms, kvi_
         status = kivi_buffer_append(&lease->name, key);
     if (!status)
         status = kvi_key_make(ctx, kivi_buffer_slice(&lease->name), &lease->key);
-    if (!status && getrandom(&lease->mark, sizeof(lease->mark), 0) != sizeof(lease->mark))
+    if (!status && !kvi_random_fill(&lease->mark, sizeof(lease->mark)))
         status = kvi_context_fail(ctx, KIVI_INTERNAL, "lease: no random number");
     lease->ms = ms;
     return status;

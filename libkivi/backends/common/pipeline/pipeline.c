@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define IDLE_NS \
     UINT64_C(50000000) /* after so long without use it is asked whether the server is still there */
@@ -15,15 +14,6 @@
 static const kivi_host *core_of(const kvi_pipeline *pipeline)
 {
     return pipeline->net.target->place.core;
-}
-
-/* As exact as a tick of the kernel's, which is enough for IDLE_NS, and five times cheaper than the core's clock. */
-static uint64_t rough_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(KVI_CLOCK_COARSE, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
 /* ---- Beginning and end ---- */
@@ -200,7 +190,7 @@ static kivi_status finish(kvi_pipeline *pipeline, kivi_error **error)
                                           "the server wants this connection no more");
         return fail(pipeline, status);
     }
-    pipeline->used_ns = rough_ns();
+    pipeline->used_ns = kvi_coarse_ns();
     kvi_net_rewind(&pipeline->net);
     kvi_net_trim(&pipeline->net);
     end_use(pipeline);
@@ -368,7 +358,7 @@ static kivi_status connect_to(kvi_pipeline *pipeline, kivi_error **error)
 static bool is_stale(const kvi_pipeline *pipeline)
 {
     return pipeline->net.in.begin != pipeline->net.in.end ||
-           (rough_ns() - pipeline->used_ns > IDLE_NS && kvi_net_is_stale(&pipeline->net));
+           (kvi_coarse_ns() - pipeline->used_ns > IDLE_NS && kvi_net_is_stale(&pipeline->net));
 }
 
 kivi_status kvi_pipeline_begin(kvi_pipeline *pipeline, kivi_read_vector *reads,
