@@ -141,7 +141,6 @@ def test_cached_coroutine_functions():
 
 @pytest.fixture
 def cache(url):
-    pytest.importorskip("cachelib")
     from kivi.contrib.cachelib import KiviCache
 
     cache = KiviCache(url)
@@ -164,8 +163,9 @@ def test_cachelib(cache):
 
 
 def test_flask_caching(lmdb_url):
-    flask = pytest.importorskip("flask")
-    caching = pytest.importorskip("flask_caching")
+    import flask
+    import flask_caching as caching
+
     app = flask.Flask("app")
     config = {"CACHE_TYPE": "kivi.contrib.flask.cache", "CACHE_KIVI_URL": lmdb_url}
     cache = caching.Cache(app, config={**config, "CACHE_OPTIONS": {"namespace": "flask"}})

@@ -153,7 +153,6 @@ class Point:
 
 
 def test_types_of_all_that_reads(store):
-    pytest.importorskip("msgspec")
     store.update({"p:1": {"x": 1, "y": 2}, "p:2": {"x": 3, "y": 4}})
     both = {"p:1": Point(1, 2), "p:2": Point(3, 4)}
     assert store.get_many(["p:1", "p:2", "no"], type=Point) == both
@@ -166,7 +165,6 @@ def test_types_of_all_that_reads(store):
 
 
 def test_what_is_not_of_the_type_stays_and_hides_no_other(store):
-    pytest.importorskip("msgspec")
     store.update({"a": {"x": 1, "y": 2}, "b": "text"})
     with pytest.raises(kivi.Unrepresentable) as caught:
         store.take("b", type=Point)
@@ -188,7 +186,6 @@ def iter_into(seen, items):
 
 
 def test_types_of_tasks():
-    pytest.importorskip("msgspec")
 
     async def main():
         async with kivi.aio.open("memory:") as store:
