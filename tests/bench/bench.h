@@ -11,6 +11,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <kivi/kivi.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -109,5 +110,13 @@ uint64_t bench_heap_bytes(void);
  * `prepare` (answers the state) and `run` work in a child process; `run` is called once before the count.
  */
 double bench_count_syscalls(void *(*prepare)(void), void (*run)(void *state), unsigned times);
+
+/* Ends the run with the error's message unless `status` is OK. A pointer: the error is there only after the call. */
+static inline void bench_ok(kivi_status status, kivi_error *const *error)
+{
+    if (__builtin_expect(status != KIVI_OK, 0))
+        bench_fail("%s: %s", kivi_status_name(status),
+                   *error ? kivi_error_message(*error) : "no error was given");
+}
 
 #endif

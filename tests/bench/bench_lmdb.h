@@ -4,7 +4,6 @@
 
 #include "bench.h"
 
-#include <kivi/kivi.h>
 #include <lmdb.h>
 
 #define DATA_KEYS 100000u
@@ -58,12 +57,5 @@ static inline MDB_val bench_key_val(const data_key *key)
 kivi_store *bench_open_store(const char *dir);
 /* A fresh raw environment, `dir`/peer.mdb, with its unnamed database. */
 MDB_env *bench_open_env(const char *dir, MDB_dbi *dbi);
-/* Ends the run with the error's message unless `status` is OK. A pointer: the error is there only after the call. */
-static inline void bench_ok(kivi_status status, kivi_error *const *error)
-{
-    if (__builtin_expect(status != KIVI_OK, 0))
-        bench_fail("%s: %s", kivi_status_name(status),
-                   *error ? kivi_error_message(*error) : "no error was given");
-}
 
 #endif

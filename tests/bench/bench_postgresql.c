@@ -1,11 +1,10 @@
 /* Rows: PostgreSQL, beside bare libpq: the same statements, prepared, a connection a thread. Commits do not wait for the disk. */
-#include "bench.h"
+#include "bench_remote.h"
 
 #include <arpa/inet.h>
 #include <ftw.h>
 #include <glob.h>
 #include <grp.h>
-#include <kivi/kivi.h>
 #if __has_include(<postgresql/libpq-fe.h>)
 #include <postgresql/libpq-fe.h>
 #else
@@ -16,41 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define KEYS 100000u
-#define VALUE 100u
-#define THREADS_MOST 64u
-#define BATCH 100u
-#define KEY_SIZE 12
-
-typedef struct pg_key {
-    char text[KEY_SIZE]; /* "key:00012345" */
-} pg_key;
-
-/* One server and data set for all rows of a run; ended at exit. */
+/* One server for all rows of a run, filled; ended at exit. */
 static struct {
     char dir[64], data[80];
     int port, pid;
-    pg_key *keys; /* shuffled */
-    char value[VALUE];
 } server;
 
 /* ---- The server: it does not run as root ---- */
-
-static int free_port(void)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    BENCH_CHECK(!bind(fd, (struct sockaddr *)&at, size));
-    BENCH_CHECK(!getsockname(fd, (struct sockaddr *)&at, &size));
-    close(fd);
-    return ntohs(at.sin_port);
-}
 
 static const struct passwd *its_user(void)
 {
@@ -92,7 +67,6 @@ static void stop_server(void)
     kill(server.pid, SIGINT);
     waitpid(server.pid, NULL, 0);
     nftw(server.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    free(server.keys);
 }
 
 static void make_cluster(void)
@@ -130,55 +104,20 @@ static void await_server(void)
     bench_fail("PostgreSQL did not start");
 }
 
-static void make_keys(void)
-{
-    uint64_t random = 88172645463325252u;
-    server.keys = bench_alloc(KEYS * sizeof *server.keys);
-    for (unsigned i = 0; i < KEYS; i++) {
-        char text[16];
-        unsigned j = (unsigned)(bench_random(&random) % (i + 1));
-        snprintf(text, sizeof text, "key:%08u", i);
-        server.keys[i] = server.keys[j];
-        memcpy(server.keys[j].text, text, KEY_SIZE);
-    }
-    for (unsigned i = 0; i < VALUE; i++)
-        server.value[i] = (char)bench_random(&random);
-}
-
-static inline void ok(kivi_status status, kivi_error *const *error)
-{
-    if (__builtin_expect(status != KIVI_OK, 0))
-        bench_fail("%s: %s", kivi_status_name(status),
-                   *error ? kivi_error_message(*error) : "no error was given");
-}
-
-static inline kivi_slice slice_of(const pg_key *key)
-{
-    return kivi_bytes(key->text, KEY_SIZE);
-}
-
 static kivi_store *open_ours(void)
 {
     char url[100];
     kivi_store *store;
     kivi_error *error = NULL;
     snprintf(url, sizeof url, "postgresql://kivi@127.0.0.1:%d/postgres?codec=raw", server.port);
-    ok(kivi_store_open(url, NULL, NULL, &store, &error), &error);
+    bench_ok(kivi_store_open(url, NULL, NULL, &store, &error), &error);
     return store;
 }
 
 static void fill_server(void)
 {
     kivi_store *store = open_ours();
-    kivi_error *error = NULL;
-    for (unsigned i = 0; i < KEYS; i += BATCH) {
-        kivi_slice keys[BATCH], values[BATCH];
-        for (unsigned j = 0; j < BATCH; j++) {
-            keys[j] = slice_of(&server.keys[i + j]);
-            values[j] = kivi_bytes(server.value, VALUE);
-        }
-        ok(kivi_store_set_many(store, NULL, keys, values, BATCH, KIVI_TTL_NONE, NULL, &error), &error);
-    }
+    bench_remote_fill(store);
     kivi_store_unref(store);
     PGconn *peer = connect_to_it();
     PQclear(PQexec(peer, "VACUUM ANALYZE kv_store"));
@@ -190,7 +129,7 @@ static void start_server(void)
     char port[8];
     if (server.pid)
         return;
-    server.port = free_port();
+    server.port = bench_free_port();
     snprintf(port, sizeof port, "%d", server.port);
     make_cluster();
     const char *const arguments[] = {"postgres",
@@ -210,20 +149,10 @@ static void start_server(void)
     server.pid = run(arguments);
     atexit(stop_server);
     await_server();
-    make_keys();
     fill_server();
 }
 
 /* ---- Both sides ---- */
-
-typedef struct state {
-    kivi_store *store;
-    PGconn *peers[THREADS_MOST];
-    struct {
-        uint32_t next;
-        char padding[60];
-    } peer_places[THREADS_MOST], our_places[THREADS_MOST];
-} state;
 
 static void prepare(PGconn *peer, const char *name, const char *sql)
 {
@@ -234,7 +163,7 @@ static void prepare(PGconn *peer, const char *name, const char *sql)
 
 #define UPSERT " ON CONFLICT (key_name) DO UPDATE SET value_data = EXCLUDED.value_data"
 
-static PGconn *connect_peer(void)
+static void *connect_peer(void)
 {
     PGconn *peer = connect_to_it();
     BENCH_CHECK(PQstatus(peer) == CONNECTION_OK);
@@ -247,33 +176,20 @@ static PGconn *connect_peer(void)
     return peer;
 }
 
+static void disconnect(void *peer)
+{
+    PQfinish(peer);
+}
+
 static void *set_up(const bench_row *row)
 {
-    state *s = bench_alloc(sizeof *s);
-    unsigned threads = row->peer_threads ? row->peer_threads : 1;
     start_server();
-    s->store = open_ours();
-    for (unsigned i = 0; i < threads; i++)
-        s->peers[i] = connect_peer();
-    for (unsigned i = 0; i < THREADS_MOST; i++)
-        s->peer_places[i].next = s->our_places[i].next = i * (KEYS / THREADS_MOST);
-    return s;
+    return bench_remote_begin(row, open_ours(), connect_peer);
 }
 
 static void tear_down(void *user)
 {
-    state *s = user;
-    for (unsigned i = 0; i < THREADS_MOST; i++)
-        PQfinish(s->peers[i]);
-    kivi_store_unref(s->store);
-    free(s);
-}
-
-static inline const pg_key *next_key(uint32_t *place)
-{
-    uint32_t at = *place;
-    *place = at + 1 == KEYS ? 0 : at + 1;
-    return &server.keys[at];
+    bench_remote_end(user, disconnect);
 }
 
 static PGresult *ask(PGconn *peer, const char *name, int count, const char *const *values, const int *sizes)
@@ -287,45 +203,22 @@ static PGresult *ask(PGconn *peer, const char *name, int count, const char *cons
 
 static void peer_get(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
+    remote_sides *s = user;
     while (iterations--) {
-        const char *key = next_key(&s->peer_places[thread].next)->text;
-        PGresult *result = ask(s->peers[thread], "get", 1, &key, &(int){KEY_SIZE});
-        BENCH_CHECK(PQntuples(result) == 1 && PQgetlength(result, 0, 0) == VALUE);
+        const char *key = bench_peer_next(s, thread)->text;
+        PGresult *result = ask(s->peers[thread], "get", 1, &key, &(int){sizeof(remote_key)});
+        BENCH_CHECK(PQntuples(result) == 1 && PQgetlength(result, 0, 0) == REMOTE_VALUE);
         PQclear(result);
     }
 }
 
-static void our_get(void *user, unsigned thread, uint64_t iterations)
-{
-    state *s = user;
-    kivi_buffer value = KIVI_BUFFER_INIT;
-    kivi_error *error;
-    while (iterations--) {
-        ok(kivi_store_get(s->store, NULL, slice_of(next_key(&s->our_places[thread].next)), &value, &error),
-           &error);
-        BENCH_CHECK(value.size == VALUE);
-    }
-    kivi_buffer_free(&value);
-}
-
 static void peer_set(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
+    remote_sides *s = user;
     while (iterations--) {
-        const char *values[] = {next_key(&s->peer_places[thread].next)->text, server.value};
-        PQclear(ask(s->peers[thread], "set", 2, values, (int[]){KEY_SIZE, VALUE}));
+        const char *values[] = {bench_peer_next(s, thread)->text, s->data->value};
+        PQclear(ask(s->peers[thread], "set", 2, values, (int[]){sizeof(remote_key), REMOTE_VALUE}));
     }
-}
-
-static void our_set(void *user, unsigned thread, uint64_t iterations)
-{
-    state *s = user;
-    kivi_error *error;
-    while (iterations--)
-        ok(kivi_store_set(s->store, NULL, slice_of(next_key(&s->our_places[thread].next)),
-                          kivi_bytes(server.value, VALUE), KIVI_TTL_NONE, &error),
-           &error);
 }
 
 /* ---- Batches ---- */
@@ -337,11 +230,11 @@ static char *put_int4(char *at, uint32_t number)
     return at + 4;
 }
 
-/* An array of BATCH elements of one size, in binary; its bytes. */
+/* An array of REMOTE_BATCH elements of one size, in binary; its bytes. */
 static int put_array(char *array, uint32_t type, const char *const *elements, uint32_t size)
 {
-    char *at = put_int4(put_int4(put_int4(put_int4(put_int4(array, 1), 0), type), BATCH), 1);
-    for (unsigned i = 0; i < BATCH; i++) {
+    char *at = put_int4(put_int4(put_int4(put_int4(put_int4(array, 1), 0), type), REMOTE_BATCH), 1);
+    for (unsigned i = 0; i < REMOTE_BATCH; i++) {
         at = put_int4(at, size);
         memcpy(at, elements[i], size);
         at += size;
@@ -351,72 +244,44 @@ static int put_array(char *array, uint32_t type, const char *const *elements, ui
 
 static int compare_keys(const void *a, const void *b)
 {
-    return memcmp(*(const char *const *)a, *(const char *const *)b, KEY_SIZE);
+    return memcmp(*(const char *const *)a, *(const char *const *)b, sizeof(remote_key));
 }
 
-static int put_keys(state *s, unsigned thread, char *array)
+static int put_keys(remote_sides *s, unsigned thread, char *array)
 {
-    const char *keys[BATCH];
-    for (unsigned i = 0; i < BATCH; i++)
-        keys[i] = next_key(&s->peer_places[thread].next)->text;
-    qsort(keys, BATCH, sizeof *keys, compare_keys);
-    return put_array(array, 25, keys, KEY_SIZE);
+    const char *keys[REMOTE_BATCH];
+    for (unsigned i = 0; i < REMOTE_BATCH; i++)
+        keys[i] = bench_peer_next(s, thread)->text;
+    qsort(keys, REMOTE_BATCH, sizeof *keys, compare_keys);
+    return put_array(array, 25, keys, sizeof(remote_key));
 }
 
 static void peer_get_many(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
-    char array[20 + BATCH * (4 + KEY_SIZE)];
+    remote_sides *s = user;
+    char array[20 + REMOTE_BATCH * (4 + sizeof(remote_key))];
     const char *values[] = {array};
     while (iterations--) {
         int size = put_keys(s, thread, array);
         PGresult *result = ask(s->peers[thread], "mget", 1, values, &size);
-        BENCH_CHECK(PQntuples(result) == BATCH);
-        for (int i = 0; i < (int)BATCH; i++)
+        BENCH_CHECK(PQntuples(result) == REMOTE_BATCH);
+        for (int i = 0; i < (int)REMOTE_BATCH; i++)
             bench_use(PQgetvalue(result, i, 1));
         PQclear(result);
     }
 }
 
-static void our_get_many(void *user, unsigned thread, uint64_t iterations)
-{
-    state *s = user;
-    kivi_slice keys[BATCH];
-    kivi_error *error;
-    while (iterations--) {
-        kivi_result *result;
-        for (unsigned i = 0; i < BATCH; i++)
-            keys[i] = slice_of(next_key(&s->our_places[thread].next));
-        ok(kivi_store_get_many(s->store, NULL, keys, BATCH, &result, &error), &error);
-        BENCH_CHECK(kivi_result_value(result, BATCH - 1).size == VALUE);
-        kivi_result_free(result);
-    }
-}
-
 static void peer_set_many(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
-    char keys[20 + BATCH * (4 + KEY_SIZE)], all[20 + BATCH * (4 + VALUE)];
-    const char *same[BATCH], *values[] = {keys, all};
-    for (unsigned i = 0; i < BATCH; i++)
-        same[i] = server.value;
+    remote_sides *s = user;
+    char keys[20 + REMOTE_BATCH * (4 + sizeof(remote_key))],
+        all[20 + REMOTE_BATCH * (4 + REMOTE_VALUE)];
+    const char *same[REMOTE_BATCH], *values[] = {keys, all};
+    for (unsigned i = 0; i < REMOTE_BATCH; i++)
+        same[i] = s->data->value;
     while (iterations--) {
-        int sizes[] = {put_keys(s, thread, keys), put_array(all, 17, same, VALUE)};
+        int sizes[] = {put_keys(s, thread, keys), put_array(all, 17, same, REMOTE_VALUE)};
         PQclear(ask(s->peers[thread], "mset", 2, values, sizes));
-    }
-}
-
-static void our_set_many(void *user, unsigned thread, uint64_t iterations)
-{
-    state *s = user;
-    kivi_slice keys[BATCH], values[BATCH];
-    kivi_error *error;
-    for (unsigned i = 0; i < BATCH; i++)
-        values[i] = kivi_bytes(server.value, VALUE);
-    while (iterations--) {
-        for (unsigned i = 0; i < BATCH; i++)
-            keys[i] = slice_of(next_key(&s->our_places[thread].next));
-        ok(kivi_store_set_many(s->store, NULL, keys, values, BATCH, KIVI_TTL_NONE, NULL, &error), &error);
     }
 }
 
@@ -424,7 +289,7 @@ static void our_set_many(void *user, unsigned thread, uint64_t iterations)
 
 static void peer_scan(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
+    remote_sides *s = user;
     PGconn *peer = s->peers[thread];
     while (iterations--) {
         unsigned count = 0;
@@ -440,35 +305,21 @@ static void peer_scan(void *user, unsigned thread, uint64_t iterations)
             PQclear(result);
         } while (rows);
         PQclear(PQexec(peer, "COMMIT"));
-        BENCH_CHECK(count == KEYS);
+        BENCH_CHECK(count == REMOTE_KEYS);
     }
 }
 
 static void our_scan(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
     (void)thread;
-    while (iterations--) {
-        kivi_range range = KIVI_RANGE_INIT;
-        kivi_scan *scan = NULL;
-        kivi_pair pair = {.struct_size = sizeof pair};
-        kivi_error *error = NULL;
-        kivi_status status;
-        unsigned count = 0;
-        ok(kivi_store_scan(s->store, &range, &scan, &error), &error);
-        while ((status = kivi_scan_next(scan, NULL, &pair, &error)) == KIVI_OK) {
-            bench_use(pair.value.data);
-            count++;
-        }
-        BENCH_CHECK(status == KIVI_END && count == KEYS);
-        kivi_scan_free(scan);
-    }
+    while (iterations--)
+        BENCH_CHECK(bench_our_pairs(user) == REMOTE_KEYS);
 }
 
 /* ---- The rows ---- */
 
 #define SIDES(verb) \
-    .setup = set_up, .run_peer = peer_##verb, .run_ours = our_##verb, .teardown = tear_down
+    .setup = set_up, .run_peer = peer_##verb, .run_ours = bench_our_##verb, .teardown = tear_down
 #define THREADS(verb, many, least)                                                            \
     {                                                                                         \
         .name = "postgresql-" #verb "-" #many,                                                \
@@ -507,8 +358,11 @@ static const bench_row rows[] = {
      .title = "PostgreSQL scan of 100,000 pairs, TCP",
      .peer = "libpq: a cursor, FETCH 1000",
      .target = 1.2,
-     .items = KEYS,
-     SIDES(scan)},
+     .items = REMOTE_KEYS,
+     .setup = set_up,
+     .run_peer = peer_scan,
+     .run_ours = our_scan,
+     .teardown = tear_down},
 };
 
 const bench_group bench_postgresql_group = BENCH_GROUP(rows);

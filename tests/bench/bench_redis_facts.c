@@ -11,16 +11,15 @@ typedef struct one_get {
     kivi_store *store;
     kivi_buffer value;
     redisContext *context;
-    const redis_key *key;
+    const remote_key *key;
 } one_get;
 
 static void get_ours(void *user)
 {
     one_get *one = user;
     kivi_error *error;
-    bench_redis_ok(kivi_store_get(one->store, NULL, bench_redis_slice(one->key), &one->value, &error),
-                   &error);
-    BENCH_CHECK(one->value.size == REDIS_VALUE);
+    bench_ok(kivi_store_get(one->store, NULL, bench_remote_slice(one->key), &one->value, &error), &error);
+    BENCH_CHECK(one->value.size == REMOTE_VALUE);
 }
 
 static void get_peer(void *user)
@@ -37,7 +36,7 @@ static one_get *prepare(bool ours)
 {
     one_get *one = bench_alloc(sizeof *one);
     bench_redis *redis = bench_redis_server();
-    one->key = &redis->keys[0];
+    one->key = &bench_remote_data()->keys[0];
     if (ours)
         one->store = bench_redis_store(redis, false);
     else

@@ -8,7 +8,7 @@
 #define TAKEN 256u /* at once */
 
 typedef struct state {
-    bench_redis *redis;
+    const remote_data *data;
     kivi_store *store;
     kivi_queue *queue;
     redisContext *context;
@@ -21,10 +21,11 @@ static void *set_up(const bench_row *row)
     state *s = bench_alloc(sizeof *s);
     kivi_error *error = NULL;
     (void)row;
-    s->redis = bench_redis_server();
-    s->store = bench_redis_store(s->redis, false);
-    s->context = bench_redis_connect(s->redis, false);
-    bench_redis_ok(kivi_queue_new(&s->queue, &error), &error);
+    const bench_redis *redis = bench_redis_server();
+    s->data = bench_remote_data();
+    s->store = bench_redis_store(redis, false);
+    s->context = bench_redis_connect(redis, false);
+    bench_ok(kivi_queue_new(&s->queue, &error), &error);
     return s;
 }
 
@@ -37,27 +38,20 @@ static void tear_down(void *user)
     free(s);
 }
 
-static const redis_key *next_key(const state *s, uint32_t *next)
-{
-    uint32_t at = *next;
-    *next = at + 1 == REDIS_KEYS ? 0 : at + 1;
-    return &s->redis->keys[at];
-}
-
 static void run_peer(void *user, unsigned thread, uint64_t iterations)
 {
     state *s = user;
     const char *arguments[2] = {"GET", NULL};
-    size_t sizes[2] = {3, sizeof s->redis->keys[0].text};
+    size_t sizes[2] = {3, sizeof s->data->keys[0].text};
     (void)thread;
     while (iterations--) {
         for (unsigned i = 0; i < IN_FLIGHT; i++) {
-            arguments[1] = next_key(s, &s->peer_next)->text;
+            arguments[1] = bench_remote_next(s->data, &s->peer_next)->text;
             redisAppendCommandArgv(s->context, 2, arguments, sizes);
         }
         for (unsigned i = 0; i < IN_FLIGHT; i++) {
             redisReply *reply = bench_redis_reply(s->context, REDIS_REPLY_STRING);
-            BENCH_CHECK(reply->len == REDIS_VALUE);
+            BENCH_CHECK(reply->len == REMOTE_VALUE);
             bench_use(reply->str);
             freeReplyObject(reply);
         }
@@ -69,8 +63,8 @@ static void submit_one(state *s)
     kivi_request request = KIVI_REQUEST_INIT;
     kivi_error *error = NULL;
     request.verb = KIVI_VERB_GET;
-    request.key = bench_redis_slice(next_key(s, &s->our_next));
-    bench_redis_ok(kivi_queue_submit(s->queue, s->store, NULL, &request, NULL, &error), &error);
+    request.key = bench_remote_slice(bench_remote_next(s->data, &s->our_next));
+    bench_ok(kivi_queue_submit(s->queue, s->store, NULL, &request, NULL, &error), &error);
 }
 
 /* Takes what is done, when something is; answers how many. */
@@ -81,8 +75,8 @@ static unsigned take_some(state *s)
     s->completions[0].struct_size = sizeof s->completions[0];
     size_t count = kivi_queue_take(s->queue, s->completions, TAKEN);
     for (size_t i = 0; i < count; i++) {
-        bench_redis_ok(s->completions[i].status, &s->completions[i].error);
-        BENCH_CHECK(s->completions[i].value.size == REDIS_VALUE);
+        bench_ok(s->completions[i].status, &s->completions[i].error);
+        BENCH_CHECK(s->completions[i].value.size == REMOTE_VALUE);
         bench_use(s->completions[i].value.data);
         kivi_completion_release(&s->completions[i]);
     }

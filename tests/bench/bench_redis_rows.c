@@ -4,129 +4,66 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct state {
-    bool timed; /* each get and set */
-    bench_redis *redis;
-    kivi_store *store;
-    redisContext *contexts[REDIS_THREADS];
-    struct {
-        uint32_t next;
-        char padding[60];
-    } peer_places[REDIS_THREADS], our_places[REDIS_THREADS];
-} state;
-
-static void *set_up_over(const bench_row *row, bool over_socket)
+static void *connect_tcp(void)
 {
-    state *s = bench_alloc(sizeof *s);
-    unsigned threads = row->peer_threads ? row->peer_threads : 1;
-    s->timed = row->latency;
-    s->redis = bench_redis_server();
-    s->store = bench_redis_store(s->redis, over_socket);
-    for (unsigned i = 0; i < threads; i++)
-        s->contexts[i] = bench_redis_connect(s->redis, over_socket);
-    for (unsigned i = 0; i < REDIS_THREADS; i++)
-        s->peer_places[i].next = s->our_places[i].next = i * (REDIS_KEYS / REDIS_THREADS);
-    return s;
+    return bench_redis_connect(bench_redis_server(), false);
+}
+
+static void *connect_socket(void)
+{
+    return bench_redis_connect(bench_redis_server(), true);
 }
 
 static void *set_up(const bench_row *row)
 {
-    return set_up_over(row, false);
+    return bench_remote_begin(row, bench_redis_store(bench_redis_server(), false), connect_tcp);
 }
 
 static void *set_up_socket(const bench_row *row)
 {
-    return set_up_over(row, true);
+    return bench_remote_begin(row, bench_redis_store(bench_redis_server(), true), connect_socket);
+}
+
+static void disconnect(void *peer)
+{
+    redisFree(peer);
 }
 
 static void tear_down(void *user)
 {
-    state *s = user;
-    for (unsigned i = 0; i < REDIS_THREADS; i++)
-        if (s->contexts[i])
-            redisFree(s->contexts[i]);
-    kivi_store_unref(s->store);
-    free(s);
-}
-
-static inline const redis_key *next_key(const state *s, uint32_t *place)
-{
-    uint32_t at = *place;
-    *place = at + 1 == REDIS_KEYS ? 0 : at + 1;
-    return &s->redis->keys[at];
+    bench_remote_end(user, disconnect);
 }
 
 /* ---- get and set ---- */
 
-static inline uint64_t begin_one(const state *s)
-{
-    return s->timed ? bench_now_ns() : 0;
-}
-
-static inline void end_one(const state *s, bench_side side, unsigned thread, uint64_t began)
-{
-    if (s->timed)
-        bench_latency_add(side, thread, bench_now_ns() - began);
-}
-
 static void peer_get(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
+    remote_sides *s = user;
     const char *arguments[2] = {"GET", NULL};
-    size_t sizes[2] = {3, sizeof s->redis->keys[0].text};
+    size_t sizes[2] = {3, sizeof s->data->keys[0].text};
     while (iterations--) {
-        arguments[1] = next_key(s, &s->peer_places[thread].next)->text;
-        uint64_t began = begin_one(s);
-        redisReply *reply = redisCommandArgv(s->contexts[thread], 2, arguments, sizes);
-        BENCH_CHECK(reply && reply->type == REDIS_REPLY_STRING && reply->len == REDIS_VALUE);
+        arguments[1] = bench_peer_next(s, thread)->text;
+        uint64_t began = bench_begin_one(s);
+        redisReply *reply = redisCommandArgv(s->peers[thread], 2, arguments, sizes);
+        BENCH_CHECK(reply && reply->type == REDIS_REPLY_STRING && reply->len == REMOTE_VALUE);
         bench_use(reply->str);
         freeReplyObject(reply);
-        end_one(s, BENCH_PEER, thread, began);
+        bench_end_one(s, BENCH_PEER, thread, began);
     }
-}
-
-static void our_get(void *user, unsigned thread, uint64_t iterations)
-{
-    state *s = user;
-    kivi_buffer value = KIVI_BUFFER_INIT;
-    kivi_error *error;
-    while (iterations--) {
-        const redis_key *key = next_key(s, &s->our_places[thread].next);
-        uint64_t began = begin_one(s);
-        bench_redis_ok(kivi_store_get(s->store, NULL, bench_redis_slice(key), &value, &error), &error);
-        BENCH_CHECK(value.size == REDIS_VALUE);
-        bench_use(value.data);
-        end_one(s, BENCH_OURS, thread, began);
-    }
-    kivi_buffer_free(&value);
 }
 
 static void peer_set(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
-    const char *arguments[3] = {"SET", NULL, (const char *)s->redis->value};
-    size_t sizes[3] = {3, sizeof s->redis->keys[0].text, REDIS_VALUE};
+    remote_sides *s = user;
+    const char *arguments[3] = {"SET", NULL, s->data->value};
+    size_t sizes[3] = {3, sizeof s->data->keys[0].text, REMOTE_VALUE};
     while (iterations--) {
-        arguments[1] = next_key(s, &s->peer_places[thread].next)->text;
-        uint64_t began = begin_one(s);
-        redisReply *reply = redisCommandArgv(s->contexts[thread], 3, arguments, sizes);
+        arguments[1] = bench_peer_next(s, thread)->text;
+        uint64_t began = bench_begin_one(s);
+        redisReply *reply = redisCommandArgv(s->peers[thread], 3, arguments, sizes);
         BENCH_CHECK(reply && reply->type == REDIS_REPLY_STATUS);
         freeReplyObject(reply);
-        end_one(s, BENCH_PEER, thread, began);
-    }
-}
-
-static void our_set(void *user, unsigned thread, uint64_t iterations)
-{
-    state *s = user;
-    kivi_error *error;
-    while (iterations--) {
-        const redis_key *key = next_key(s, &s->our_places[thread].next);
-        uint64_t began = begin_one(s);
-        bench_redis_ok(kivi_store_set(s->store, NULL, bench_redis_slice(key),
-                                      kivi_bytes(s->redis->value, REDIS_VALUE), KIVI_TTL_NONE, &error),
-                       &error);
-        end_one(s, BENCH_OURS, thread, began);
+        bench_end_one(s, BENCH_PEER, thread, began);
     }
 }
 
@@ -134,16 +71,16 @@ static void our_set(void *user, unsigned thread, uint64_t iterations)
 
 static void peer_get_many(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
-    redisContext *context = s->contexts[thread];
+    remote_sides *s = user;
+    redisContext *context = s->peers[thread];
     const char *arguments[2] = {"GET", NULL};
-    size_t sizes[2] = {3, sizeof s->redis->keys[0].text};
+    size_t sizes[2] = {3, sizeof s->data->keys[0].text};
     while (iterations--) {
-        for (unsigned i = 0; i < REDIS_BATCH; i++) {
-            arguments[1] = next_key(s, &s->peer_places[thread].next)->text;
+        for (unsigned i = 0; i < REMOTE_BATCH; i++) {
+            arguments[1] = bench_peer_next(s, thread)->text;
             redisAppendCommandArgv(context, 2, arguments, sizes);
         }
-        for (unsigned i = 0; i < REDIS_BATCH; i++) {
+        for (unsigned i = 0; i < REMOTE_BATCH; i++) {
             redisReply *reply = bench_redis_reply(context, REDIS_REPLY_STRING);
             bench_use(reply->str);
             freeReplyObject(reply);
@@ -151,50 +88,19 @@ static void peer_get_many(void *user, unsigned thread, uint64_t iterations)
     }
 }
 
-static void our_get_many(void *user, unsigned thread, uint64_t iterations)
-{
-    state *s = user;
-    kivi_slice keys[REDIS_BATCH];
-    kivi_error *error;
-    while (iterations--) {
-        kivi_result *result;
-        for (unsigned i = 0; i < REDIS_BATCH; i++)
-            keys[i] = bench_redis_slice(next_key(s, &s->our_places[thread].next));
-        bench_redis_ok(kivi_store_get_many(s->store, NULL, keys, REDIS_BATCH, &result, &error), &error);
-        BENCH_CHECK(kivi_result_value(result, REDIS_BATCH - 1).size == REDIS_VALUE);
-        kivi_result_free(result);
-    }
-}
-
 static void peer_set_many(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
-    redisContext *context = s->contexts[thread];
-    const char *arguments[3] = {"SET", NULL, (const char *)s->redis->value};
-    size_t sizes[3] = {3, sizeof s->redis->keys[0].text, REDIS_VALUE};
+    remote_sides *s = user;
+    redisContext *context = s->peers[thread];
+    const char *arguments[3] = {"SET", NULL, s->data->value};
+    size_t sizes[3] = {3, sizeof s->data->keys[0].text, REMOTE_VALUE};
     while (iterations--) {
-        for (unsigned i = 0; i < REDIS_BATCH; i++) {
-            arguments[1] = next_key(s, &s->peer_places[thread].next)->text;
+        for (unsigned i = 0; i < REMOTE_BATCH; i++) {
+            arguments[1] = bench_peer_next(s, thread)->text;
             redisAppendCommandArgv(context, 3, arguments, sizes);
         }
-        for (unsigned i = 0; i < REDIS_BATCH; i++)
+        for (unsigned i = 0; i < REMOTE_BATCH; i++)
             freeReplyObject(bench_redis_reply(context, REDIS_REPLY_STATUS));
-    }
-}
-
-static void our_set_many(void *user, unsigned thread, uint64_t iterations)
-{
-    state *s = user;
-    kivi_slice keys[REDIS_BATCH], values[REDIS_BATCH];
-    kivi_error *error;
-    for (unsigned i = 0; i < REDIS_BATCH; i++)
-        values[i] = kivi_bytes(s->redis->value, REDIS_VALUE);
-    while (iterations--) {
-        for (unsigned i = 0; i < REDIS_BATCH; i++)
-            keys[i] = bench_redis_slice(next_key(s, &s->our_places[thread].next));
-        bench_redis_ok(kivi_store_set_many(s->store, NULL, keys, values, REDIS_BATCH, KIVI_TTL_NONE,
-                                           NULL, &error),
-                       &error);
     }
 }
 
@@ -220,8 +126,8 @@ static redisReply *peer_values(redisContext *context, const redisReply *keys)
 /* Each pair is copied, as a scan of ours does. */
 static void peer_scan(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
-    redisContext *context = s->contexts[thread];
+    remote_sides *s = user;
+    redisContext *context = s->peers[thread];
     char copy[256];
     while (iterations--) {
         char cursor[32] = "0";
@@ -241,39 +147,26 @@ static void peer_scan(void *user, unsigned thread, uint64_t iterations)
             freeReplyObject(values);
             freeReplyObject(page);
         } while (strcmp(cursor, "0") != 0);
-        BENCH_CHECK(pairs >= REDIS_KEYS);
+        BENCH_CHECK(pairs >= REMOTE_KEYS);
     }
 }
 
 static void our_scan(void *user, unsigned thread, uint64_t iterations)
 {
-    state *s = user;
-    kivi_error *error;
     (void)thread;
-    while (iterations--) {
-        kivi_scan *scan;
-        kivi_pair pair = KIVI_PAIR_INIT;
-        size_t pairs = 0;
-        kivi_status status;
-        bench_redis_ok(kivi_store_scan(s->store, NULL, &scan, &error), &error);
-        while ((status = kivi_scan_next(scan, NULL, &pair, &error)) == KIVI_OK) {
-            bench_use(pair.value.data);
-            pairs++;
-        }
-        BENCH_CHECK(status == KIVI_END && pairs >= REDIS_KEYS);
-        kivi_scan_free(scan);
-    }
+    while (iterations--)
+        BENCH_CHECK(bench_our_pairs(user) >= REMOTE_KEYS);
 }
 
 /* ---- The rows ---- */
 
 #define ARGV "hiredis: redisCommandArgv"
-#define THREADS(verb, count, least, ...)                                                        \
-    {                                                                                           \
-        .name = "redis-" #verb "-" #count, .title = "Redis " #verb ", TCP, " #count " threads", \
-        .peer = ARGV ", a connection a thread", .goal = BENCH_OPS_AT_LEAST, .target = least,    \
-        .threads = count, .peer_threads = count, .rounds = 9, .round_ms = 300, .setup = set_up, \
-        .run_peer = peer_##verb, .run_ours = our_##verb, .teardown = tear_down, __VA_ARGS__     \
+#define THREADS(verb, count, least, ...)                                                          \
+    {                                                                                             \
+        .name = "redis-" #verb "-" #count, .title = "Redis " #verb ", TCP, " #count " threads",   \
+        .peer = ARGV ", a connection a thread", .goal = BENCH_OPS_AT_LEAST, .target = least,      \
+        .threads = count, .peer_threads = count, .rounds = 9, .round_ms = 300, .setup = set_up,   \
+        .run_peer = peer_##verb, .run_ours = bench_our_##verb, .teardown = tear_down, __VA_ARGS__ \
     }
 
 static const bench_row rows[] = {
@@ -283,7 +176,7 @@ static const bench_row rows[] = {
      .target = 1.03,
      .setup = set_up,
      .run_peer = peer_get,
-     .run_ours = our_get,
+     .run_ours = bench_our_get,
      .teardown = tear_down},
     {.name = "redis-get-unix",
      .title = "Redis get, unix socket",
@@ -291,14 +184,14 @@ static const bench_row rows[] = {
      .target = 1.03,
      .setup = set_up_socket,
      .run_peer = peer_get,
-     .run_ours = our_get,
+     .run_ours = bench_our_get,
      .teardown = tear_down},
     {.name = "redis-set",
      .title = "Redis set, TCP",
      .peer = ARGV,
      .setup = set_up,
      .run_peer = peer_set,
-     .run_ours = our_set,
+     .run_ours = bench_our_set,
      .teardown = tear_down},
     THREADS(get, 64, 1.8, .cpu_target = 0.7, .latency = true),
     THREADS(set, 64, 1.8, .cpu_target = 0.7, .latency = true),
@@ -318,7 +211,7 @@ static const bench_row rows[] = {
      .target = 1.1,
      .setup = set_up,
      .run_peer = peer_get_many,
-     .run_ours = our_get_many,
+     .run_ours = bench_our_get_many,
      .teardown = tear_down},
     {.name = "redis-set-many",
      .title = "Redis set_many of 100, TCP",
@@ -326,13 +219,13 @@ static const bench_row rows[] = {
      .target = 1.1,
      .setup = set_up,
      .run_peer = peer_set_many,
-     .run_ours = our_set_many,
+     .run_ours = bench_our_set_many,
      .teardown = tear_down},
     {.name = "redis-scan",
      .title = "Redis scan of 100,000 pairs, TCP",
      .peer = "hiredis: SCAN and MGET by hand",
      .target = 1.1,
-     .items = REDIS_KEYS,
+     .items = REMOTE_KEYS,
      .round_ms = 300,
      .setup = set_up,
      .run_peer = peer_scan,
