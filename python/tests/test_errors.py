@@ -73,14 +73,14 @@ def test_timeout(silent):
         assert isinstance(caught.value, kivi.Timeout) and time.monotonic() - began < 4
 
 
-def test_denied():
+def test_denied_by_redis():
     url = os.environ["KIVI_TEST_REDIS_NAMESPACE"]
     with pytest.raises(PermissionError) as caught:
         kivi.open(url.replace("kivi-secret", "wrong-secret"))["k"]
     assert isinstance(caught.value, kivi.Denied) and "wrong-secret" not in str(caught.value)
 
 
-def test_failures_of_a_batch(tmp_path):
+def test_failures_of_a_batch_of_redis(tmp_path):
     store = kivi.open(os.environ["KIVI_TEST_REDIS"], namespace=f"python-failures-{os.getpid()}")
     port = os.environ["KIVI_TEST_REDIS"].rpartition(":")[2].partition("/")[0]
     name = f"python-failures-{os.getpid()}:list"
