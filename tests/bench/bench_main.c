@@ -10,7 +10,7 @@
 
 extern const bench_group bench_get_group, bench_set_group, bench_scan_group, bench_values_group;
 #ifdef KIVI_BENCH_REDIS
-extern const bench_group bench_redis_group, bench_redis_queue_group;
+extern const bench_group bench_redis_group, bench_redis_queue_group, bench_redis_reader_group;
 #endif
 #ifdef KIVI_BENCH_MEMCACHED
 extern const bench_group bench_memcached_group;
@@ -20,9 +20,10 @@ extern const bench_group bench_postgresql_group;
 #endif
 
 static const bench_group *const groups[] = {
-    &bench_get_group,        &bench_set_group,         &bench_scan_group, &bench_values_group,
+    &bench_get_group,        &bench_set_group,         &bench_scan_group,
+    &bench_values_group,
 #ifdef KIVI_BENCH_REDIS
-    &bench_redis_group,      &bench_redis_queue_group,
+    &bench_redis_group,      &bench_redis_queue_group, &bench_redis_reader_group,
 #endif
 #ifdef KIVI_BENCH_MEMCACHED
     &bench_memcached_group,

@@ -23,14 +23,14 @@ static kivi_status read_line(const uint8_t *data, size_t size, size_t most, resp
     return end[1] == '\n' ? KIVI_OK : KIVI_CORRUPT;
 }
 
-/* Decimal digits, with a minus where negative; nothing else. */
+/* Decimal digits as a server writes them: a minus where negative, no leading zero, nothing else. */
 static bool read_number(resp_line line, int64_t *number)
 {
     bool negative = line.size && line.data[0] == '-';
     size_t i = negative ? 1 : 0;
     int64_t value = 0;
 
-    if (i == line.size)
+    if (i == line.size || (line.data[i] == '0' && line.size > 1))
         return false;
     for (; i < line.size; i++) {
         int64_t digit = line.data[i] - '0';
