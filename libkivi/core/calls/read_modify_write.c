@@ -14,9 +14,10 @@ typedef struct composed {
     kvi_context ctx;
     kvi_key key;
     kivi_buffer value, version;
-    uint32_t rounds;    /* lost against others */
-    kvi_place place;    /* of the calls that write what they have read */
-    bool plain_version; /* the store has no versions of its own: the bytes are it */
+    uint32_t rounds;     /* lost against others */
+    kvi_place own_place; /* of the calls that write what they have read */
+    kvi_place *place;    /* the same, or that of a queued call, in line already */
+    bool plain_version;  /* the store has no versions of its own: the bytes are it */
 } composed;
 
 static kivi_status begin(composed *all, kivi_store *store, const kivi_call *call, const char *verb,
@@ -24,7 +25,8 @@ static kivi_status begin(composed *all, kivi_store *store, const kivi_call *call
 {
     all->key.heap = all->value = all->version = (kivi_buffer)KIVI_BUFFER_INIT;
     all->rounds = 0;
-    all->place = (kvi_place){.state = KVI_PLACE_NONE};
+    all->own_place = (kvi_place){.state = KVI_PLACE_NONE};
+    all->place = &all->own_place;
     all->plain_version = false;
     kivi_status status = kvi_begin(&all->ctx, store, call, verb, error);
     return status ? status : kvi_key_make(&all->ctx, key, &all->key);
@@ -63,13 +65,13 @@ static kivi_status look(composed *all)
 /* The same, or without asking what its forerunner in line has just written. */
 static kivi_status look_or_take_over(composed *all)
 {
-    if (!all->place.has_value)
+    if (!all->place->has_value)
         return look(all);
     kivi_buffer old = all->value;
-    all->value = all->place.value;
-    all->place.value = old;
-    all->place.has_value = false;
-    kivi_buffer_free(&all->place.value);
+    all->value = all->place->value;
+    all->place->value = old;
+    all->place->has_value = false;
+    kivi_buffer_free(&all->place->value);
     all->plain_version = true;
     return kivi_buffer_assign(&all->version, kivi_buffer_slice(&all->value));
 }
@@ -77,8 +79,8 @@ static kivi_status look_or_take_over(composed *all)
 /* Whether whoever comes next is spared to read what is written now. */
 static bool hands_over(composed *all)
 {
-    return all->plain_version && !kvi_place_is_lost(&all->place) &&
-           atomic_load_explicit(&all->place.crowded, memory_order_relaxed);
+    return all->plain_version && !kvi_place_is_lost(all->place) &&
+           atomic_load_explicit(&all->place->crowded, memory_order_relaxed);
 }
 
 /* Writes if nothing changed since look(). CONDITION: something did. */
@@ -99,7 +101,7 @@ static kivi_status write_unchanged(composed *all, kivi_write_item item)
 static kivi_status compare_tokens_and_write(composed *all, kivi_slice expected, kivi_write_item item)
 {
     const char *codec = all->ctx.store->codec->name;
-    kivi_status status = kvi_place_take(&all->ctx, &all->place, all->key.stored);
+    kivi_status status = kvi_place_take(&all->ctx, all->place, all->key.stored);
     if (status)
         return status;
     for (;;) {
@@ -130,7 +132,7 @@ static kivi_status compare_and_write(composed *all, kivi_slice expected, kivi_wr
     if (status != KIVI_CONDITION || !strcmp(all->ctx.store->codec->name, "raw"))
         return status;
     status = compare_tokens_and_write(all, expected, item);
-    kvi_place_give(&all->place, NULL);
+    kvi_place_give(all->place, NULL);
     return status;
 }
 
@@ -174,7 +176,7 @@ static kivi_status add_once(composed *all, kivi_buffer *written)
         status = codec->integer_read(kivi_buffer_slice(&all->value), &sum);
     if (status && !missing)
         return status;
-    if (!kvi_place_add_up(&all->place, sum, &sum, &ttl_ms))
+    if (!kvi_place_add_up(all->place, sum, &sum, &ttl_ms))
         return KIVI_OK; /* all of them would overflow */
     kivi_write_item item = {.kind = KIVI_OP_SET,
                             .value = kivi_bytes(bytes, codec->integer_write(sum, bytes))};
@@ -187,7 +189,7 @@ static kivi_status add_once(composed *all, kivi_buffer *written)
         status = write_unchanged(all, item);
     }
     if (status == KIVI_CONDITION)
-        kvi_place_forget_sum(&all->place);
+        kvi_place_forget_sum(all->place);
     if (!status && hands_over(all) && kivi_buffer_assign(written, item.value))
         kivi_buffer_free(written); /* the next one reads it */
     return status;
@@ -196,24 +198,25 @@ static kivi_status add_once(composed *all, kivi_buffer *written)
 /* Additions in line have the answer of the write that held them; where it was given up for the caller's sake they try it themselves. */
 static kivi_status answer_additions(composed *all, kivi_status status)
 {
-    kvi_addition *own = all->place.addition;
+    kvi_addition *own = all->place->addition;
     if (all->ctx.ended && !kvi_is_answer(status) && status != KIVI_UNCERTAIN)
-        kvi_place_put_back(&all->place);
+        kvi_place_put_back(all->place);
     else
-        kvi_place_answer(&all->place, status, all->ctx.error);
+        kvi_place_answer(all->place, status, all->ctx.error);
     return status == KIVI_OK && own->status == KIVI_OVERFLOW ? KIVI_OVERFLOW : status;
 }
 
 /* For backends that do not increment: read, add, write if nothing changed. */
 static kivi_status add_in_turn(composed *all, kivi_buffer *written)
 {
-    kvi_addition *own = all->place.addition;
-    kivi_status status = kvi_place_take(&all->ctx, &all->place, all->key.stored);
+    kvi_addition *own = all->place->addition;
+    kivi_status status = kvi_place_take(&all->ctx, all->place, all->key.stored);
     if (status)
         return status;
-    if (atomic_load(&all->place.state) == KVI_PLACE_DONE) {
+    if (atomic_load(&all->place->state) == KVI_PLACE_DONE) {
         kivi_error_free(all->ctx.error);
         all->ctx.error = own->error;
+        own->error = NULL;
         return own->status;
     }
     for (;;) {
@@ -231,19 +234,23 @@ static kivi_status emulate_increment(composed *all, int64_t by, int64_t ttl_ms, 
 {
     kvi_addition own = {.by = by, .ttl_ms = ttl_ms};
     kivi_buffer written = KIVI_BUFFER_INIT;
-    all->place.addition = &own;
-    all->place.wants_value = true;
+    if (!all->place->addition)
+        all->place->addition = &own;
+    all->place->wants_value = true;
     kivi_status status = add_in_turn(all, &written);
-    kvi_place_give(&all->place, written.size ? &written : NULL);
+    kvi_place_give(all->place, written.size ? &written : NULL);
     kivi_buffer_free(&written);
-    *value = own.value;
+    *value = all->place->addition->value;
     return status;
 }
 
-kivi_status kvi_increment(kvi_context *ctx, kivi_slice stored, int64_t by, int64_t ttl_ms, int64_t *value)
+/* `place`: in line already, with the addition; NULL: there is none. */
+static kivi_status increment(kvi_context *ctx, kvi_place *place, kivi_slice stored, int64_t by,
+                             int64_t ttl_ms, int64_t *value)
 {
     if (!(ctx->store->flags & KIVI_BACKEND_INCREMENTS)) {
         composed all = {.ctx = *ctx, .key = {.stored = stored}};
+        all.place = place ? place : &all.own_place;
         kivi_status status = emulate_increment(&all, by, ttl_ms, value);
         *ctx = all.ctx;
         kivi_buffer_free(&all.value);
@@ -256,8 +263,31 @@ kivi_status kvi_increment(kvi_context *ctx, kivi_slice stored, int64_t by, int64
     return status;
 }
 
-kivi_status kivi_store_increment(kivi_store *store, const kivi_call *call, kivi_slice key,
-                                 int64_t by, int64_t ttl_ms, int64_t *value, kivi_error **error)
+kivi_status kvi_increment(kvi_context *ctx, kivi_slice stored, int64_t by, int64_t ttl_ms, int64_t *value)
+{
+    return increment(ctx, NULL, stored, by, ttl_ms, value);
+}
+
+/* The call cannot begin, but its addition stands in line. */
+static kivi_status leave_line(composed *all, kvi_place *place, kivi_status why, int64_t *sum)
+{
+    kivi_status status = kvi_place_leave_line(place, why);
+    if (status == why)
+        return why;
+    kivi_error_free(all->ctx.error);
+    if (status) {
+        all->ctx.error = kvi_wait_error(&all->ctx, status);
+        return status;
+    }
+    all->ctx.error = place->addition->error;
+    place->addition->error = NULL;
+    *sum = place->addition->value;
+    return place->addition->status;
+}
+
+kivi_status kvi_increment_from_line(kivi_store *store, const kivi_call *call, kvi_place *place,
+                                    kivi_slice key, int64_t by, int64_t ttl_ms, int64_t *value,
+                                    kivi_error **error)
 {
     composed all;
     int64_t sum = 0;
@@ -267,17 +297,25 @@ kivi_status kivi_store_increment(kivi_store *store, const kivi_call *call, kivi_
     if (!status)
         status = kvi_ttl_check(&all.ctx, ttl_ms, false);
     if (!status)
-        status = kvi_increment(&all.ctx, all.key.stored, by, ttl_ms, &sum);
+        status = increment(&all.ctx, place, all.key.stored, by, ttl_ms, &sum);
+    else if (place)
+        status = leave_line(&all, place, status, &sum);
     if (value)
         *value = status ? 0 : sum;
     return end(&all, status);
+}
+
+kivi_status kivi_store_increment(kivi_store *store, const kivi_call *call, kivi_slice key,
+                                 int64_t by, int64_t ttl_ms, int64_t *value, kivi_error **error)
+{
+    return kvi_increment_from_line(store, call, NULL, key, by, ttl_ms, value, error);
 }
 
 /* ---- take, get and expire ---- */
 
 static kivi_status read_then_write(composed *all, kivi_write_item write, kivi_buffer *value)
 {
-    kivi_status status = kvi_place_take(&all->ctx, &all->place, all->key.stored);
+    kivi_status status = kvi_place_take(&all->ctx, all->place, all->key.stored);
     if (status)
         return status;
     for (;;) {
@@ -301,7 +339,7 @@ static kivi_status read_then_write(composed *all, kivi_write_item write, kivi_bu
 static kivi_status emulate_then(composed *all, kivi_write_item write, kivi_buffer *value)
 {
     kivi_status status = read_then_write(all, write, value);
-    kvi_place_give(&all->place, NULL);
+    kvi_place_give(all->place, NULL);
     return status;
 }
 
@@ -413,9 +451,9 @@ static kivi_status ask(composed *all, bool missing, kivi_update_fn compute, void
     next->size = 0;
     uint64_t left_ns = kvi_leave_to_caller(&all->ctx);
     kvi_go_inside();
-    kvi_place_leave(&all->place, left_ns);
+    kvi_place_leave(all->place, left_ns);
     kivi_status status = compute(missing ? NULL : &current, next, action, user);
-    kvi_place_return(&all->place);
+    kvi_place_return(all->place);
     kvi_come_back();
     return status ? status : kvi_back_from_caller(&all->ctx, left_ns);
 }
@@ -426,8 +464,8 @@ static kivi_status update(composed *all, int64_t ttl_ms, kivi_update_fn compute,
     for (;;) {
         kivi_update_action action = KIVI_UPDATE_SET;
         kivi_status status = KIVI_OK;
-        if (kvi_place_is_lost(&all->place))
-            status = kvi_place_take(&all->ctx, &all->place, all->key.stored);
+        if (kvi_place_is_lost(all->place))
+            status = kvi_place_take(&all->ctx, all->place, all->key.stored);
         if (status)
             return status;
         status = look_or_take_over(all);
@@ -458,12 +496,12 @@ kivi_status kivi_store_update(kivi_store *store, const kivi_call *call, kivi_sli
     if (ttl_ms == KIVI_TTL_NONE)
         ttl_ms = KIVI_TTL_KEEP; /* what somebody changes does not live longer by it */
     kivi_status status = begin(&all, store, call, "update", key, error);
-    all.place.wants_value = true;
+    all.place->wants_value = true;
     if (!status)
         status = kvi_ttl_check(&all.ctx, ttl_ms, true);
     if (!status)
         status = update(&all, ttl_ms, compute, user, &next, &written);
-    kvi_place_give(&all.place, written.data ? &written : NULL);
+    kvi_place_give(all.place, written.data ? &written : NULL);
     kivi_buffer_free(&written);
     kivi_buffer_free(&next);
     return end(&all, status);

@@ -80,20 +80,22 @@ void kvi_queued_complete(kvi_queued *call)
         kvi_queue_wake(queue); /* perhaps it was the last */
 }
 
-static void fail(kvi_queued *call, kivi_status status)
+void kvi_queued_fail(kvi_queued *call, kivi_status status)
 {
     kivi_completion *end = &call->completion;
+    if (call->in_line && !kvi_queued_leave_line(call, &status))
+        return;
     kivi_error_free(end->error);
     end->status = status;
     end->error = kvi_wait_error(&call->ctx, status);
     kvi_queued_complete(call);
 }
 
-static void start_job(kvi_queued *call)
+void kvi_queued_start_job(kvi_queued *call)
 {
     kvi_worker *worker = call->worker;
     if (!kvi_crew_wake(worker, &worker->jobs)) {
-        fail(call, KIVI_NO_MEMORY);
+        kvi_queued_fail(call, KIVI_NO_MEMORY);
         return;
     }
     call->stage = KVI_AS_JOB;
@@ -121,7 +123,7 @@ static void start_task(kvi_queued *call)
     kvi_work work;
     kvi_queued_work(call, &work, &reads, &writes, &read, &write);
     if (!kvi_work_is_mergeable(lanes, &work) || (call->task && call->task->alone)) {
-        start_job(call); /* too large to share a vector, or it must not */
+        kvi_queued_start_job(call); /* too large to share a vector, or it must not */
         return;
     }
     if (call->task)
@@ -132,7 +134,7 @@ static void start_task(kvi_queued *call)
     if (kvi_queue_is_stepped(store) || kvi_crew_wake(call->worker, &call->worker->flights))
         call->task = kvi_task_new(lanes, &work);
     if (!call->task) {
-        fail(call, KIVI_NO_MEMORY);
+        kvi_queued_fail(call, KIVI_NO_MEMORY);
         return;
     }
     call->stage = KVI_AS_TASK;
@@ -166,11 +168,15 @@ void kvi_queued_start(kvi_queued *call)
 {
     kvi_shard *shard = kvi_shard_of(call->ctx.store);
     if (!run_stepper(call->queue)) {
-        fail(call, KIVI_NO_MEMORY);
+        kvi_queued_fail(call, KIVI_NO_MEMORY);
+        return;
+    }
+    if (kvi_queued_waits_for_key(call)) {
+        kvi_queued_join_line(call);
         return;
     }
     if (!kvi_queued_is_single(call)) {
-        start_job(call);
+        kvi_queued_start_job(call);
         return;
     }
     if (!call->ctx.single_read)
@@ -206,11 +212,11 @@ static void task_done(kvi_task *task)
     pthread_mutex_lock(&queue->mutex);
     kivi_status status = kvi_queued_answer(call);
     if (status == KIVI_PENDING && call->leaving)
-        fail(call, call->leaving); /* nothing of it was sent */
+        kvi_queued_fail(call, call->leaving); /* nothing of it was sent */
     else if (status == KIVI_PENDING)
         pause_call(call);
     else if (status == KIVI_CONDITION && compares_tokens(call))
-        start_job(call);
+        kvi_queued_start_job(call);
     else
         kvi_queued_complete(call);
     pthread_mutex_unlock(&queue->mutex);
@@ -262,14 +268,14 @@ static void end_task(kvi_queued *call, kivi_status why, uint64_t now)
     uint32_t state = call->leaving ? KVI_TASK_LEAVING : KVI_TASK_TAKEN;
     if (kvi_lanes_leave(lanes, call->task)) {
         kvi_task_unref(lanes, call->task); /* the flight's share */
-        fail(call, why);
+        kvi_queued_fail(call, why);
         return;
     }
     if (writes && !call->leaving)
         begin_leaving(call, why, now);
     else if ((!writes || now >= call->due_ns) &&
              atomic_compare_exchange_strong(&call->task->state, &state, KVI_TASK_LEFT))
-        fail(call, writes ? KIVI_UNCERTAIN : why); /* others stay in the flight, or it does not end */
+        kvi_queued_fail(call, writes ? KIVI_UNCERTAIN : why); /* others stay in the flight, or it does not end */
     /* else it is done or leads: that comes first, or it is looked at again */
 }
 
@@ -295,19 +301,23 @@ static void look_after_call(kvi_queued *call, uint64_t now)
     if (why == KIVI_OK) {
         if (call->stage == KVI_PAUSED && now >= call->due_ns)
             repeat_call(call);
+        if (call->stage == KVI_IN_LINE)
+            kvi_queued_look_at_line(call);
         return;
     }
     if (call->stage == KVI_AS_TASK) {
         end_task(call, why, now);
     } else if (call->stage == KVI_AS_JOB) {
         kvi_queued_leave_jobs(call);
-        fail(call, why);
+        kvi_queued_fail(call, why);
+    } else if (call->stage == KVI_IN_LINE) {
+        kvi_queued_fail(call, why);
     } else if (call->stage == KVI_PAUSED) {
         if (why == KIVI_TIMEOUT && call->completion.error) {
             call->completion.status = kivi_error_status(call->completion.error);
             kvi_queued_complete(call); /* the reason is worth more than the time */
         } else {
-            fail(call, why);
+            kvi_queued_fail(call, why);
         }
     }
 }
@@ -372,7 +382,7 @@ static bool gives_back(kvi_lane *lane, kvi_task *task)
     pthread_mutex_lock(&queue->mutex);
     kivi_status why = find_end(call);
     if (why)
-        fail(call, why);
+        kvi_queued_fail(call, why);
     pthread_mutex_unlock(&queue->mutex);
     if (!why)
         return false;

@@ -37,6 +37,7 @@ kivi_status kivi_queue_new(kivi_queue **made, kivi_error **error)
         return kvi_fail(error, KIVI_IO, "no descriptor for a queue: %s", strerror(code));
     }
     pthread_mutex_init(&queue->mutex, NULL);
+    pthread_mutex_init(&queue->told.mutex, NULL);
     kvi_queue_thread_setup(&queue->stepper, kvi_stepper_main, queue);
     kvi_queue_thread_setup(&queue->teller.thread, kvi_teller_main, queue);
     *made = queue;
@@ -111,6 +112,7 @@ void kivi_queue_close(kivi_queue *queue)
     }
     kvi_tickets_free(&queue->by_ticket);
     pthread_mutex_destroy(&queue->mutex);
+    pthread_mutex_destroy(&queue->told.mutex);
     free(queue);
 }
 

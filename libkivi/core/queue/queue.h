@@ -3,7 +3,8 @@
  *
  * A call on one key that is one item of a vector waits in its store's lanes like any caller, as a task whose
  * driver is the queue. Whoever gets it into a flight, the queue's threads or a caller that leads, tells it when it
- * is done. All other calls are jobs: a worker, one for each store, makes them as any caller would.
+ * is done. All other calls are jobs: a worker, one for each store, makes them as any caller would. An increment that
+ * the core composes is one only when it is its turn; until then it waits in the line of its key.
  * The stepper drives flights of stepped stores and looks after deadlines; a worker drives those of blocking ones. A
  * worker has a thread for each lane, begun when they are needed, and one of each kind for a local store.
  * Where a store has a hook, the teller tells it of these flights.
@@ -21,6 +22,10 @@ extern const kvi_driver kvi_queue_driver;
 void kvi_queued_start(kvi_queued *call);
 /* The call has ended with what stands in its completion; holds queue.mutex. */
 void kvi_queued_complete(kvi_queued *call);
+/* It ends without an answer, unless it has one by now; holds queue.mutex. */
+void kvi_queued_fail(kvi_queued *call, kivi_status why);
+/* Gives a call to its worker as a job; holds queue.mutex. */
+void kvi_queued_start_job(kvi_queued *call);
 /* Tells the loop that completions wait; holds queue.mutex. */
 void kvi_queue_tell_ready(kivi_queue *queue);
 /* Takes a call out of its worker's jobs; holds queue.mutex. */
@@ -46,6 +51,22 @@ bool kvi_queue_begin(kvi_worker *worker, kvi_patience *patience, kvi_lane **lane
  * anything was sent, and the lane is somebody else's.
  */
 bool kvi_queue_take_up(kvi_lane *lane);
+
+/* ---- key_line.c: all hold queue.mutex, but kvi_queued_increment() ---- */
+
+/* Whether a call is an increment that waits in the line of its key. */
+bool kvi_queued_waits_for_key(const kvi_queued *call);
+void kvi_queued_join_line(kvi_queued *call);
+/* Completes those in line that have their answer, and makes jobs of those whose turn it is. */
+void kvi_queue_hear_lines(kivi_queue *queue);
+/* False: it has its answer, which the stepper hears; else *why may be UNCERTAIN from here on. */
+bool kvi_queued_leave_line(kvi_queued *call, kivi_status *why);
+/* A thread makes the call; false: it had its answer, and is complete. */
+bool kvi_queued_come_for(kvi_queued *call);
+/* Passes over a holder of the key that stays away for too long. */
+void kvi_queued_look_at_line(kvi_queued *call);
+/* Makes the call as any caller would, from where it stands in line. */
+kivi_status kvi_queued_increment(kvi_queued *call, const kivi_call *how);
 
 /* ---- tickets.c: all hold queue.mutex ---- */
 

@@ -306,7 +306,10 @@ void kvi_queued_run(kvi_queued *call)
     call->told = false;           /* the call inside counts and tells the hook */
     kivi_error_free(end->error);
     end->error = NULL;
-    kvi_perform(call->ctx.store, &how, &call->request, &call->value, &call->version, end);
+    if (call->in_line)
+        end->status = kvi_queued_increment(call, &how);
+    else
+        kvi_perform(call->ctx.store, &how, &call->request, &call->value, &call->version, end);
     if (end->status == KIVI_INTERRUPTED && atomic_load(&call->cancelled)) {
         kivi_error_free(end->error);
         end->error = kvi_error_new(KIVI_CANCELLED, 0, KIVI_RETRY_YES, "%s: cancelled", call->ctx.verb);
@@ -323,6 +326,7 @@ void kvi_queued_free(kvi_queued *call)
     kivi_result_free(call->completion.result);
     kivi_page_free(call->completion.page);
     kivi_error_free(call->ctx.error);
+    free(call->in_line);
     kvi_key_free(&call->key);
     kivi_buffer_free(&call->memory);
     kivi_buffer_free(&call->value);

@@ -11,6 +11,7 @@
 #define KVI_IDLE_NS (UINT64_C(1000) * KVI_MS) /* a thread with nothing to do ends after so long */
 
 typedef struct kvi_worker kvi_worker;
+typedef struct kvi_in_line kvi_in_line;
 
 /* Where a call is; under queue.mutex. */
 typedef enum kvi_stage {
@@ -18,7 +19,8 @@ typedef enum kvi_stage {
     KVI_AS_JOB = 2,  /* waits for the worker */
     KVI_RUNNING = 3, /* the worker makes it */
     KVI_PAUSED = 4,  /* waits before it is sent again */
-    KVI_ENDED = 5    /* completed, or dropped by close */
+    KVI_ENDED = 5,   /* completed, or dropped by close */
+    KVI_IN_LINE = 6  /* waits for its key (key_line.c) */
 } kvi_stage;
 
 typedef struct kvi_queued {
@@ -32,9 +34,10 @@ typedef struct kvi_queued {
     uint64_t ticket;
     kvi_stage stage;
     kvi_task *task;
-    uint64_t due_ns;     /* PAUSED, or `leaving`: when that ends */
-    kivi_status leaving; /* AS_TASK: why its caller goes; it hears whether anything was sent */
-    bool hurried;        /* the stepper looks at it at once */
+    kvi_in_line *in_line; /* it waits, or waited, for its key */
+    uint64_t due_ns;      /* PAUSED, or `leaving`: when that ends */
+    kivi_status leaving;  /* AS_TASK: why its caller goes; it hears whether anything was sent */
+    bool hurried;         /* the stepper looks at it at once */
     _Atomic bool cancelled;
     bool told; /* ctx says that the call began: it ends with kvi_end() when it is taken */
     kvi_context ctx;
@@ -133,6 +136,10 @@ struct kivi_queue {
     uint64_t look_ns;    /* when to look at all calls again */
     kvi_lane *led;       /* lanes given to tasks of ours, not taken up yet (stepped stores) */
     kvi_teller teller;
+    struct {
+        pthread_mutex_t mutex; /* the last that is taken */
+        kvi_in_line *head, *tail;
+    } told; /* calls in line whose turn it is, or that have their answer: the stepper hears of them */
 };
 
 static inline bool kvi_queue_is_stepped(const kivi_store *store)

@@ -204,6 +204,7 @@ static bool look_around(stepper *own, kvi_lane **begun, uint64_t *rest)
     own->looks = queue->hurried || queue->closed || now >= queue->look_ns;
     if (queue->closed)
         queue->look_ns = 0;
+    kvi_queue_hear_lines(queue);
     kvi_queue_look_after(queue, now);
     *begun = queue->led;
     queue->led = NULL;

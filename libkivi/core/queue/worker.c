@@ -82,6 +82,8 @@ static bool do_job(kvi_hand *hand)
     job->stage = KVI_RUNNING;
     if (worker->job_head)
         kvi_crew_wake(worker, &worker->jobs);
+    if (!kvi_queued_come_for(job))
+        return true;
     pthread_mutex_unlock(&queue->mutex);
     kvi_queued_run(job);
     pthread_mutex_lock(&queue->mutex);

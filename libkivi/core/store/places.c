@@ -7,8 +7,7 @@
 #include <stdlib.h>
 
 #define LINES \
-    64 /* a key is in one of them; more only part what has nothing to do with one another */
-#define MOST_SERVED 1024 /* additions in one write */
+    256 /* a key is in one of them; more only part what has nothing to do with one another */
 
 /*
  * To wake the next in line can take longer than what it does then (memory, a map that needs no fsync). So for a while the
@@ -100,34 +99,56 @@ static void tell(kvi_place *place, uint32_t state)
     if (state == KVI_PLACE_HOLDS && place->next) /* perhaps for this key: what it writes is worth handing over */
         atomic_store_explicit(&place->crowded, true, memory_order_relaxed);
 
-    void (*given)(kvi_place *) = place->given;
+    void (*told)(kvi_place *) = place->told;
     set_state(place, state);
-    if (given)
-        given(place);
+    if (told)
+        told(place);
     else
         kvi_futex_wake(&place->state, 1); /* its memory may be gone: then this wakes nobody */
+}
+
+static void call(kvi_place *place)
+{
+    if (state_of(place) != KVI_PLACE_CALLED)
+        tell(place, KVI_PLACE_CALLED);
+}
+
+static void move_to_front(line *own, kvi_place *place)
+{
+    kvi_place *first = find_key(own->head, place->key);
+    if (first == place)
+        return;
+    take_out(own, place);
+    put_behind(own, first->previous, place);
 }
 
 /* Leaves the place to who is awake; false: the longest waiter has waited long enough. */
 static bool leaves_open(line *own, kvi_place *next)
 {
     uint64_t now = kvi_monotonic_ns();
-    if (now >= own->fair_ns || next->given) {
+    if (now >= own->fair_ns) {
         own->fair_ns = now + FAIR_NS;
         return false;
     }
-    if (state_of(next) != KVI_PLACE_CALLED)
-        tell(next, KVI_PLACE_CALLED);
+    call(next);
     return true;
 }
 
-/* The next in line holds the place of one that is taken out. */
+/*
+ * The next in line holds the place of one that is taken out. For one without a thread the place is left open: the thread
+ * that is to come for it may itself stand in line, for another call.
+ */
 static void pass_on(line *own, kvi_place *from, kivi_buffer *written)
 {
     kvi_place *next = find_key(from->next, from->key);
     take_out(own, from);
+    if (next && next->told)
+        call(next);
+    while (next && next->told)
+        next = find_key(next->next, from->key);
     if (!next || leaves_open(own, next))
         return;
+    move_to_front(own, next);
     if (written && next->wants_value) {
         next->value = *written;
         next->has_value = true;
@@ -166,12 +187,9 @@ static kivi_status uncertain(kvi_context *ctx)
     return KIVI_UNCERTAIN;
 }
 
-/* The caller's time is over: OK if the place, or the answer, came a moment ago. */
-static kivi_status leave_line(kvi_context *ctx, kvi_place *place, kivi_status why)
+kivi_status kvi_place_leave_line(kvi_place *place, kivi_status why)
 {
     line *own = line_of(place->store, place->key);
-    if (why == KIVI_FORKED)
-        return why; /* the line is the parent's */
     pthread_mutex_lock(&own->mutex);
     uint32_t state = state_of(place);
     if (state == KVI_PLACE_DONE)
@@ -181,7 +199,7 @@ static kivi_status leave_line(kvi_context *ctx, kvi_place *place, kivi_status wh
     else if (is_in_line(state))
         take_out(own, place);
     else if (state == KVI_PLACE_SERVED && place->server->added_up)
-        why = uncertain(ctx);
+        why = KIVI_UNCERTAIN;
     if (state == KVI_PLACE_SERVED)
         leave_served(place);
     if (state != KVI_PLACE_DONE)
@@ -190,19 +208,37 @@ static kivi_status leave_line(kvi_context *ctx, kvi_place *place, kivi_status wh
     return why;
 }
 
+/* The caller's time is over: OK if the place, or the answer, came a moment ago. */
+static kivi_status leave_line(kvi_context *ctx, kvi_place *place, kivi_status why)
+{
+    if (why == KIVI_FORKED)
+        return why; /* the line is the parent's */
+    why = kvi_place_leave_line(place, why);
+    return why == KIVI_UNCERTAIN ? uncertain(ctx) : why;
+}
+
+static bool is_held(const line *own, kivi_slice key)
+{
+    const kvi_place *first = find_key(own->head, key);
+    return first && state_of(first) == KVI_PLACE_HOLDS;
+}
+
 /* It was called: the place is its own where nobody was quicker. */
 static void come(kvi_place *place)
 {
     line *own = line_of(place->store, place->key);
     pthread_mutex_lock(&own->mutex);
-    if (state_of(place) == KVI_PLACE_CALLED)
-        set_state(place, find_key(own->head, place->key) == place ? KVI_PLACE_HOLDS : KVI_PLACE_WAITS);
+    if (state_of(place) == KVI_PLACE_CALLED) {
+        bool free = !is_held(own, place->key);
+        if (free)
+            move_to_front(own, place);
+        set_state(place, free ? KVI_PLACE_HOLDS : KVI_PLACE_WAITS);
+    }
     pthread_mutex_unlock(&own->mutex);
 }
 
 static kivi_status wait_in_line(kvi_context *ctx, kvi_place *place)
 {
-    line *own = line_of(place->store, place->key);
     for (;;) {
         uint32_t state = state_of(place);
         if (state == KVI_PLACE_HOLDS || state == KVI_PLACE_DONE)
@@ -215,41 +251,90 @@ static kivi_status wait_in_line(kvi_context *ctx, kvi_place *place)
         if (why)
             return leave_line(ctx, place, why);
         kvi_futex_wait(&place->state, state, kvi_slice_left(ctx));
-        if (state_of(place) != KVI_PLACE_WAITS)
-            continue;
-        pthread_mutex_lock(&own->mutex);
-        pass_over(own, place->key);
-        pthread_mutex_unlock(&own->mutex);
+        if (state_of(place) == KVI_PLACE_WAITS)
+            kvi_place_look(place);
     }
+}
+
+static void set_up(kvi_place *place, kivi_store *store, kivi_slice key)
+{
+    set_state(place, KVI_PLACE_NONE);
+    place->store = store;
+    place->key = key;
+    place->generation = generation_of(store);
+    place->has_value = place->added_up = place->joined = false;
+    place->served = place->server = NULL;
+    atomic_store_explicit(&place->crowded, false, memory_order_relaxed);
+    atomic_store_explicit(&place->left_ns, 0, memory_order_relaxed);
+}
+
+/* At the end of the line, behind one that holds the place or is called to it. */
+static void stand_behind(line *own, kvi_place *first, kvi_place *place)
+{
+    put_behind(own, own->tail, place);
+    set_state(place, KVI_PLACE_WAITS);
+    atomic_store_explicit(&first->crowded, true, memory_order_relaxed);
+    pass_over(own, place->key);
 }
 
 kivi_status kvi_place_take(kvi_context *ctx, kvi_place *place, kivi_slice key)
 {
-    set_state(place, KVI_PLACE_NONE);
-    place->store = ctx->store;
-    place->key = key;
-    place->generation = generation_of(ctx->store);
-    place->has_value = place->added_up = false;
-    place->served = place->server = NULL;
-    atomic_store_explicit(&place->crowded, false, memory_order_relaxed);
-    atomic_store_explicit(&place->left_ns, 0, memory_order_relaxed);
+    if (place->joined) {
+        place->joined = false;
+        return wait_in_line(ctx, place);
+    }
+    set_up(place, ctx->store, key);
     if (kvi_is_inside() || ctx->call->flags & KIVI_CALL_INSIDE)
         return KIVI_OK;
     kvi_deadline(ctx); /* counts from here */
     line *own = line_of(place->store, key);
     pthread_mutex_lock(&own->mutex);
-    kvi_place *holder = find_key(own->head, key);
-    bool first = !holder || state_of(holder) != KVI_PLACE_HOLDS;
-    put_behind(own, holder && first ? holder->previous : own->tail, place);
-    if (holder && first)
-        atomic_store_explicit(&place->crowded, true, memory_order_relaxed);
-    set_state(place, first ? KVI_PLACE_HOLDS : KVI_PLACE_WAITS);
-    if (!first) {
-        atomic_store_explicit(&holder->crowded, true, memory_order_relaxed);
-        pass_over(own, key);
+    kvi_place *first = find_key(own->head, key);
+    bool is_free = !first || state_of(first) != KVI_PLACE_HOLDS;
+    if (is_free) {
+        put_behind(own, first ? first->previous : own->tail, place);
+        atomic_store_explicit(&place->crowded, first != NULL, memory_order_relaxed);
+        set_state(place, KVI_PLACE_HOLDS);
+    } else {
+        stand_behind(own, first, place);
     }
     pthread_mutex_unlock(&own->mutex);
-    return first || place->given ? KIVI_OK : wait_in_line(ctx, place);
+    return is_free ? KIVI_OK : wait_in_line(ctx, place);
+}
+
+bool kvi_place_join(kvi_place *place, kivi_store *store, kivi_slice key)
+{
+    line *own = line_of(store, key);
+    set_up(place, store, key);
+    place->joined = true;
+    pthread_mutex_lock(&own->mutex);
+    kvi_place *first = find_key(own->head, key);
+    if (first) {
+        stand_behind(own, first, place);
+    } else {
+        put_behind(own, own->tail, place);
+        set_state(place, KVI_PLACE_CALLED);
+    }
+    pthread_mutex_unlock(&own->mutex);
+    return !first;
+}
+
+bool kvi_place_come_for(kvi_place *place)
+{
+    line *own = line_of(place->store, place->key);
+    pthread_mutex_lock(&own->mutex);
+    place->told = NULL;
+    bool done = state_of(place) == KVI_PLACE_DONE;
+    pthread_mutex_unlock(&own->mutex);
+    return !done;
+}
+
+void kvi_place_look(kvi_place *place)
+{
+    line *own = line_of(place->store, place->key);
+    pthread_mutex_lock(&own->mutex);
+    pass_over(own, place->key);
+    pthread_mutex_unlock(&own->mutex);
 }
 
 void kvi_place_give(kvi_place *place, kivi_buffer *written)
@@ -283,10 +368,9 @@ void kvi_place_return(kvi_place *place)
 static void serve_waiters(line *own, kvi_place *place)
 {
     kvi_place **last = &place->served;
-    size_t count = 0;
-    for (; *last; last = &(*last)->served)
-        count++;
-    for (kvi_place *one = find_key(place->next, place->key); one && count < MOST_SERVED; count++) {
+    while (*last)
+        last = &(*last)->served;
+    for (kvi_place *one = find_key(place->next, place->key); one;) {
         kvi_place *next = find_key(one->next, place->key);
         if (one->addition) {
             take_out(own, one);
@@ -333,8 +417,6 @@ bool kvi_place_add_up(kvi_place *place, int64_t start, int64_t *sum, int64_t *tt
 void kvi_place_forget_sum(kvi_place *place)
 {
     line *own = line_of(place->store, place->key);
-    if (!place->served)
-        return;
     pthread_mutex_lock(&own->mutex);
     place->added_up = false;
     pthread_mutex_unlock(&own->mutex);
@@ -344,8 +426,6 @@ void kvi_place_answer(kvi_place *place, kivi_status status, const kivi_error *er
 {
     line *own = line_of(place->store, place->key);
     kvi_place *next;
-    if (!place->served)
-        return;
     pthread_mutex_lock(&own->mutex);
     for (kvi_place *one = place->served; one; one = next) {
         next = one->served;
@@ -364,8 +444,6 @@ void kvi_place_put_back(kvi_place *place)
 {
     line *own = line_of(place->store, place->key);
     kvi_place *next, *before = place;
-    if (!place->served)
-        return;
     pthread_mutex_lock(&own->mutex);
     for (kvi_place *one = place->served; one; one = next) {
         next = one->served;
@@ -373,7 +451,8 @@ void kvi_place_put_back(kvi_place *place)
         put_behind(own, before, one);
         before = one;
         set_state(one, KVI_PLACE_WAITS);
-        kvi_futex_wake(&one->state, 1); /* it sleeps on another state */
+        if (!one->told)
+            kvi_futex_wake(&one->state, 1); /* it sleeps on another state */
     }
     place->served = NULL;
     place->added_up = false;

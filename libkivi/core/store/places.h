@@ -41,15 +41,28 @@ typedef struct kvi_place {
     struct kvi_place *server;
     bool added_up;        /* of a holder: what it writes holds the additions of those it serves */
     _Atomic bool crowded; /* of a holder: others came */
-    void (*given)(struct kvi_place *place); /* told instead of a thread that waits; holds the line's mutex */
+    bool joined;          /* in line before a thread came for it */
+    void (*told)(struct kvi_place *place); /* CALLED or DONE: asked instead of a thread that waits; holds the line's mutex */
     void *owner;
 } kvi_place;
 
 /*
  * Takes the key's place, waiting in line: OK, also where its addition is DONE; or why the call must end. Made inside a
- * function of the caller's it takes none. What the place names stays until kvi_place_give().
+ * function of the caller's it takes none. What the place names stays until kvi_place_give(). One that has joined the
+ * line waits on from where it stands.
  */
 kivi_status kvi_place_take(kvi_context *ctx, kvi_place *place, kivi_slice key);
+/*
+ * Puts a place with an addition in line for which no thread waits; place->told says when it is CALLED or DONE. True: it
+ * is CALLED already. Whoever is CALLED has a thread come for it, or leaves. Another that comes first is quicker.
+ */
+bool kvi_place_join(kvi_place *place, kivi_store *store, kivi_slice key);
+/* A thread has come for it and calls kvi_place_take(): nobody is told any more. False: it is DONE. */
+bool kvi_place_come_for(kvi_place *place);
+/* It leaves the line: `why`, UNCERTAIN where its addition may be written, or OK: it is DONE. */
+kivi_status kvi_place_leave_line(kvi_place *place, kivi_status why);
+/* For one that waits without a thread: passes over a holder that stays away for too long. */
+void kvi_place_look(kvi_place *place);
 /* Passes it on to whoever waits longest. `written`: what the key holds now, where that is known; it may be taken over. */
 void kvi_place_give(kvi_place *place, kivi_buffer *written);
 /* Around a function of the caller's, on its thread: what is called in it takes no place. */
