@@ -10,12 +10,15 @@
 
 /* ---- count ---- */
 
-static kivi_status count_pair(kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value,
-                              int64_t ttl_ms)
+static kivi_status count_pair(kivi_scan_sink *sink, kivi_slice stored, kivi_slice value, int64_t ttl_ms)
 {
-    (void)key, (void)stored, (void)value, (void)ttl_ms;
-    ++*(uint64_t *)walk->owner;
-    return KIVI_OK;
+    kvi_walk *walk = sink->owner;
+    kivi_slice key;
+    kivi_status status;
+    (void)value, (void)ttl_ms;
+    if (kvi_walk_key(walk, stored, &key, &status))
+        ++*(uint64_t *)walk->owner;
+    return status;
 }
 
 static void count_reset(kvi_walk *walk)
@@ -117,13 +120,17 @@ typedef struct doomed {
     kivi_write_item items[PAGE];
 } doomed;
 
-static kivi_status doom_key(kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value,
-                            int64_t ttl_ms)
+static kivi_status doom_key(kivi_scan_sink *sink, kivi_slice stored, kivi_slice value, int64_t ttl_ms)
 {
+    kvi_walk *walk = sink->owner;
     doomed *page = walk->owner;
-    (void)key, (void)value, (void)ttl_ms;
+    kivi_slice key;
+    kivi_status status;
+    (void)value, (void)ttl_ms;
+    if (!kvi_walk_key(walk, stored, &key, &status))
+        return status;
     page->offsets[page->count++] = page->bytes.size;
-    kivi_status status = kivi_buffer_append(&page->bytes, stored);
+    status = kivi_buffer_append(&page->bytes, stored);
     page->offsets[page->count] = page->bytes.size;
     if (status)
         return status;

@@ -85,8 +85,11 @@ static kivi_status read_cursor(kvi_walk *walk, kivi_slice cursor, bool *is_over)
 
 /* ---- collecting a page ---- */
 
-static kivi_status room_for_pair(kivi_page *page)
+/* Room for one more pair, whose bytes reach up to `end`. */
+static kivi_status make_room(kivi_page *page, size_t end)
 {
+    if (kivi_buffer_reserve(&page->bytes, end))
+        return KIVI_NO_MEMORY;
     if (page->count < page->capacity)
         return KIVI_OK;
     size_t capacity = page->capacity ? page->capacity * 2 : 64;
@@ -98,26 +101,56 @@ static kivi_status room_for_pair(kivi_page *page)
     return KIVI_OK;
 }
 
-static kivi_status collect_pair(kvi_walk *walk, kivi_slice key, kivi_slice stored, kivi_slice value,
-                                int64_t ttl_ms)
+/* Some engines keep the value right behind its key, as a page does: then it is one copy. */
+static inline void copy_pair(uint8_t *to, kivi_slice key, kivi_slice value)
+{
+    const uint8_t *bytes = key.data;
+    if (KVI_LIKELY(bytes + key.size == value.data)) {
+        memcpy(to, bytes, key.size + value.size);
+        return;
+    }
+    memcpy(to, bytes, key.size);
+    if (value.size)
+        memcpy(to + key.size, value.data, value.size);
+}
+
+/* Where a page has room, which it has but a few times. */
+static inline kivi_status put_pair(kivi_page *page, kivi_slice key, kivi_slice value, int64_t ttl_ms)
+{
+    size_t at = page->bytes.size, end = at + key.size + value.size;
+    page->pairs[page->count++] = (page_pair){at, key.size, value.size, ttl_ms};
+    page->bytes.size = end;
+    copy_pair(page->bytes.data + at, key, value);
+    return end >= PAGE_BYTES ? KIVI_END : KIVI_OK;
+}
+
+static inline bool has_room(const kivi_page *page, kivi_slice key, kivi_slice value)
+{
+    return page->count < page->capacity &&
+           key.size + value.size <= page->bytes.capacity - page->bytes.size;
+}
+
+/* Of a store that wraps keys, under a prefix, or where the page has to grow. */
+static __attribute__((noinline)) kivi_status collect_slowly(kvi_walk *walk, kivi_slice stored,
+                                                            kivi_slice value, int64_t ttl_ms)
 {
     kivi_page *page = walk->owner;
-    (void)stored;
-    if (room_for_pair(page))
+    kivi_slice key;
+    kivi_status status;
+    if (!kvi_walk_key(walk, stored, &key, &status))
+        return status;
+    if (!has_room(page, key, value) && make_room(page, page->bytes.size + key.size + value.size))
         return KIVI_NO_MEMORY;
-    page_pair *pair = &page->pairs[page->count];
-    kivi_buffer *bytes = &page->bytes;
-    size_t need = key.size + value.size;
-    if (KVI_UNLIKELY(need > bytes->capacity - bytes->size) &&
-        kivi_buffer_reserve(bytes, bytes->size + need))
-        return KIVI_NO_MEMORY;
-    *pair = (page_pair){bytes->size, key.size, value.size, ttl_ms};
-    memcpy(bytes->data + bytes->size, key.data, key.size);
-    if (value.size)
-        memcpy(bytes->data + bytes->size + key.size, value.data, value.size);
-    bytes->size += need;
-    page->count++;
-    return page->bytes.size >= PAGE_BYTES ? KIVI_END : KIVI_OK;
+    return put_pair(page, key, value, ttl_ms);
+}
+
+static kivi_status collect_pair(kivi_scan_sink *sink, kivi_slice stored, kivi_slice value, int64_t ttl_ms)
+{
+    kvi_walk *walk = sink->owner;
+    kivi_page *page = walk->owner;
+    if (KVI_LIKELY(walk->takes_all && stored.size && has_room(page, stored, value)))
+        return put_pair(page, stored, value, ttl_ms);
+    return collect_slowly(walk, stored, value, ttl_ms);
 }
 
 static void forget_pairs(kvi_walk *walk)
@@ -211,16 +244,23 @@ static inline void fill_pair(const kivi_page *page, size_t index, kivi_pair *pai
     pair->ttl_ms = one->ttl_ms;
 }
 
-/* Straight into the caller's struct where it is of our size: a copy of what was just written waits for it. */
-static kivi_status give_pair(const kivi_page *page, size_t index, kivi_pair *pair, kivi_error **error)
+/* To a caller that knows another kivi_pair than we do. */
+static __attribute__((noinline)) kivi_status write_pair(const kivi_page *page, size_t index,
+                                                        kivi_pair *pair, kivi_error **error)
 {
     kivi_pair local = KIVI_PAIR_INIT;
-    if (KVI_LIKELY(pair->struct_size == sizeof(*pair))) {
-        fill_pair(page, index, pair);
-        return KIVI_OK;
-    }
     fill_pair(page, index, &local);
     return kvi_struct_write(pair, &local, sizeof(local), "kivi_pair", error);
+}
+
+/* Straight into the caller's struct where it is of our size: a copy of what was just written waits for it. */
+static inline kivi_status give_pair(const kivi_page *page, size_t index, kivi_pair *pair,
+                                    kivi_error **error)
+{
+    if (KVI_UNLIKELY(pair->struct_size != sizeof(*pair)))
+        return write_pair(page, index, pair, error);
+    fill_pair(page, index, pair);
+    return KIVI_OK;
 }
 
 kivi_status kivi_page_pair(const kivi_page *page, size_t index, kivi_pair *pair)
@@ -257,8 +297,8 @@ struct kivi_scan {
     kivi_range range; /* its slices lie in `memory`, the cursor in the page */
     kivi_buffer memory, cursor;
     uint32_t generation;
-    uint64_t left; /* pairs to deliver; UINT64_MAX: all */
-    size_t position;
+    uint64_t left;        /* pairs to deliver from pages that are not read yet; UINT64_MAX: all */
+    size_t position, end; /* in the page: the next pair, and behind the last to deliver */
     bool begun;
 };
 
@@ -316,14 +356,34 @@ static kivi_status next_page(kivi_scan *scan, const kivi_call *call, kivi_error 
     if (!status) {
         scan->begun = true;
         scan->position = 0;
+        scan->end = scan->page->count < scan->left ? scan->page->count : (size_t)scan->left;
+        if (scan->left != UINT64_MAX)
+            scan->left -= scan->end;
     }
     return kvi_end(&ctx, status);
 }
 
-static bool is_over(const kivi_scan *scan)
+static inline kivi_status deliver(kivi_scan *scan, kivi_pair *pair, kivi_error **error)
 {
-    return scan->left == 0 ||
-           (scan->begun && scan->position == scan->page->count && scan->page->is_last);
+    size_t index = scan->position;
+    kivi_status status = give_pair(scan->page, index, pair, error);
+    if (KVI_LIKELY(!status))
+        scan->position = index + 1;
+    return status;
+}
+
+/* Reads on until a page has a pair to deliver. */
+static __attribute__((noinline)) kivi_status next_of_page(kivi_scan *scan, const kivi_call *call,
+                                                          kivi_pair *pair, kivi_error **error)
+{
+    while (scan->position == scan->end) {
+        if (scan->left == 0 || (scan->begun && scan->page->is_last))
+            return KIVI_END;
+        kivi_status status = next_page(scan, call, error);
+        if (status)
+            return status;
+    }
+    return deliver(scan, pair, error);
 }
 
 kivi_status kivi_scan_next(kivi_scan *scan, const kivi_call *call, kivi_pair *pair, kivi_error **error)
@@ -334,22 +394,9 @@ kivi_status kivi_scan_next(kivi_scan *scan, const kivi_call *call, kivi_pair *pa
         return kvi_fail(error, KIVI_FORKED, "the scan was begun by the parent process");
     if (KVI_UNLIKELY(atomic_load_explicit(&store->gate, memory_order_relaxed) & KVI_GATE_CLOSED))
         return kvi_fail(error, KIVI_CLOSED, "the store is closed");
-    for (;;) {
-        if (is_over(scan))
-            return KIVI_END;
-        if (scan->begun && scan->position < scan->page->count)
-            break;
-        kivi_status status = next_page(scan, call, error);
-        if (status)
-            return status;
-    }
-    kivi_status status = give_pair(scan->page, scan->position, pair, error);
-    if (status)
-        return status;
-    scan->position++;
-    if (scan->left != UINT64_MAX)
-        scan->left--;
-    return KIVI_OK;
+    if (KVI_UNLIKELY(scan->position == scan->end))
+        return next_of_page(scan, call, pair, error);
+    return deliver(scan, pair, error);
 }
 
 void kivi_scan_free(kivi_scan *scan)

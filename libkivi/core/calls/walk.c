@@ -3,7 +3,6 @@
 
 #include "../base/limits.h"
 #include "../lanes/run.h"
-#include "../store/keys.h"
 
 kivi_status kvi_walk_begin(kvi_walk *walk, kivi_slice after)
 {
@@ -14,26 +13,11 @@ kivi_status kvi_walk_begin(kvi_walk *walk, kivi_slice after)
     if (after.size && kvi_order(ctx->store) != KIVI_ORDER_BYTES)
         return kvi_context_fail(ctx, KIVI_UNSUPPORTED,
                                 "%s: `after` on a store whose keys have no order", ctx->verb);
+    walk->takes_all = ctx->store->plain_keys && walk->prefix.size == 0;
     kivi_status status = kvi_prefix_append(ctx, walk->prefix, &walk->stored_prefix);
     if (!status && after.size)
         status = kvi_key_append(ctx, after, &walk->after);
     return status;
-}
-
-static kivi_status walk_pair(kivi_scan_sink *sink, kivi_slice stored, kivi_slice value, int64_t ttl_ms)
-{
-    kvi_walk *walk = sink->owner;
-    kivi_slice key;
-    kivi_status status = kvi_key_read(walk->ctx->store, stored, &walk->decoded, &key);
-    if (KVI_UNLIKELY(status == KIVI_CORRUPT)) {
-        walk->strangers++;
-        return KIVI_OK;
-    }
-    if (status)
-        return status;
-    if (!kvi_slice_begins(key, walk->prefix))
-        return KIVI_OK;
-    return walk->pair(walk, key, stored, value, ttl_ms);
 }
 
 static kivi_status walk_cursor(kivi_scan_sink *sink, kivi_slice cursor)
@@ -53,7 +37,7 @@ static void walk_reset(void *owner)
     walk->reset(walk);
 }
 
-/* The words for a failure of walk_pair or walk_cursor, which the backend passed on as it is. */
+/* The words for a failure of walk->pair or walk_cursor, which the backend passed on as it is. */
 static kivi_status explain(kvi_walk *walk, kivi_status status)
 {
     kvi_context *ctx = walk->ctx;
@@ -79,7 +63,7 @@ kivi_status kvi_walk_page(kvi_walk *walk, uint64_t limit)
         .cursor = kivi_buffer_slice(&walk->cursor),
         .limit = limit,
     };
-    kivi_scan_sink sink = {sizeof(sink), 0, walk_pair, walk_cursor, walk};
+    kivi_scan_sink sink = {sizeof(sink), 0, walk->pair, walk_cursor, walk};
     kivi_status status = kvi_run_scan(ctx, &range, &sink, walk_reset);
     if (status)
         return explain(walk, status);

@@ -198,7 +198,7 @@ kivi_status kvi_prefix_append(kvi_context *ctx, kivi_slice prefix, kivi_buffer *
     return status ? kvi_context_fail(ctx, status, "no memory for a prefix") : KIVI_OK;
 }
 
-kivi_status kvi_key_read(kivi_store *store, kivi_slice stored, kivi_buffer *out, kivi_slice *key)
+kivi_status kvi_key_unwrap(kivi_store *store, kivi_slice stored, kivi_buffer *out, kivi_slice *key)
 {
     kivi_slice space = kivi_buffer_slice(&store->space);
     if (!kvi_slice_begins(stored, space) || stored.size == space.size)

@@ -29,7 +29,20 @@ kivi_status kvi_keys_setup(kivi_store *store, kivi_error **error);
 void kvi_keys_tell(const kivi_store *store, kivi_capabilities *can);
 /* Stored bytes that all keys under `prefix` begin with, appended to `out`. */
 kivi_status kvi_prefix_append(kvi_context *ctx, kivi_slice prefix, kivi_buffer *out);
+kivi_status kvi_key_unwrap(kivi_store *store, kivi_slice stored, kivi_buffer *out, kivi_slice *key);
 /* The key of a stored name into `out` (or in place: `*key` may point into `stored`). CORRUPT: a stranger. */
-kivi_status kvi_key_read(kivi_store *store, kivi_slice stored, kivi_buffer *out, kivi_slice *key);
+static inline kivi_status kvi_key_read(kivi_store *store, kivi_slice stored, kivi_buffer *out,
+                                       kivi_slice *key)
+{
+    kivi_slice unwrapped; /* not `key` itself, which then stays in registers */
+    kivi_status status;
+    *key = stored;
+    if (KVI_LIKELY(store->plain_keys && stored.size))
+        return KIVI_OK;
+    status = kvi_key_unwrap(store, stored, out, &unwrapped);
+    if (!status)
+        *key = unwrapped;
+    return status;
+}
 
 #endif
