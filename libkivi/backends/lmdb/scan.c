@@ -9,6 +9,7 @@
     4096 /* of LMDB nearly everywhere; elsewhere a part of a page is fetched, or several */
 #define LINE_BYTES 64
 #define LOOK_EVERY 1024 /* pairs passed between two looks at the caller's wait */
+#define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* A walk within one read transaction. */
 typedef struct walk {
@@ -33,12 +34,8 @@ typedef struct walk {
  * Asks the memory for all of a page when the walk comes to it: its pairs lie in the order in which they were
  * written, so that each would be waited for alone. Not for the first page, of which a small scan reads little.
  */
-static inline void fetch_page(walk *at)
+static void fetch_page(walk *at, uintptr_t page)
 {
-    uintptr_t page = (uintptr_t)at->key.mv_data & ~(uintptr_t)(PAGE_BYTES - 1);
-
-    if (page == at->page)
-        return;
     if (at->page)
         for (unsigned i = 0; i < PAGE_BYTES; i += LINE_BYTES)
             __builtin_prefetch((const char *)page + i);
@@ -71,16 +68,13 @@ static int follow(walk *at)
     return at->record_rc;
 }
 
-/* The expiry of the pair: 0 none, -1 gone. */
-static int judge(walk *at)
+/* The expiry of the pair, where some have one: 0 none, -1 gone. */
+static __attribute__((noinline)) int judge(walk *at)
 {
     kvi_lmdb_record record;
-    int rc;
+    int rc = follow(at);
 
     at->expiry_ms = 0;
-    if (!at->expiries)
-        return 0;
-    rc = follow(at);
     if (rc != 0)
         return rc == MDB_NOTFOUND ? 0 : rc;
     if (compare(&at->record_key, &at->key) == 0 && kvi_lmdb_record_read(&at->record, &record))
@@ -88,10 +82,10 @@ static int judge(walk *at)
     return 0;
 }
 
-static bool has_prefix(const walk *at)
+static inline bool has_prefix(const walk *at)
 {
-    return at->name.size >= at->prefix.size &&
-           (at->prefix.size == 0 || memcmp(at->name.data, at->prefix.data, at->prefix.size) == 0);
+    return at->prefix.size == 0 || (at->name.size >= at->prefix.size &&
+                                    memcmp(at->name.data, at->prefix.data, at->prefix.size) == 0);
 }
 
 /* Whether the key lies before all that have the prefix: it does when it is a part of it. */
@@ -100,24 +94,36 @@ static bool is_before(const walk *at)
     return at->name.size < at->prefix.size && memcmp(at->name.data, at->prefix.data, at->name.size) == 0;
 }
 
-/* Goes on until it stands on a live pair: 0, MDB_NOTFOUND at the end. `*status`: the wait is over. */
-static int settle(walk *at, int rc, kivi_status *status)
+static inline int walk_next(walk *at)
 {
-    for (; rc == 0; rc = mdb_cursor_get(at->pairs, &at->key, &at->value, MDB_NEXT)) {
-        if (++at->passed % LOOK_EVERY == 0) {
+    return mdb_cursor_get(at->pairs, &at->key, &at->value, MDB_NEXT);
+}
+
+/*
+ * Goes on until it stands on a live pair: 0, MDB_NOTFOUND at the end. `rc`: of the step that brought it where it is.
+ * `*status`: the wait is over. Inline: where no key has an expiry it is a few comparisons a pair.
+ */
+static inline __attribute__((always_inline)) int settle(walk *at, int rc, kivi_status *status)
+{
+    for (; rc == 0; rc = walk_next(at)) {
+        uintptr_t page = (uintptr_t)at->key.mv_data & ~(uintptr_t)(PAGE_BYTES - 1);
+        if (unlikely(++at->passed % LOOK_EVERY == 0)) {
             *status = kivi_wait_check(at->wait);
             if (*status != KIVI_OK)
                 return 0;
         }
-        fetch_page(at);
+        if (unlikely(page != at->page))
+            fetch_page(at, page);
         if (kvi_lmdb_is_database(at->key.mv_size, &at->value))
             continue;
         at->name = kvi_lmdb_key_read(at->key, at->slot->marked);
-        if (!has_prefix(at)) {
+        if (unlikely(!has_prefix(at))) {
             if (is_before(at))
                 continue;
             return MDB_NOTFOUND;
         }
+        if (!at->expiries)
+            return 0;
         rc = judge(at);
         if (rc != 0 || at->expiry_ms >= 0)
             return rc;
@@ -125,13 +131,8 @@ static int settle(walk *at, int rc, kivi_status *status)
     return rc;
 }
 
-static int walk_next(walk *at, kivi_status *status)
-{
-    return settle(at, mdb_cursor_get(at->pairs, &at->key, &at->value, MDB_NEXT), status);
-}
-
-/* Begins at the first pair behind `behind`, or at the prefix where that is further. */
-static int walk_first(walk *at, kivi_slice behind, kivi_status *status)
+/* Steps to the first pair behind `behind`, or to the prefix where that is further. */
+static int walk_first(walk *at, kivi_slice behind)
 {
     MDB_val prefix = {at->prefix.size, (void *)at->prefix.data};
     MDB_val given = {behind.size, (void *)behind.data};
@@ -142,8 +143,8 @@ static int walk_first(walk *at, kivi_slice behind, kivi_status *status)
         at->key = prefix;
         if (at->prefix.size > KVI_LMDB_KEY_MAX)
             return MDB_NOTFOUND;
-        rc = mdb_cursor_get(at->pairs, &at->key, &at->value, at->prefix.size ? MDB_SET_RANGE : MDB_FIRST);
-        return settle(at, rc, status);
+        return mdb_cursor_get(at->pairs, &at->key, &at->value,
+                              at->prefix.size ? MDB_SET_RANGE : MDB_FIRST);
     }
     if (!kvi_lmdb_key_make(behind, at->slot->marked, &from)) {
         /* Longer than any key: what it begins with stands for it. */
@@ -151,9 +152,7 @@ static int walk_first(walk *at, kivi_slice behind, kivi_status *status)
     }
     at->key = from.stored;
     rc = mdb_cursor_get(at->pairs, &at->key, &at->value, MDB_SET_RANGE);
-    if (rc == 0 && compare(&at->key, &from.stored) == 0)
-        rc = mdb_cursor_get(at->pairs, &at->key, &at->value, MDB_NEXT);
-    return settle(at, rc, status);
+    return rc == 0 && compare(&at->key, &from.stored) == 0 ? walk_next(at) : rc;
 }
 
 static kivi_status walk_begin(walk *at, kivi_error **error)
@@ -200,7 +199,7 @@ static kivi_status where(const kivi_scan_range *range, const char *file, kivi_sl
     return KIVI_OK;
 }
 
-static kivi_status give_pair(walk *at, uint32_t flags, kivi_scan_sink *sink)
+static inline kivi_status give_pair(walk *at, uint32_t flags, kivi_scan_sink *sink)
 {
     kivi_slice value = kivi_bytes(at->value.mv_data, at->value.mv_size);
     int64_t ttl_ms = KIVI_TTL_NONE;
@@ -229,20 +228,21 @@ static kivi_status page(walk *at, const kivi_scan_range *range, kivi_slice behin
     kivi_slice last = {NULL, 0};
     uint64_t given = 0;
     bool enough = false;
-    int rc = walk_first(at, behind, &status);
+    int rc = walk_first(at, behind);
 
-    while (rc == 0 && status == KIVI_OK) {
+    while ((rc = settle(at, rc, &status)) == 0 && status == KIVI_OK) {
         /* One pair more than the page holds says that the scan is not complete. */
         if (enough)
             return give_cursor(last, sink);
         status = give_pair(at, range->flags, sink);
         if (status != KIVI_OK && status != KIVI_END)
             return status;
-        /* The map keeps the key where it is as long as the transaction lasts. */
-        last = at->name;
         enough = status == KIVI_END || ++given >= range->limit;
+        /* The map keeps the key where it is as long as the transaction lasts. */
+        if (enough)
+            last = at->name;
         status = KIVI_OK;
-        rc = walk_next(at, &status);
+        rc = walk_next(at);
     }
     if (status != KIVI_OK)
         return kvi_lmdb_gave_up(error, status, at->env->names.data, "scanning");
@@ -322,9 +322,11 @@ static kivi_status run_count(walk *at, walk_task *task, kivi_error **error)
 
     if (count_whole(at, &task->count))
         return KIVI_OK;
-    for (rc = walk_first(at, kivi_bytes(NULL, 0), &status); rc == 0 && status == KIVI_OK;
-         rc = walk_next(at, &status))
+    rc = walk_first(at, kivi_bytes(NULL, 0));
+    while ((rc = settle(at, rc, &status)) == 0 && status == KIVI_OK) {
         task->count++;
+        rc = walk_next(at);
+    }
     if (status != KIVI_OK)
         return kvi_lmdb_gave_up(error, status, at->env->names.data, "counting");
     return rc == MDB_NOTFOUND ? KIVI_OK : kvi_lmdb_fail(error, rc, at->env->names.data, "cannot count");
