@@ -8,12 +8,8 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define NOWHERE "/dev/null/none" /* no file can be there */
-#define PAIRS 32
 
 static void silent(void *user, const PGresult *notice)
 {
@@ -50,77 +46,6 @@ static void speak_again(locale_t before)
 
 /* ---- One address ---- */
 
-typedef struct pairs {
-    const char *names[PAIRS + 1], *values[PAIRS + 1];
-    int count;
-} pairs;
-
-static void add(pairs *all, const char *name, const char *value)
-{
-    if (!value || !*value || all->count == PAIRS)
-        return;
-    all->names[all->count] = name;
-    all->values[all->count++] = value;
-}
-
-/* libpq 15 cannot be told "the system's". */
-static const char *authorities(const pg_settings *settings)
-{
-    static const char *const systems[] = {"/etc/ssl/certs/ca-certificates.crt",
-                                          "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
-    const char *named = settings->environment ? kvi_getenv_safe("PGSSLROOTCERT") : NULL;
-
-    if (settings->ca_file)
-        return settings->ca_file;
-    if (named && *named)
-        return named;
-    for (size_t i = 0; i < sizeof(systems) / sizeof(systems[0]); i++)
-        if (access(systems[i], R_OK) == 0)
-            return systems[i];
-    return systems[0];
-}
-
-static void add_tls(pairs *all, const pg_settings *settings)
-{
-    const char *none = settings->environment ? NULL : NOWHERE;
-
-    add(all, "sslmode", !settings->tls ? "disable" : settings->verify ? "verify-full" : "require");
-    if (!settings->tls)
-        return;
-    add(all, "sslrootcert", settings->verify ? authorities(settings) : NOWHERE);
-    add(all, "sslcrl", settings->crl_file ? settings->crl_file : NOWHERE);
-    add(all, "sslcert", settings->cert_file ? settings->cert_file : none);
-    add(all, "sslkey",
-        settings->key_file    ? settings->key_file
-        : settings->cert_file ? settings->cert_file
-                              : none);
-}
-
-static PGconn *start_libpq(const pg_session *session, const char *address, const char *password)
-{
-    const pg_settings *settings = &session->instance->settings;
-    const kvi_place *place = place_of(session);
-    pairs all = {.count = 0};
-
-    add(&all, "host", address && settings->server_name ? settings->server_name : place->host);
-    add(&all, "hostaddr", address);
-    add(&all, "port", place->port);
-    add(&all, "user", settings->endpoint.user);
-    add(&all, "password", password);
-    add(&all, "dbname", settings->database);
-    add(&all, "client_encoding", "UTF8");
-    add(&all, "application_name", settings->application);
-    add(&all, "gssencmode", "disable");
-    add(&all, "target_session_attrs", "any");
-    if (!settings->environment) {
-        add(&all, "passfile", NOWHERE);
-        add(&all, "options", " ");
-    }
-    add_tls(&all, settings);
-    all.names[all.count] = all.values[all.count] = NULL;
-    return PQconnectStartParams(all.names, all.values, 0);
-}
-
 static kivi_status attempt(pg_session *session, kivi_error **error)
 {
     char address[INET6_ADDRSTRLEN + 20] = "", *password = NULL;
@@ -135,7 +60,7 @@ static kivi_status attempt(pg_session *session, kivi_error **error)
     session->phase = PHASE_CONNECTING;
     session->reached = false;
     session->poll = PGRES_POLLING_WRITING;
-    session->conn = start_libpq(session, *address ? address : NULL, password);
+    session->conn = kvi_pg_start(session, place_of(session), *address ? address : NULL, password);
     kvi_wipe(password);
     if (!session->conn)
         return kvi_pg_no_memory(error);

@@ -109,12 +109,25 @@ static bool login_state(const char *text, char state[6])
 }
 
 /* libpq's own words, in English: the locale is set while it connects. */
-static const struct {
+typedef struct login_words {
     const char *words;
     kivi_status status;
     const char *text;
-} tls_words[] = {
-    {"certificate verify failed", KIVI_DENIED, "TLS: the server's certificate is not accepted"},
+} login_words;
+
+static const char no_service[] =
+    "libpq does not find the service of PGSERVICE, which no option shuts off";
+static const login_words environment_words[] = {
+    {"definition of service", KIVI_INVALID, no_service},
+    {"service file", KIVI_INVALID, no_service},
+    {"channel binding required", KIVI_DENIED,
+     "the server has not the channel binding that PGCHANNELBINDING requires"},
+    {"requirepeer specifies", KIVI_DENIED, "the server's process is not whom PGREQUIREPEER wants"},
+};
+
+static const login_words tls_words[] = {
+    {"certificate verify failed", KIVI_DENIED,
+     "TLS: the server's certificate is not accepted: unknown authority, expired or revoked"},
     {"does not match host name", KIVI_DENIED, "TLS: the server's certificate is for another name"},
     {"does not support SSL", KIVI_DENIED, "TLS: the server does not offer it"},
     {"certificate", KIVI_DENIED, "TLS: a certificate is not accepted"},
@@ -126,25 +139,59 @@ static const int system_codes[] = {ECONNREFUSED,  ENOENT,       EACCES,   EPERM,
                                    ENFILE,        ENOMEM,       ENOBUFS,  EHOSTUNREACH, ENETUNREACH,
                                    EADDRNOTAVAIL, EAFNOSUPPORT, ETIMEDOUT};
 
+static const login_words *find_words(const login_words *all, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strstr(text, all[i].words))
+            return &all[i];
+    return NULL;
+}
+
+static const char no_password[] = "the server wants a password";
+
+static kivi_status say(kivi_status status, const char *text, kivi_error **error)
+{
+    *error = kvi_pg_host->error(status, 0, KIVI_RETRY_NO, "%s", text);
+    return status;
+}
+
+/* A login has neither keys nor values yet: what is wrong is a setting that libpq sent along. */
+static kivi_status login_refused(const PGconn *conn, const char *state, kivi_error **error)
+{
+    kvi_sql_code meaning = meaning_of(state);
+    const char *password = PQpass(conn);
+
+    if (meaning.status == KIVI_DENIED && password && strcmp(password, PG_NO_PASSWORD) == 0)
+        meaning.text = no_password;
+    if (strncmp(state, "22", 2) == 0 || strncmp(state, "42", 2) == 0) {
+        meaning.status = KIVI_INVALID;
+        meaning.retryable = KIVI_RETRY_NO;
+        meaning.text =
+            "the server does not take a setting of PGOPTIONS, PGTZ, PGDATESTYLE or PGGEQO";
+    }
+    return fail(&meaning, state, error);
+}
+
 kivi_status kvi_pg_login_failed(const PGconn *conn, bool tls, int *code, kivi_error **error)
 {
     const char *text = PQerrorMessage(conn);
+    const login_words *found = NULL;
     char state[6], reason[100];
 
     *code = 0;
-    if (login_state(text, state)) {
-        kvi_sql_code meaning = meaning_of(state);
-        return fail(&meaning, state, error);
-    }
-    if (PQconnectionNeedsPassword(conn)) {
-        *error = kvi_pg_host->error(KIVI_DENIED, 0, KIVI_RETRY_NO, "the server wants a password");
-        return KIVI_DENIED;
-    }
-    for (size_t i = 0; tls && i < sizeof(tls_words) / sizeof(tls_words[0]); i++)
-        if (strstr(text, tls_words[i].words)) {
-            *error = kvi_pg_host->error(tls_words[i].status, 0, KIVI_RETRY_NO, "%s", tls_words[i].text);
-            return tls_words[i].status;
-        }
+    if (PQconnectionNeedsPassword(conn))
+        return say(KIVI_DENIED, no_password, error);
+    if (login_state(text, state))
+        return login_refused(conn, state, error);
+    if (tls)
+        found = find_words(tls_words, sizeof(tls_words) / sizeof(tls_words[0]), text);
+    if (!found)
+        found = find_words(environment_words,
+                           sizeof(environment_words) / sizeof(environment_words[0]), text);
+    if (found)
+        return say(found->status, found->text, error);
+    if (strncmp(text, "invalid ", 8) == 0) /* all that happens on the way begins with where it was going */
+        return say(KIVI_INVALID, "libpq does not take the value of one of its variables, PG...", error);
     for (size_t i = 0; i < sizeof(system_codes) / sizeof(system_codes[0]); i++)
         if (strstr(text, strerror_r(system_codes[i], reason, sizeof(reason)))) {
             *code = system_codes[i];

@@ -225,6 +225,16 @@ static inline kivi_slice kvi_pg_slice(const PGresult *result, int row, int colum
     return kivi_bytes(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column));
 }
 
+/* ---- start.c ---- */
+
+/* What stands for no password where a variable could give one. */
+#define PG_NO_PASSWORD " "
+/* libpq's attempt begins; `address`: where the place's host is, NULL for a socket. NULL: no memory. */
+PGconn *kvi_pg_start(const pg_session *session, const kvi_place *place, const char *address,
+                     const char *password);
+/* Whose process this is, to free; NULL: it has no name. */
+char *kvi_pg_system_user(void);
+
 /* ---- connect.c ---- */
 
 kivi_status kvi_pg_connect(pg_session *session, kivi_error **error);

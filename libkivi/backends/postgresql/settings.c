@@ -56,8 +56,8 @@ static kivi_status read_database(pg_settings *settings, const kivi_config *confi
                       "the URL's path and the option database name different databases");
     if (!path)
         path = option;
-    if (!path && settings->environment)
-        path = kvi_getenv_safe("PGDATABASE");
+    if (!path)
+        path = settings->environment ? kvi_getenv_safe("PGDATABASE") : settings->endpoint.user;
     if (path && *path && !(settings->database = strdup(path)))
         return kvi_pg_no_memory(error);
     return KIVI_OK;
@@ -73,7 +73,7 @@ static kivi_status read_table(pg_settings *settings, const kivi_config *config, 
     return settings->table ? KIVI_OK : kvi_pg_no_memory(error);
 }
 
-/* The user and password of the environment, where nothing else names them. */
+/* The user and password of the environment, where nothing else names them; without it who runs the process, as libpq has it. */
 static kivi_status read_login(pg_settings *settings, kivi_error **error)
 {
     kvi_endpoint *endpoint = &settings->endpoint;
@@ -86,6 +86,8 @@ static kivi_status read_login(pg_settings *settings, kivi_error **error)
     if ((user && *user && !(endpoint->user = strdup(user))) ||
         (password && *password && !(endpoint->password = strdup(password))))
         return kvi_pg_no_memory(error);
+    if (!settings->environment && !endpoint->user)
+        endpoint->user = kvi_pg_system_user();
     return KIVI_OK;
 }
 
