@@ -3,113 +3,12 @@
 #include "../lanes/context.h"
 #include "queue.h"
 
-/* ---- waking the stepper ---- */
+/* ---- starting; all hold queue.mutex ---- */
 
-void kvi_queue_ring(kivi_queue *queue)
+static void start_job(kvi_queued *call)
 {
-    kvi_flag_raise(&queue->wake);
-}
-
-void kvi_queue_wake(kivi_queue *queue)
-{
-    if (queue->woken)
-        return;
-    queue->woken = true;
-    if (queue->submitting)
-        queue->rings = true;
-    else
-        kvi_queue_ring(queue);
-}
-
-/* ---- calls from stage to stage; all hold queue.mutex ---- */
-
-void kvi_queued_hurry(kvi_queued *call)
-{
-    kivi_queue *queue = call->queue;
-    kvi_queue_wake(queue);
-    if (call->hurried)
-        return;
-    call->hurried = true;
-    call->hurried_previous = NULL;
-    call->hurried_next = queue->hurried;
-    if (call->hurried_next)
-        call->hurried_next->hurried_previous = call;
-    queue->hurried = call;
-}
-
-static void calm(kvi_queued *call)
-{
-    if (!call->hurried)
-        return;
-    call->hurried = false;
-    *(call->hurried_previous ? &call->hurried_previous->hurried_next
-                             : &call->queue->hurried) = call->hurried_next;
-    if (call->hurried_next)
-        call->hurried_next->hurried_previous = call->hurried_previous;
-}
-
-void kvi_queue_tell_ready(kivi_queue *queue)
-{
-    if (queue->ready) {
-        queue->ready(queue->ready_user);
-        return;
-    }
-    kvi_flag_raise(&queue->descriptor);
-    queue->is_readable = true;
-}
-
-void kvi_queued_complete(kvi_queued *call)
-{
-    kivi_queue *queue = call->queue;
-    calm(call);
-    kvi_tickets_remove(&queue->by_ticket, call);
-    *(call->previous ? &call->previous->next : &queue->in_flight) = call->next;
-    if (call->next)
-        call->next->previous = call->previous;
-    call->stage = KVI_ENDED;
-    call->worker->in_flight--;
-    call->done_next = NULL;
-    bool first = !queue->done_head;
-    *(first ? &queue->done_head : &queue->done_tail->done_next) = call;
-    queue->done_tail = call;
-    if (first && queue->settling)
-        queue->tells = true;
-    else if (first)
-        kvi_queue_tell_ready(queue);
-    if (queue->closed)
-        kvi_queue_wake(queue); /* perhaps it was the last */
-}
-
-void kvi_queued_fail(kvi_queued *call, kivi_status status)
-{
-    kivi_completion *end = &call->completion;
-    if (call->in_line && !kvi_queued_leave_line(call, &status))
-        return;
-    kivi_error_free(end->error);
-    end->status = status;
-    end->error = kvi_wait_error(&call->ctx, status);
-    kvi_queued_complete(call);
-}
-
-void kvi_queued_start_job(kvi_queued *call)
-{
-    kvi_worker *worker = call->worker;
-    if (!kvi_crew_wake(worker, &worker->jobs)) {
+    if (!kvi_queued_start_job(call))
         kvi_queued_fail(call, KIVI_NO_MEMORY);
-        return;
-    }
-    call->stage = KVI_AS_JOB;
-    call->job_next = NULL;
-    call->job_previous = worker->job_tail;
-    *(worker->job_tail ? &worker->job_tail->job_next : &worker->job_head) = call;
-    worker->job_tail = call;
-}
-
-void kvi_queued_leave_jobs(kvi_queued *call)
-{
-    kvi_worker *worker = call->worker;
-    *(call->job_previous ? &call->job_previous->job_next : &worker->job_head) = call->job_next;
-    *(call->job_next ? &call->job_next->job_previous : &worker->job_tail) = call->job_previous;
 }
 
 static void start_task(kvi_queued *call)
@@ -123,7 +22,7 @@ static void start_task(kvi_queued *call)
     kvi_work work;
     kvi_queued_work(call, &work, &reads, &writes, &read, &write);
     if (!kvi_work_is_mergeable(lanes, &work) || (call->task && call->task->alone)) {
-        kvi_queued_start_job(call); /* too large to share a vector, or it must not */
+        start_job(call); /* too large to share a vector, or it must not */
         return;
     }
     if (call->task)
@@ -176,7 +75,7 @@ void kvi_queued_start(kvi_queued *call)
         return;
     }
     if (!kvi_queued_is_single(call)) {
-        kvi_queued_start_job(call);
+        start_job(call);
         return;
     }
     if (!call->ctx.single_read)
@@ -216,7 +115,7 @@ static void task_done(kvi_task *task)
     else if (status == KIVI_PENDING)
         pause_call(call);
     else if (status == KIVI_CONDITION && compares_tokens(call))
-        kvi_queued_start_job(call);
+        start_job(call);
     else
         kvi_queued_complete(call);
     pthread_mutex_unlock(&queue->mutex);
@@ -305,12 +204,12 @@ static void look_after_call(kvi_queued *call, uint64_t now)
             kvi_queued_look_at_line(call);
         return;
     }
-    if (call->stage == KVI_AS_TASK) {
+    if (call->in_line) {
+        kvi_queued_leave_line(call, why);
+    } else if (call->stage == KVI_AS_TASK) {
         end_task(call, why, now);
     } else if (call->stage == KVI_AS_JOB) {
         kvi_queued_leave_jobs(call);
-        kvi_queued_fail(call, why);
-    } else if (call->stage == KVI_IN_LINE) {
         kvi_queued_fail(call, why);
     } else if (call->stage == KVI_PAUSED) {
         if (why == KIVI_TIMEOUT && call->completion.error) {
@@ -342,7 +241,7 @@ void kvi_queue_look_after(kivi_queue *queue, uint64_t now)
 {
     while (queue->hurried) {
         kvi_queued *call = queue->hurried;
-        calm(call);
+        kvi_queued_calm(call);
         look_after_call(call, now);
     }
     if (now >= queue->look_ns)

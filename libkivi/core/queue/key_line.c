@@ -5,18 +5,9 @@
  * Locks: queue.mutex, then the line's, then queue.told.mutex. Who holds a line's therefore only notes whom it has told,
  * and the stepper hears of it.
  */
-#include "../calls/read_modify_write.h"
 #include "queue.h"
 
 #include <stdlib.h>
-
-struct kvi_in_line {
-    kvi_place place;
-    kvi_addition addition;
-    kvi_queued *call;
-    bool is_told;
-    kvi_in_line *previous, *next; /* of those that were told */
-};
 
 /* ---- who was told; all but note_told() hold queue.mutex ---- */
 
@@ -67,6 +58,26 @@ bool kvi_queued_waits_for_key(const kvi_queued *call)
            !(call->ctx.call->flags & KIVI_CALL_INSIDE);
 }
 
+void kvi_queued_leave_line(kvi_queued *call, kivi_status why)
+{
+    if (call->stage == KVI_RUNNING)
+        return; /* its thread hears of it */
+    if (call->stage == KVI_AS_JOB)
+        kvi_queued_leave_jobs(call);
+    call->stage = KVI_IN_LINE;
+    why = kvi_place_leave_line(&call->in_line->place, why);
+    if (why == KIVI_OK)
+        return;
+    forget_told(call->in_line);
+    kvi_queued_fail(call, why);
+}
+
+static void start_job(kvi_queued *call)
+{
+    if (!kvi_queued_start_job(call))
+        kvi_queued_leave_line(call, KIVI_NO_MEMORY);
+}
+
 void kvi_queued_join_line(kvi_queued *call)
 {
     kvi_in_line *own = calloc(1, sizeof(*own));
@@ -82,7 +93,7 @@ void kvi_queued_join_line(kvi_queued *call)
     call->in_line = own;
     call->stage = KVI_IN_LINE;
     if (kvi_place_join(&own->place, call->ctx.store, call->key.stored))
-        kvi_queued_start_job(call);
+        start_job(call);
 }
 
 /* The write that held its addition has its answer. */
@@ -110,20 +121,9 @@ void kvi_queue_hear_lines(kivi_queue *queue)
                 kvi_queued_leave_jobs(call);
             complete(call);
         } else if (state == KVI_PLACE_CALLED && call->stage == KVI_IN_LINE) {
-            kvi_queued_start_job(call);
+            start_job(call);
         }
     }
-}
-
-bool kvi_queued_leave_line(kvi_queued *call, kivi_status *why)
-{
-    kivi_status status = kvi_place_leave_line(&call->in_line->place, *why);
-    call->stage = KVI_IN_LINE;
-    if (status == KIVI_OK)
-        return false;
-    *why = status;
-    forget_told(call->in_line);
-    return true;
 }
 
 bool kvi_queued_come_for(kvi_queued *call)
@@ -141,11 +141,4 @@ bool kvi_queued_come_for(kvi_queued *call)
 void kvi_queued_look_at_line(kvi_queued *call)
 {
     kvi_place_look(&call->in_line->place);
-}
-
-kivi_status kvi_queued_increment(kvi_queued *call, const kivi_call *how)
-{
-    const kivi_request *ask = &call->request;
-    return kvi_increment_from_line(call->ctx.store, how, &call->in_line->place, ask->key, ask->by,
-                                   ask->ttl_ms, &call->completion.integer, &call->completion.error);
 }

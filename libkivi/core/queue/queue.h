@@ -15,32 +15,37 @@
 #include "../lanes/lanes.h"
 #include "state.h"
 
+/* ---- stages.c: all hold queue.mutex, but kvi_queue_ring() ---- */
+
+/* Wakes the stepper. */
+void kvi_queue_wake(kivi_queue *queue);
+/* The same at once, whatever the stepper was told already; any thread. */
+void kvi_queue_ring(kivi_queue *queue);
+/* Has the stepper look at a call at once. */
+void kvi_queued_hurry(kvi_queued *call);
+/* It has. */
+void kvi_queued_calm(kvi_queued *call);
+/* Tells the loop that completions wait. */
+void kvi_queue_tell_ready(kivi_queue *queue);
+/* The call has ended with what stands in its completion. */
+void kvi_queued_complete(kvi_queued *call);
+/* It ends without an answer. */
+void kvi_queued_fail(kvi_queued *call, kivi_status status);
+/* Gives a call to its worker as a job; false: there is no thread for it. */
+bool kvi_queued_start_job(kvi_queued *call);
+/* Takes a call out of its worker's jobs. */
+void kvi_queued_leave_jobs(kvi_queued *call);
+
 /* ---- calls.c ---- */
 
 extern const kvi_driver kvi_queue_driver;
 /* Puts a call on its way: into the lanes or to the worker. Holds queue.mutex. */
 void kvi_queued_start(kvi_queued *call);
-/* The call has ended with what stands in its completion; holds queue.mutex. */
-void kvi_queued_complete(kvi_queued *call);
-/* It ends without an answer, unless it has one by now; holds queue.mutex. */
-void kvi_queued_fail(kvi_queued *call, kivi_status why);
-/* Gives a call to its worker as a job; holds queue.mutex. */
-void kvi_queued_start_job(kvi_queued *call);
-/* Tells the loop that completions wait; holds queue.mutex. */
-void kvi_queue_tell_ready(kivi_queue *queue);
-/* Takes a call out of its worker's jobs; holds queue.mutex. */
-void kvi_queued_leave_jobs(kvi_queued *call);
 /*
  * Ends calls whose time is over, begins those that paused: the hurried ones, and all of them when queue.look_ns has come,
  * which it then sets. Holds queue.mutex.
  */
 void kvi_queue_look_after(kivi_queue *queue, uint64_t now);
-/* Has the stepper look at a call at once; holds queue.mutex. */
-void kvi_queued_hurry(kvi_queued *call);
-/* Wakes the stepper; holds queue.mutex. */
-void kvi_queue_wake(kivi_queue *queue);
-/* The same at once, whatever the stepper was told already; any thread. */
-void kvi_queue_ring(kivi_queue *queue);
 /*
  * A lane for whoever waits longest in the worker's store, if one is free: true. *lane is it where that is a call of the
  * queue, else NULL: its waiter was told. Holds queue.mutex, but not while telling.
@@ -52,21 +57,19 @@ bool kvi_queue_begin(kvi_worker *worker, kvi_patience *patience, kvi_lane **lane
  */
 bool kvi_queue_take_up(kvi_lane *lane);
 
-/* ---- key_line.c: all hold queue.mutex, but kvi_queued_increment() ---- */
+/* ---- key_line.c: all hold queue.mutex ---- */
 
 /* Whether a call is an increment that waits in the line of its key. */
 bool kvi_queued_waits_for_key(const kvi_queued *call);
 void kvi_queued_join_line(kvi_queued *call);
 /* Completes those in line that have their answer, and makes jobs of those whose turn it is. */
 void kvi_queue_hear_lines(kivi_queue *queue);
-/* False: it has its answer, which the stepper hears; else *why may be UNCERTAIN from here on. */
-bool kvi_queued_leave_line(kvi_queued *call, kivi_status *why);
+/* Ends one that no thread makes, unless it has its answer, which the stepper hears. */
+void kvi_queued_leave_line(kvi_queued *call, kivi_status why);
 /* A thread makes the call; false: it had its answer, and is complete. */
 bool kvi_queued_come_for(kvi_queued *call);
 /* Passes over a holder of the key that stays away for too long. */
 void kvi_queued_look_at_line(kvi_queued *call);
-/* Makes the call as any caller would, from where it stands in line. */
-kivi_status kvi_queued_increment(kvi_queued *call, const kivi_call *how);
 
 /* ---- tickets.c: all hold queue.mutex ---- */
 

@@ -2,6 +2,7 @@
 #include "../base/limits.h"
 #include "../calls/apply.h"
 #include "../calls/perform.h"
+#include "../calls/read_modify_write.h"
 #include "../store/begin.h"
 #include "../store/keys.h"
 #include "queue.h"
@@ -306,10 +307,12 @@ void kvi_queued_run(kvi_queued *call)
     call->told = false;           /* the call inside counts and tells the hook */
     kivi_error_free(end->error);
     end->error = NULL;
+    const kivi_request *ask = &call->request;
     if (call->in_line)
-        end->status = kvi_queued_increment(call, &how);
+        end->status = kvi_increment_from_line(call->ctx.store, &how, &call->in_line->place, ask->key,
+                                              ask->by, ask->ttl_ms, &end->integer, &end->error);
     else
-        kvi_perform(call->ctx.store, &how, &call->request, &call->value, &call->version, end);
+        kvi_perform(call->ctx.store, &how, ask, &call->value, &call->version, end);
     if (end->status == KIVI_INTERRUPTED && atomic_load(&call->cancelled)) {
         kivi_error_free(end->error);
         end->error = kvi_error_new(KIVI_CANCELLED, 0, KIVI_RETRY_YES, "%s: cancelled", call->ctx.verb);

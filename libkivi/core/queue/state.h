@@ -7,6 +7,7 @@
 #include "../calls/verbs.h"
 #include "../lanes/state.h"
 #include "../store/keys.h"
+#include "../store/places.h"
 
 #define KVI_IDLE_NS (UINT64_C(1000) * KVI_MS) /* a thread with nothing to do ends after so long */
 
@@ -22,6 +23,15 @@ typedef enum kvi_stage {
     KVI_ENDED = 5,   /* completed, or dropped by close */
     KVI_IN_LINE = 6  /* waits for its key (key_line.c) */
 } kvi_stage;
+
+/* A call in the line of its key (key_line.c). */
+struct kvi_in_line {
+    kvi_place place;
+    kvi_addition addition;
+    struct kvi_queued *call;
+    bool is_told;
+    kvi_in_line *previous, *next; /* of those that were told */
+};
 
 typedef struct kvi_queued {
     kivi_queue *queue;
