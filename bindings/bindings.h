@@ -16,6 +16,7 @@ typedef struct kvb_store kvb_store;
 typedef struct kvb_queue kvb_queue;
 typedef struct kvb_answer kvb_answer;
 typedef struct kvb_encoder kvb_encoder;
+typedef struct kvb_events kvb_events;
 
 /* ---- stores (store.c) ---- */
 
@@ -33,6 +34,8 @@ struct kvb_store {
     kvb_encoder *encoders; /* not in use */
     kvb_answer *answers;   /* not in use */
     kvb_answer *computing; /* GET_OR_SETs in progress */
+    kvb_events *events;    /* yet to be told; NULL: nobody is told */
+    int hook;              /* the host's: who is told */
 };
 
 /* Opens a store; may wait, as `call` says. `queue` may be NULL, else it is held. NULL with `*error`. */
@@ -250,6 +253,44 @@ void kvb_queue_close(kvb_queue *queue);
 size_t kvb_queue_take(kvb_queue *queue, kvb_answer **answers, size_t capacity);
 /* Hastens its end; the answer still comes. */
 void kvb_answer_cancel(kvb_answer *answer);
+
+/* ---- events (events.c) ---- */
+
+/* What happened in a store, kept until a thread of the language tells its function. */
+typedef struct kvb_event {
+    kivi_event_type type; /* or KVB_EVENT_DROPPED */
+    kivi_status status;
+    uint32_t attempt;
+    const char *verb; /* lives as long as the process */
+    uint64_t items, duration_ns;
+    kivi_slice key; /* its own memory; empty: none */
+} kvb_event;
+
+/* So many events (`items`) found no room, because nobody came to be told. */
+#define KVB_EVENT_DROPPED ((kivi_event_type)0)
+enum { KVB_EVENTS_KEPT = 4096 };
+
+/* Keeps the events of the store that is opened with the options; NULL: no memory. */
+kvb_events *kvb_events_new(kivi_options *options);
+/* The store is open, and takes them over, without those of opening. */
+void kvb_store_hear(kvb_store *store, kvb_events *events);
+kvb_events *kvb_events_ref(kvb_events *events);
+void kvb_events_unref(kvb_events *events); /* what was not told is lost; NULL is nothing */
+/* How many there are now: those that happen meanwhile wait for the next time. */
+size_t kvb_events_count(const kvb_events *events);
+/* The oldest; false: there is none. Its key is the caller's, to be given back by kvb_event_release(). */
+bool kvb_events_next(kvb_events *events, kvb_event *event);
+void kvb_event_release(kvb_event *event);
+/* The word for what an event is: "call", "vector", "retry", "reconnect", "sweep", "dropped"; "other" for newer ones. */
+const char *kvb_event_kind(kivi_event_type type);
+
+/* The trace of a call that the function makes while it is told: nobody is told of such a call, else it would never end. */
+extern const char kvb_quiet;
+bool kvb_host_is_telling(const kvb_store *store); /* the host's: whether that function runs, here and now */
+static inline const void *kvb_trace(const kvb_store *store)
+{
+    return store->events && kvb_host_is_telling(store) ? &kvb_quiet : NULL;
+}
 
 /* ---- names, times, paths (words.c, path.c) ---- */
 

@@ -35,6 +35,7 @@ kvb_store *kvb_store_through(const kvb_store *store, kvb_queue *queue)
     through->queue = kvb_queue_ref(queue);
     through->store = store->store;
     kivi_store_ref(through->store);
+    through->events = store->events ? kvb_events_ref(store->events) : NULL;
     return through;
 }
 
@@ -76,6 +77,7 @@ void kvb_store_unref(kvb_store *store)
     if (store->host_free)
         store->host_free(store->host);
     kivi_store_unref(store->store);
+    kvb_events_unref(store->events);
     kvb_queue_unref(store->queue);
     free(store);
 }

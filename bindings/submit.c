@@ -36,6 +36,7 @@ void kvb_answer_submit(kvb_answer *answer)
 {
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = answer->timeout_ms;
+    call.trace = kvb_trace(answer->store);
     answer->request.user = answer;
     note_begin(answer);
     if (!answer->store->queue->queue) {

@@ -84,6 +84,17 @@
 ---@field elapsed number # seconds
 ---@field cursor? string
 
+---@class kivi.Event # that on_event is told
+---@field kind "call"|"vector"|"retry"|"reconnect"|"sweep"|"dropped"|"other"
+---@field scheme string
+---@field verb string # "get"; of a vector "read", "write" or "scan"
+---@field status string # "OK", "NOT_FOUND", or an error's code
+---@field error? string # the name of a failure: "TooLarge"
+---@field items integer # keys concerned; of "dropped" how many events had no room
+---@field attempt integer # of a retry, from 1
+---@field duration number # seconds; 0 where it was not measured
+---@field key? string # with the option event_keys, of a call with one key
+
 ---@class kivi.Store
 ---@field get fun(self: kivi.Store, key: string, options?: kivi.ReadOptions): value: kivi.Value?, err: kivi.Error?
 ---@field get_versioned fun(self: kivi.Store, key: string, options?: kivi.ReadOptions): value: kivi.Value?, version_or_err: string|kivi.Error|nil
@@ -134,7 +145,7 @@
 ---@field null lightuserdata # a stored null; the same as cjson.null and ngx.null
 ---@field delete lightuserdata # what a function of update answers to delete the key
 ---@field leave lightuserdata # what a function of update or get_or_set answers to store nothing
----@field open fun(url: string, options?: table<string, string|number|boolean>, queue?: kivi.Queue): kivi.Store?, kivi.Error?
+---@field open fun(url: string, options?: table<string, string|number|boolean|fun(event: kivi.Event)>, queue?: kivi.Queue): kivi.Store?, kivi.Error?
 ---@field copy fun(source: kivi.Store, target: kivi.Store, options?: kivi.CopyOptions): kivi.Progress?, kivi.Error?
 ---@field stores fun(): { scheme: string, backend: string, summary: string, available: boolean, reason?: string }[]
 ---@field options fun(scheme: string): table[]?, kivi.Error? # name, type, default, recommended, choices, help, secret, required

@@ -60,6 +60,7 @@ void kvb_host_wait(kvb_answer *answer)
     waiting wait = {.answer = answer, .L = state->L};
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = answer->timeout_ms;
+    call.trace = kvb_trace(answer->store);
     kvl_call_begin(&call, &wait.hooks, state->L, state);
     answer->missing = (void *)state->flags;
     answer->object = state->L; /* where its function is called */

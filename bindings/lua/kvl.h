@@ -79,7 +79,8 @@ typedef struct kvl_state {
     uintptr_t flags;                     /* KVL_PAIRS, of that call */
     int metas[KVL_META_COUNT];           /* references in the registry */
     const void *meta_of[KVL_META_COUNT]; /* their addresses */
-    int convert, encode, pend, compute; /* references to functions that are called under lua_pcall */
+    int convert, encode, pend, compute, tell; /* references to functions that are called under lua_pcall */
+    bool telling;                             /* on_event runs */
     bool one_nan; /* LuaJIT: numbers hold but one NaN, which stands for kvl_nan */
     struct {
         const void *array, *empty_array; /* metatables, by address; NULL: cjson was not found yet */
@@ -213,6 +214,7 @@ typedef struct kvl_options {
 typedef struct kvl_store {
     const char *kind;
     kvb_store *store;
+    int hook; /* reference to on_event; 0: there is none */
 } kvl_store;
 
 bool kvl_store_argument(lua_State *L, int index, kvb_store **store);
@@ -258,6 +260,14 @@ void kvl_call_begin(kivi_call *call, kvl_hooks *hooks, lua_State *L, const kvl_s
 
 int kvl_pend_protected(lua_State *L);
 int kvl_compute_protected(lua_State *L);
+int kvl_tell_protected(lua_State *L);
+/* Tells on_event of what happened in a store since. Never raises, and leaves the stack as it was. */
+void kvl_tell(lua_State *L, kvb_store *store);
+static inline void kvl_tell_events(lua_State *L, kvb_store *store)
+{
+    if (store->events)
+        kvl_tell(L, store);
+}
 int kvl_scan(lua_State *L);           /* store:scan(prefix, options) */
 int kvl_keys(lua_State *L);           /* store:keys(prefix, options) */
 int kvl_stores(lua_State *L);         /* kivi.stores(), info.c */

@@ -22,6 +22,10 @@ static int through(lua_State *L)
         return kvl_leave(L);
     }
     object->store->host = state;
+    if (store->hook) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, store->hook);
+        object->hook = object->store->hook = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
     return 1;
 }
 

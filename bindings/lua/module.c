@@ -41,12 +41,38 @@ static bool refuse_option(lua_State *L, kvl_state *state, int index)
                                lua_tostring(L, index - 1));
 }
 
+/* on_event: take_hook() has taken it. */
+static bool is_hook(lua_State *L, int value)
+{
+    return lua_type(L, value - 1) == LUA_TSTRING &&
+           strcmp(lua_tostring(L, value - 1), "on_event") == 0;
+}
+
+/* Keeps the function on_event of the table at 2. */
+static void take_hook(lua_State *L, kvl_store *object)
+{
+    if (!lua_istable(L, 2))
+        return;
+    lua_pushliteral(L, "on_event");
+    lua_rawget(L, 2);
+    if (lua_isfunction(L, -1))
+        object->hook = luaL_ref(L, LUA_REGISTRYINDEX);
+    else
+        lua_pop(L, 1);
+}
+
 /* Reads the table at 2. Never raises. */
 static bool read_options(lua_State *L, kvl_state *state, kivi_options *options)
 {
     lua_pushnil(L);
     while (lua_next(L, 2)) {
         int value = lua_gettop(L);
+        if (is_hook(L, value)) {
+            if (!lua_isfunction(L, value))
+                return kvl_refuse_argument(state, 2, "option 'on_event' must be a function");
+            lua_pop(L, 1);
+            continue;
+        }
         kivi_error *error = NULL;
         kivi_status status = KIVI_OK;
         if (lua_type(L, value - 1) != LUA_TSTRING ||
@@ -65,12 +91,18 @@ static bool open_store(lua_State *L, kvl_state *state, kvl_store *object, const 
                        kvb_queue *queue, kivi_error **error)
 {
     kivi_options *options = kivi_options_new();
+    kvb_events *events = NULL;
     kivi_call call = KIVI_CALL_INIT;
     kvl_hooks hooks;
-    if (!options)
+    if (options && object->hook)
+        events = kvb_events_new(options);
+    if (!options || (object->hook && !events)) {
+        kivi_options_free(options);
         return kvl_refuse(state, KIVI_NO_MEMORY, "out of memory");
+    }
     if (lua_istable(L, 2) && !read_options(L, state, options)) {
         kivi_options_free(options);
+        kvb_events_unref(events);
         return false;
     }
     kvl_call_begin(&call, &hooks, L, state);
@@ -78,8 +110,11 @@ static bool open_store(lua_State *L, kvl_state *state, kvl_store *object, const 
     kivi_options_free(options);
     if (object->store) {
         object->store->host = state;
+        object->store->hook = object->hook;
+        kvb_store_hear(object->store, events);
         return true;
     }
+    kvb_events_unref(events);
     return kvl_refuse(state, *error ? kivi_error_status(*error) : KIVI_NO_MEMORY, "out of memory");
 }
 
@@ -127,6 +162,7 @@ static int open(lua_State *L)
     lua_settop(L, 3);
     error = error_new(L);
     object = kvl_object_new(L, state, sizeof(*object), &kvl_a_store, KVL_META_STORE);
+    take_hook(L, object);
     if (!open_store(L, state, object, url, queue, error))
         return *error ? open_failed(L, state, error) : kvl_leave(L);
     return 1;
@@ -137,18 +173,26 @@ static int open(lua_State *L)
 static int collect(lua_State *L)
 {
     kvl_store *object = kvl_object(L, 1, &kvl_a_store);
-    if (object)
-        kvb_store_unref(object->store);
-    if (object)
-        object->store = NULL;
+    if (!object)
+        return 0;
+    if (object->hook) {
+        if (object->store) /* a call in flight may hold it */
+            object->store->hook = 0;
+        luaL_unref(L, LUA_REGISTRYINDEX, object->hook);
+        object->hook = 0;
+    }
+    kvb_store_unref(object->store);
+    object->store = NULL;
     return 0;
 }
 
 static int close_store(lua_State *L)
 {
-    const kvl_store *object = kvl_object(L, 1, &kvl_a_store);
-    if (object && object->store)
-        kivi_store_close(object->store->store);
+    kvb_store *store;
+    if (!kvl_store_argument(L, 1, &store))
+        return kvl_leave(L);
+    kivi_store_close(store->store);
+    kvl_tell_events(L, store);
     return 0;
 }
 
@@ -173,6 +217,8 @@ static void register_stores(lua_State *L, kvl_state *state)
     lua_setfield(L, -4, "copy"); /* the module's: kivi.copy(source, target, options) */
     lua_pushnil(L);
     lua_setfield(L, -2, "copy_to");
+    lua_pushcfunction(L, close_store);
+    lua_setfield(L, -2, "close");
     lua_pop(L, 2);
 }
 

@@ -187,6 +187,7 @@ static bool deliver(lua_State *L, queue *in, int table, kvb_answer *answer)
 {
     pending *item;
     int count;
+    kvl_tell_events(L, answer->store);
     lua_pushvalue(L, 2);
     lua_rawgeti(L, table, (int)(intptr_t)answer->object);
     item = lua_touserdata(L, -1);

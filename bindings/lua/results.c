@@ -478,9 +478,10 @@ static int answer_count(lua_State *L, kvb_answer *answer)
 
 int kvl_answer(lua_State *L, kvb_answer *answer)
 {
-    kvl_state *state = answer->store ? answer->store->host : kvl_state_of(L);
+    kvb_store *store = answer->store; /* the caller's object holds it */
+    kvl_state *state = store ? store->host : kvl_state_of(L);
     int count;
-    if (!answer->store)
+    if (!store)
         return kvl_refuse(state, KIVI_NO_MEMORY, "out of memory"), -1;
     if (answer->pending)
         return kvl_push_pending(L, answer) ? 1 : (kvl_refuse_top(state), -1);
@@ -494,6 +495,7 @@ int kvl_answer(lua_State *L, kvb_answer *answer)
         count = answer_count(L, answer);
     }
     kvb_answer_give(answer);
+    kvl_tell_events(L, store);
     if (count < 0)
         kvl_refuse_top(state);
     return count;

@@ -123,6 +123,7 @@ static void read_page(lua_State *L, scan *at)
     at->page = page;
     if (!page)
         kvl_push_error(L, state, KIVI_NO_MEMORY, NULL), lua_error(L);
+    kvl_tell_events(L, at->store);
 }
 
 static bool next_pair(lua_State *L, scan *at, kivi_pair *pair)

@@ -61,6 +61,7 @@ kvl_state *kvl_state_new(lua_State *L)
     state->encode = protected_function(L, kvl_encode_protected);
     state->pend = protected_function(L, kvl_pend_protected);
     state->compute = protected_function(L, kvl_compute_protected);
+    state->tell = protected_function(L, kvl_tell_protected);
     return state;
 }
 

@@ -311,8 +311,9 @@ PyObject *kvp_answer_value(kvb_answer *answer)
 
 PyObject *kvp_answer_out(kvb_answer *answer)
 {
+    kvb_store *store = answer->store; /* the caller's object holds it */
     PyObject *object;
-    if (answer->store && answer->store->queue && answer->request.verb < KVB_VERB_UPDATE)
+    if (store && store->queue && answer->request.verb < KVB_VERB_UPDATE)
         return kvp_call_out(answer);
     object = kvp_answer_value(answer);
     while (object && kvb_answer_is_unconfirmed(answer)) {
@@ -327,5 +328,7 @@ PyObject *kvp_answer_out(kvb_answer *answer)
     if (answer->store)
         Py_XDECREF((PyObject *)answer->failure);
     kvb_answer_give(answer);
+    if (store && !store->queue) /* else the loop tells, in its own thread */
+        kvp_tell_events(store);
     return object;
 }

@@ -39,6 +39,7 @@ static void read_here(kvb_answer *answer)
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = answer->store->queue ? HERE_MS : answer->timeout_ms;
     call.interrupted = interrupted_holding;
+    call.trace = kvb_trace(answer->store);
     if (answer->request.verb == KIVI_VERB_EXISTS) {
         done->status = kivi_store_exists(store, &call, answer->request.key, &done->truth, &done->error);
         return;
@@ -82,6 +83,7 @@ void kvb_host_wait(kvb_answer *answer)
     call.timeout_ms = answer->timeout_ms;
     call.interrupted = interrupted;
     call.user = &wait;
+    call.trace = kvb_trace(answer->store);
     answer->object = &wait;
     wait.state = PyEval_SaveThread();
     kvb_perform(answer, &call);

@@ -192,7 +192,8 @@ static bool has_no_room(const kvb_answer *answer)
 
 PyObject *kvp_call_out(kvb_answer *answer)
 {
-    kvp_queue *queue = answer->store->queue->host;
+    kvb_store *store = answer->store;
+    kvp_queue *queue = store->queue->host;
     PyObject *object = answer->object;
     if (answer->pending) {
         Py_XINCREF(object);
@@ -202,6 +203,7 @@ PyObject *kvp_call_out(kvb_answer *answer)
         return hold(answer);
     object = kvp_answer_value(answer);
     kvb_answer_give(answer);
+    kvp_tell_events(store);
     return kvp_call_done(queue, object);
 }
 
@@ -254,11 +256,12 @@ static void fill_room(kvp_queue *self, kvb_store *store)
 
 /* ---- taking ---- */
 
-/* Tells one, and who waits for its place. */
+/* Tells one, after what is told of its events, and who waits for its place. */
 static bool take_one(kvp_queue *self, kvb_answer *answer, bool at_once)
 {
     kvb_store *store = answer->store;
     bool ok;
+    kvp_tell_events(store);
     if (!((kvp_config *)store->host)->held)
         return arrive(answer, at_once);
     kvb_store_ref(store);

@@ -251,6 +251,7 @@ PyMethodDef kvp_store_methods[] = {
     {"get_many", FAST(method_get_many), METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("get_many($self, keys, *, timeout=None)\n--\n\n"
                "The values of several keys: a dict of those found, by the keys as given.")},
+    {"_tell", kvp_tell_method, METH_NOARGS, NULL},
     METHODS(LIST){NULL, NULL, 0, NULL}};
 
 /* ---- finding SWIG's wrappers ---- */

@@ -14,7 +14,7 @@
 
 /* Objects that kivi/__init__.py hands over by kvp_setup(); borrowed, they live as long as the process. */
 typedef struct kvp_python {
-    PyObject *Ext, *Timestamp, *Pairs, *Result, *Copied, *KEEP, *DELETE, *LEAVE;
+    PyObject *Ext, *Timestamp, *Pairs, *Result, *Copied, *Event, *KEEP, *DELETE, *LEAVE;
     PyObject *errors; /* name of the class ("TooLarge"): the class */
 } kvp_python;
 extern kvp_python kvp;
@@ -27,6 +27,7 @@ bool kvp_is_main_interpreter(void);
 /* How one store's keys and values look in Python; the `host` of its kvb_store. */
 typedef struct kvp_config {
     PyObject *default_hook, *ext_hook; /* NULL: none */
+    PyObject *on_event;                /* NULL: nobody is told */
     PyObject *dumps, *loads; /* of a codec that is Python's own, over raw; NULL: the store's codec */
     bool bytes_keys, pairs;
     struct kvp_call *held, *last_held; /* calls that its queue has no room for (loop.h) */
@@ -155,6 +156,18 @@ bool kvp_page_ready(PyObject *module);
 
 PyObject *kvp_schemes(PyObject *module, PyObject *nothing);
 PyObject *kvp_options(PyObject *module, PyObject *scheme);
+
+/* ---- events (events.c) ---- */
+
+/* Tells on_event of what happened in a store since, in this thread. An exception that is raised stays raised. */
+void kvp_tell(kvb_store *store);
+static inline void kvp_tell_events(kvb_store *store)
+{
+    if (store && store->events)
+        kvp_tell(store);
+}
+/* _tell(): the same, for what ends a store. */
+PyObject *kvp_tell_method(PyObject *self, PyObject *nothing);
 
 /* ---- event loops (loop.h) ---- */
 

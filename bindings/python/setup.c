@@ -34,9 +34,9 @@ PyObject *kvp_setup(PyObject *module, PyObject *parts)
     }
     if (!adopt(parts, "Ext", &kvp.Ext) || !adopt(parts, "Timestamp", &kvp.Timestamp) ||
         !adopt(parts, "Pairs", &kvp.Pairs) || !adopt(parts, "Result", &kvp.Result) ||
-        !adopt(parts, "Copied", &kvp.Copied) || !adopt(parts, "KEEP", &kvp.KEEP) ||
-        !adopt(parts, "DELETE", &kvp.DELETE) || !adopt(parts, "LEAVE", &kvp.LEAVE) ||
-        !adopt(parts, "errors", &kvp.errors))
+        !adopt(parts, "Copied", &kvp.Copied) || !adopt(parts, "Event", &kvp.Event) ||
+        !adopt(parts, "KEEP", &kvp.KEEP) || !adopt(parts, "DELETE", &kvp.DELETE) ||
+        !adopt(parts, "LEAVE", &kvp.LEAVE) || !adopt(parts, "errors", &kvp.errors))
         return NULL;
     Py_RETURN_NONE;
 }

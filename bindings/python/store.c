@@ -19,6 +19,7 @@ static void config_free(void *host)
     kvp_config *config = host;
     Py_XDECREF(config->default_hook);
     Py_XDECREF(config->ext_hook);
+    Py_XDECREF(config->on_event);
     Py_XDECREF(config->dumps);
     Py_XDECREF(config->loads);
     PyMem_Free(config);
@@ -38,6 +39,7 @@ static int store_traverse(PyObject *self, visitproc visit, void *arg)
     if (config) {
         Py_VISIT(config->default_hook);
         Py_VISIT(config->ext_hook);
+        Py_VISIT(config->on_event);
         Py_VISIT(config->dumps);
         Py_VISIT(config->loads);
     }
@@ -51,6 +53,7 @@ static int store_clear(PyObject *self)
     if (config) {
         Py_CLEAR(config->default_hook);
         Py_CLEAR(config->ext_hook);
+        Py_CLEAR(config->on_event);
     }
     return 0;
 }
@@ -300,22 +303,32 @@ static kvp_config *config_new(PyObject *key_type, PyObject *default_hook, PyObje
     return NULL;
 }
 
-static kvb_store *open_store(const char *url, PyObject *dict, PyObject *given_up)
+static kvb_store *open_store(const char *url, PyObject *dict, PyObject *given_up, bool is_heard)
 {
     kivi_options *options = options_in(dict);
+    kvb_events *events = NULL;
     kivi_error *error = NULL;
-    kvb_store *store;
+    kvb_store *store = NULL;
     if (!options)
         return NULL;
+    if (is_heard && !(events = kvb_events_new(options))) {
+        PyErr_NoMemory();
+        goto out;
+    }
     store = kvp_open_waiting(url, options, given_up, &error);
-    kivi_options_free(options);
     if (PyErr_Occurred()) { /* a signal's handler raised: KeyboardInterrupt */
         kivi_error_free(error);
         kvb_store_unref(store);
-        return NULL;
-    }
-    if (!store)
+        store = NULL;
+    } else if (!store) {
         kvp_raise(error ? kivi_error_status(error) : KIVI_NO_MEMORY, error);
+    }
+out:
+    kivi_options_free(options);
+    if (store)
+        kvb_store_hear(store, events);
+    else
+        kvb_events_unref(events);
     return store;
 }
 
@@ -332,11 +345,12 @@ static bool codec_in(PyObject *codec, kvp_config *config)
            hook_in(PyTuple_GET_ITEM(codec, 1), "loads", &config->loads);
 }
 
-/* open(class, url, options, key_type, default, ext, pairs, queue, given_up=None, codec=None) */
+/* open(class, url, options, key_type, default, ext, pairs, queue, given_up=None, codec=None, on_event=None) */
 PyObject *kvp_open(PyObject *module, PyObject *args)
 {
     PyTypeObject *class;
-    PyObject *options, *key_type, *default_hook, *ext_hook, *queue, *given_up = NULL, *codec = Py_None;
+    PyObject *options, *key_type, *default_hook, *ext_hook, *queue,
+        *given_up = NULL, *codec = Py_None, *on_event = Py_None;
     const char *url;
     int pairs;
     kvp_config *config;
@@ -344,8 +358,9 @@ PyObject *kvp_open(PyObject *module, PyObject *args)
     kvb_queue *submit_to = NULL;
     kvp_store *self;
     (void)module;
-    if (!PyArg_ParseTuple(args, "O!sO!OOOpO|OO:open", &PyType_Type, &class, &url, &PyDict_Type, &options,
-                          &key_type, &default_hook, &ext_hook, &pairs, &queue, &given_up, &codec))
+    if (!PyArg_ParseTuple(args, "O!sO!OOOpO|OOO:open", &PyType_Type, &class, &url, &PyDict_Type,
+                          &options, &key_type, &default_hook, &ext_hook, &pairs, &queue, &given_up,
+                          &codec, &on_event))
         return NULL;
     if (!PyType_IsSubtype(class, kvp_store_type)) {
         PyErr_SetString(PyExc_TypeError, "a class of stores is needed");
@@ -356,11 +371,11 @@ PyObject *kvp_open(PyObject *module, PyObject *args)
     config = config_new(key_type, default_hook, ext_hook, pairs);
     if (!config)
         return NULL;
-    if (!codec_in(codec, config)) {
+    if (!codec_in(codec, config) || !hook_in(on_event, "on_event", &config->on_event)) {
         config_free(config);
         return NULL;
     }
-    store = open_store(url, options, given_up == Py_None ? NULL : given_up);
+    store = open_store(url, options, given_up == Py_None ? NULL : given_up, config->on_event);
     self = store ? (kvp_store *)class->tp_alloc(class, 0) : NULL;
     if (!self) {
         config_free(config);

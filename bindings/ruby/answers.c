@@ -53,7 +53,7 @@ static VALUE results_out(const kvb_answer *answer)
 /* A map that is msgpack whatever the store's codec. */
 static VALUE read_map(VALUE given)
 {
-    static const kvr_config plain = {Qnil, Qnil, false, true};
+    static const kvr_config plain = {Qnil, Qnil, Qnil, false, true};
     void **both = (void **)given;
     return kvr_decode(&plain, both[0], ((const kvb_answer *)both[1])->done.value);
 }
@@ -218,6 +218,7 @@ static void keep_stored(kvb_answer *answer)
 
 VALUE kvr_answer_out(kvb_answer *answer, kvr_frame *frame)
 {
+    kvb_store *store = answer->store; /* the caller's object holds it */
     VALUE object = Qnil;
     while (true) {
         if (!settle(answer, frame))
@@ -235,5 +236,7 @@ VALUE kvr_answer_out(kvb_answer *answer, kvr_frame *frame)
     if (answer->failure)
         kvr_let_go(answer);
     kvb_answer_give(answer);
+    if (store && store->events)
+        kvr_tell(store, &frame->state);
     return object;
 }

@@ -78,6 +78,7 @@ static void read_here(kvb_answer *answer)
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = answer->timeout_ms;
     call.interrupted = interrupted_holding;
+    call.trace = kvb_trace(answer->store);
     call.user = &read;
     if (answer->request.verb == KIVI_VERB_EXISTS) {
         done->status = kivi_store_exists(store, &call, answer->request.key, &done->truth, &done->error);
@@ -173,6 +174,7 @@ static void wait_for(kvb_answer *answer)
     wait.call.timeout_ms = answer->timeout_ms;
     wait.call.interrupted = interrupted;
     wait.call.user = &wait;
+    wait.call.trace = kvb_trace(answer->store);
     while (!run_waiting(&wait, perform, &state) && !state && begin_again(&wait, began))
         continue;
     if (state)

@@ -15,7 +15,7 @@
 typedef struct kvr_names {
     VALUE kivi, core;                                /* modules Kivi and Kivi::Core */
     VALUE Calls, Page, Queue, Pending;               /* classes of this module */
-    VALUE Ext, Pairs, Result, Copied;                /* of lib/kivi/values.rb */
+    VALUE Ext, Pairs, Result, Copied, Event;         /* of lib/kivi/values.rb */
     VALUE Loop;                                      /* of lib/kivi/loop.rb */
     VALUE Error, About;                              /* modules of lib/kivi/errors.rb */
     VALUE KEEP, DELETE, LEAVE;                       /* words of lib/kivi/values.rb */
@@ -38,7 +38,7 @@ RUBY_FUNC_EXPORTED void Init_core(void);
 
 /* How one store's values look in Ruby; the `host` of its kvb_store. The store's object marks it. */
 typedef struct kvr_config {
-    VALUE default_hook, ext_hook; /* nil: none */
+    VALUE default_hook, ext_hook, on_event; /* nil: none */
     bool pairs, symbols;
 } kvr_config;
 
@@ -170,6 +170,12 @@ VALUE kvr_item_exception(const kvb_answer *answer, size_t index);
 VALUE kvr_found_out(kvb_answer *answer); /* get_many */
 VALUE kvr_page_out(kvb_answer *answer);
 void kvr_page_ready(void);
+
+/* ---- events (events.c) ---- */
+
+/* Tells on_event of what happened in a store since. What is no failure of it (Interrupt, a killed thread) is left in `*state`. */
+void kvr_tell(kvb_store *store, int *state);
+void kvr_events_ready(void);
 
 /* ---- fibers (queue.c) ---- */
 

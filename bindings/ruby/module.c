@@ -54,6 +54,7 @@ static void find_ruby(void)
     kvr.Pairs = from_ruby("Pairs");
     kvr.Result = from_ruby("Result");
     kvr.Copied = from_ruby("Copied");
+    kvr.Event = from_ruby("Event");
     kvr.Loop = from_ruby("Loop");
     kvr.Error = from_ruby("Error");
     kvr.About = from_ruby("About");
@@ -76,6 +77,7 @@ void Init_core(void)
     kvr_store_ready();
     kvr_page_ready();
     kvr_queue_ready();
+    kvr_events_ready();
     kvr_info_ready();
     Init_kivi_swig();
 }

@@ -15,6 +15,7 @@ static void store_mark(void *memory)
         return;
     rb_gc_mark(config->default_hook);
     rb_gc_mark(config->ext_hook);
+    rb_gc_mark(config->on_event);
 }
 
 static void store_free(void *memory)
@@ -98,41 +99,48 @@ static VALUE take_options(VALUE given)
     return Qnil;
 }
 
-static kvr_config *config_new(VALUE default_hook, VALUE ext_hook, VALUE pairs, VALUE symbols)
+static kvr_config *config_new(VALUE default_hook, VALUE ext_hook, VALUE pairs, VALUE symbols, VALUE on_event)
 {
     kvr_config *config = ALLOC(kvr_config);
     config->default_hook = default_hook;
     config->ext_hook = ext_hook;
+    config->on_event = on_event;
     config->pairs = RTEST(pairs);
     config->symbols = RTEST(symbols);
     return config;
 }
 
-/* call_open(url, options, default, ext, pairs, symbols) */
+/* call_open(url, options, default, ext, pairs, symbols, on_event) */
 static VALUE store_open(VALUE self, VALUE url, VALUE given, VALUE default_hook, VALUE ext_hook,
-                        VALUE pairs, VALUE symbols)
+                        VALUE pairs, VALUE symbols, VALUE on_event)
 {
     store_object *object = rb_check_typeddata(self, &store_type);
     opening open = {NULL, given};
     kvb_store *store = NULL;
+    kvb_events *events = NULL;
     kivi_error *error = NULL;
     int state = 0;
+    bool ready;
     kvr_config *config;
     StringValueCStr(url);
     url = rb_str_new_frozen(url);
     Check_Type(given, T_HASH);
     if (object->store)
         rb_raise(rb_eTypeError, "this Kivi::Store is open");
-    config = config_new(default_hook, ext_hook, pairs, symbols);
+    config = config_new(default_hook, ext_hook, pairs, symbols, on_event);
     open.options = kivi_options_new();
     if (open.options)
         rb_protect(take_options, (VALUE)&open, &state);
-    if (open.options && !state)
+    ready = open.options && !state;
+    if (ready && !NIL_P(on_event))
+        ready = (events = kvb_events_new(open.options)) != NULL;
+    if (ready)
         store = kvr_open_waiting(RSTRING_PTR(url), open.options, &error, &state);
     kivi_options_free(open.options);
     RB_GC_GUARD(url);
     if (state || !store) {
         kvb_store_unref(store);
+        kvb_events_unref(events);
         xfree(config);
         if (state) {
             kivi_error_free(error);
@@ -142,6 +150,7 @@ static VALUE store_open(VALUE self, VALUE url, VALUE given, VALUE default_hook, 
     }
     store->host = config;
     store->host_free = ruby_xfree;
+    kvb_store_hear(store, events);
     object->store = store;
     return self;
 }
@@ -154,6 +163,6 @@ static VALUE store_is_local(VALUE self)
 void kvr_store_ready(void)
 {
     rb_define_alloc_func(kvr.Calls, store_alloc);
-    rb_define_private_method(kvr.Calls, "call_open", store_open, 6);
+    rb_define_private_method(kvr.Calls, "call_open", store_open, 7);
     rb_define_private_method(kvr.Calls, "call_local", store_is_local, 0);
 }

@@ -302,6 +302,7 @@ void kvr_work(kvb_answer *answer)
     self.call.timeout_ms = answer->timeout_ms;
     self.call.interrupted = is_stopped;
     self.call.user = &self;
+    self.call.trace = kvb_trace(answer->store);
     if (RTEST(rb_thread_local_aref(rb_thread_current(), inside())))
         self.call.flags = KIVI_CALL_INSIDE;
     self.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
@@ -12,6 +13,7 @@ import jobs
 import links
 import pytest
 import sessions
+import telemetry
 from starlette.testclient import TestClient
 
 import kivi
@@ -298,3 +300,49 @@ def test_a_store_that_is_away_is_no_fault_of_the_visitor(monkeypatch):
     monkeypatch.setenv("KIVI_URL", "redis://127.0.0.1:1")
     with TestClient(links.app) as client:
         assert client.get("/any").status_code == 503
+
+
+class Recorder:
+    """As much of OpenTelemetry's tracer and meter as the example asks for: what it is told, in lists."""
+
+    def __init__(self):
+        self.spans, self.durations, self.repeats = [], [], []
+
+    def start_span(self, name, attributes, start_time):
+        def end(end_time):
+            self.spans.append((name, attributes, start_time, end_time, threading.get_ident()))
+
+        return SimpleNamespace(end=end)
+
+    def create_histogram(self, name, unit, description):
+        assert (name, unit) == ("db.client.operation.duration", "s")
+        return SimpleNamespace(record=lambda *told: self.durations.append(told))
+
+    def create_counter(self, name, description):
+        return SimpleNamespace(add=lambda *told: self.repeats.append(told))
+
+
+def test_calls_are_spans_and_durations(url):
+    recorder = Recorder()
+    before = time.time_ns()
+    with kivi.open(url, on_event=telemetry.watch(recorder, recorder)) as store:
+        store.set_many({"a": 1, "b": "text"})
+        with pytest.raises(kivi.WrongType):
+            store.increment("b")
+    system = {"db.system.name": store.scheme}
+    assert [(name, about) for name, about, *_ in recorder.spans] == [
+        (f"set_many {store.scheme}", system | {"db.operation.name": "set_many", "db.operation.batch.size": 2}),
+        (f"increment {store.scheme}", system | {"db.operation.name": "increment", "error.type": "WrongType"}),
+    ]
+    assert all(before <= start <= end <= time.time_ns() for _, _, start, end, _ in recorder.spans)
+    assert {thread for *_, thread in recorder.spans} == {threading.get_ident()}
+    assert len(recorder.durations) == 2 and all(seconds > 0 for seconds, _ in recorder.durations)
+
+
+def test_retries_are_counted():
+    recorder = Recorder()
+    with kivi.open("memory:?fail_rate=0.3&seed=7", on_event=telemetry.watch(recorder, recorder)) as store:
+        for i in range(50):
+            store[f"k{i}"] = i
+    assert {about["kind"] for _, about in recorder.repeats} == {"retry", "reconnect"}
+    assert len(recorder.spans) == 50

@@ -10,7 +10,7 @@ kivi.aio has the same calls for asyncio.
 """
 from kivi import _kivi, errors, values
 from kivi.errors import *  # noqa: F403
-from kivi.values import DELETE, KEEP, LEAVE, Copied, Ext, Pairs, Result, Timestamp
+from kivi.values import DELETE, KEEP, LEAVE, Copied, Event, Ext, Pairs, Result, Timestamp
 
 _kivi.setup(
     {
@@ -19,6 +19,7 @@ _kivi.setup(
         "Pairs": Pairs,
         "Result": Result,
         "Copied": Copied,
+        "Event": Event,
         "KEEP": KEEP,
         "DELETE": DELETE,
         "LEAVE": LEAVE,
@@ -29,12 +30,12 @@ _kivi.setup(
 from kivi.store import Store  # noqa: E402 - after setup: it refuses a second interpreter
 
 Page = _kivi.Page
-for _kind in (Copied, Ext, Pairs, Result, Store, Timestamp):
+for _kind in (Copied, Event, Ext, Pairs, Result, Store, Timestamp):
     _kind.__module__ = "kivi"
 __version__ = _kivi.version
 
 
-def open(url, *, key_type=str, default=None, ext=None, pairs=False, **options):
+def open(url, *, key_type=str, default=None, ext=None, pairs=False, on_event=None, **options):
     """Opens a store by URL: "lmdb:data.mdb", "memory:", "redis://host:6379/0?timeout=2". A context manager.
 
     options: as in the URL's query, and they win; kivi.options(scheme) lists them. Durations are in seconds.
@@ -42,16 +43,18 @@ def open(url, *, key_type=str, default=None, ext=None, pairs=False, **options):
     default: a function that is given an object which cannot be stored, and returns one that can.
     ext: a function of (type, data) that makes an object of an extension value; else it is a kivi.Ext.
     pairs: maps are read as kivi.Pairs, lists of (key, value), and not as dicts.
+    on_event: a function that is told what happens, a kivi.Event each time: at the end of a call, in the thread that called.
+    What it raises goes to sys.unraisablehook. Of calls that it makes itself it is not told.
     codec: "msgpack", "json", "raw", or Python's own "pickle": any object, but to read one runs what is written in it, so
     only where nobody else can write to the store.
     Raises Invalid (unknown scheme or option, a bad value), Unsupported (the plugin cannot be loaded).
     """
     if "codec" not in options:
-        return _kivi.open(Store, url, options, key_type, default, ext, pairs, None)
+        return _kivi.open(Store, url, options, key_type, default, ext, pairs, None, None, None, on_event)
     from kivi import pickled
 
     options, codec = pickled.split(options)
-    store = _kivi.open(Store, url, options, key_type, default, ext, pairs, None, None, codec)
+    store = _kivi.open(Store, url, options, key_type, default, ext, pairs, None, None, codec, on_event)
     if codec:
         store._codec = "pickle"
     return store
@@ -102,7 +105,7 @@ def options(scheme):
 
 
 __all__ = [
-    "DELETE", "KEEP", "LEAVE", "Copied", "Ext", "Page", "Pairs", "Result", "Store", "Timestamp",
+    "DELETE", "KEEP", "LEAVE", "Copied", "Event", "Ext", "Page", "Pairs", "Result", "Store", "Timestamp",
     "copy", "open", "options", "stores", *errors.BY_NAME,
 ]  # fmt: skip
 

@@ -13,6 +13,7 @@ from kivi.values import (
     KEEP as KEEP,
     LEAVE as LEAVE,
     Copied as Copied,
+    Event as Event,
     Ext as Ext,
     Pairs as Pairs,
     Result as Result,
@@ -28,6 +29,7 @@ def open(
     default: Callable[[Any], Any] | None = None,
     ext: Callable[[int, bytes], Any] | None = None,
     pairs: bool = False,
+    on_event: Callable[[Event], object] | None = None,
     **options: str | float | bool | timedelta,
 ) -> Store: ...
 def copy(
@@ -52,6 +54,7 @@ __all__ = [
     "KEEP",
     "LEAVE",
     "Copied",
+    "Event",
     "Ext",
     "Page",
     "Pairs",

@@ -92,13 +92,13 @@ class _Opening:
         await self._store.close()
 
 
-async def _open(url, options, *arguments):
+async def _open(url, options, on_event, *arguments):
     options, codec = pickled.split(options)
     loop = asyncio.get_running_loop()
     hub = await Hub.of(loop)
     given_up = threading.Event()
     opening = loop.run_in_executor(
-        None, _kivi.open, Store, url, options, *arguments, hub.queue, given_up.is_set, codec
+        None, _kivi.open, Store, url, options, *arguments, hub.queue, given_up.is_set, codec, on_event
     )
     try:
         store = await asyncio.shield(opening)
@@ -120,12 +120,13 @@ def _close_unwanted(hub, opening):
     hub.leave()
 
 
-def open(url, *, key_type=str, default=None, ext=None, pairs=False, **options):
+def open(url, *, key_type=str, default=None, ext=None, pairs=False, on_event=None, **options):
     """Opens a store by URL for the running loop: `async with open(url) as store`, or `store = await open(url)`.
 
-    The arguments are those of kivi.open(). Names and files are looked up in a thread.
+    The arguments are those of kivi.open(). Names and files are looked up in a thread. on_event is called in the loop's
+    thread, when the loop takes answers; it is no coroutine function.
     """
-    return _Opening(url, options, key_type, default, ext, pairs)
+    return _Opening(url, options, on_event, key_type, default, ext, pairs)
 
 
 class _Budget:
@@ -512,6 +513,7 @@ class Store(_kivi.Calls):
         self._hub = None
         _kivi.Calls.close(self)
         await hub.leave_awaited()
+        self._tell()
 
     @property
     def closed(self):

@@ -8,7 +8,7 @@ from typing_extensions import Self
 from kivi import _kivi
 from kivi._kivi import Call as Call
 from kivi.store import Store as _SyncStore, _Key, _Seconds, _Ttl  # pyright: ignore[reportPrivateUsage]
-from kivi.values import Copied, Result
+from kivi.values import Copied, Event, Result
 
 _T = TypeVar("_T")
 _D = TypeVar("_D")
@@ -32,6 +32,7 @@ def open(
     default: Callable[[Any], Any] | None = None,
     ext: Callable[[int, bytes], Any] | None = None,
     pairs: bool = False,
+    on_event: Callable[[Event], object] | None = None,
     **options: str | float | bool | timedelta,
 ) -> _Opening: ...
 

@@ -211,6 +211,7 @@ class Store(_kivi.Mapping):
         """Ends the work: calls in progress and later ones raise Closed. As often as you like, any thread."""
         self._closed = True
         _kivi.Mapping.close(self)
+        self._tell()
 
     @property
     def closed(self):

@@ -126,3 +126,38 @@ class Copied(_Record):
     def __init__(self, copied, skipped, bytes, seconds, cursor):
         for name, value in zip(self.__slots__, (copied, skipped, bytes, seconds, cursor or None)):
             object.__setattr__(self, name, value)
+
+
+class Event(tuple):
+    """Something that happened in a store, as the function given as `on_event` is told. A tuple whose fields have names.
+
+    kind: "call" (a call ended), "vector" (keys that travelled together came back), "retry", "reconnect", "sweep" (expired
+    entries were removed), or "dropped": so many (`items`) events could not be kept. scheme: of the store. verb: "get"; of a
+    vector "read", "write" or "scan". status: "OK", "NOT_FOUND", ... error: the class of a failure, or None. items: keys
+    concerned. attempt: of a retry, from 1. duration: seconds; 0 where it was not measured. key: with the option
+    `event_keys` of a store, of a call with one key; else None. Values are in none.
+    """
+
+    __slots__ = ()
+    _fields = __match_args__ = (
+        "kind", "scheme", "verb", "status", "error", "items", "attempt", "duration", "key"
+    )  # fmt: skip
+
+    def __new__(
+        cls, kind, scheme, verb="", status="OK", error=None, items=0, attempt=0, duration=0.0, key=None
+    ):
+        return tuple.__new__(cls, (kind, scheme, verb, status, error, items, attempt, duration, key))
+
+    def __getnewargs__(self):
+        return tuple(self)
+
+    def __repr__(self):
+        return f"kivi.Event({', '.join(map('{}={!r}'.format, self._fields, self))})"
+
+
+def _field(at):
+    return property(lambda event: event[at])
+
+
+for _at, _name in enumerate(Event._fields):
+    setattr(Event, _name, _field(_at))

@@ -1,5 +1,6 @@
 """Locks, cached functions, and adapters of other packages."""
 import asyncio
+import logging
 import threading
 import time
 
@@ -7,6 +8,7 @@ import pytest
 
 import kivi
 import kivi.aio
+from kivi.contrib.logging import to
 from test_computed import in_processes
 
 
@@ -180,3 +182,44 @@ def test_flask_caching(lmdb_url):
         assert double(2) == double(2) == 4 and runs == [2]
         cache.delete_memoized(double)
         assert double(2) == 4 and runs == [2, 2]
+
+
+# ---- logging
+
+
+def records_of(caplog, url, work, level=1, **how):
+    with caplog.at_level(level, "shop"), kivi.open(url, event_keys=True, on_event=to("shop", **how)) as store:
+        work(store)
+    return [(record.levelname, record.getMessage()) for record in caplog.records]
+
+
+def test_logging_of_calls_and_failures(caplog):
+    def work(store):
+        store["a"] = "secret-value"
+        with pytest.raises(kivi.WrongType):
+            store.increment("a")
+
+    told = records_of(caplog, "memory:", work)
+    levels = {tuple(message.split()[:3]): level for level, message in told}
+    assert levels[("memory", "call", "set")] == levels[("memory", "vector", "write")] == "DEBUG"
+    assert levels[("memory", "call", "increment")] == "WARNING"
+    assert any(message.startswith("memory call increment 'a' WRONG_TYPE items 1 ") for _, message in told)
+    assert "secret-value" not in str(told)
+    assert {type(record.event) for record in caplog.records} == {kivi.Event}
+
+
+def test_logging_below_its_level_is_silent(caplog):
+    assert records_of(caplog, "memory:", lambda store: store.set("a", 1), logging.INFO) == []
+
+
+def test_logging_of_retries_and_slow_calls(caplog):
+    def work(store):
+        for i in range(50):
+            store[f"k{i}"] = i
+
+    told = records_of(caplog, "memory:?fail_rate=0.3&seed=7", work, logging.INFO)
+    levels = {message.split()[1]: level for level, message in told}
+    assert levels["retry"] == "INFO" and levels["reconnect"] == "WARNING" and "call" not in levels
+    caplog.clear()
+    told = records_of(caplog, "memory:", work, logging.INFO, slow=0)
+    assert {level for level, _ in told} == {"WARNING"} and len(told) == 50

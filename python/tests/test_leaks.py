@@ -30,6 +30,15 @@ def refused(call, *arguments, **more):
     raise AssertionError("not refused")
 
 
+def told(work):
+    """Work on a store that tells of it."""
+    events = []
+    with kivi.open("memory:", event_keys=True, on_event=events.append) as store:
+        for _ in range(20):
+            work(store)
+        assert events
+
+
 KINDS = {
     "item": lambda s: s["k"],
     "get": lambda s: s.get("k", timeout=5),
@@ -59,6 +68,7 @@ KINDS = {
     "refused key": lambda s: refused(s.get, 5),
     "describe": lambda s: (s.capabilities(), s.stats(), s.health()),
     "open": lambda s: kivi.open("memory:", default=fail, timeout=1.5).close(),
+    "events": lambda s: told(lambda heard: (heard.set("k", VALUE), heard.get("k"), heard.get("x"))),
     "refused item": lambda s: refused(s.set_many, {"k": VALUE, "x": object()}),
     "ext": lambda s: (s.set("e", [kivi.Ext(1, b"x"), kivi.Timestamp(1, 1)]), s["e"]),
 }
@@ -68,7 +78,7 @@ UNREADABLE = {
     "unreadable page": lambda s: refused(list, s.scan()),
 }
 SPARE = 4 << 20 if os.environ.get("KIVI_SANITIZED") else 512 << 10  # bytes that caches may take
-SHARE = {"open": 50, "describe": 10, "scan": 10}  # dearer calls are fewer
+SHARE = {"open": 50, "events": 50, "describe": 10, "scan": 10}  # dearer calls are fewer
 
 
 def grow(store, kind, calls):

@@ -22,7 +22,7 @@ module Kivi
   private_constant :Core, :Loop
 
   # The options of {open} that are not the store's own.
-  OWN_OPTIONS = { default: nil, ext: nil, pairs: false, symbolize_names: false }.freeze
+  OWN_OPTIONS = { default: nil, ext: nil, pairs: false, symbolize_names: false, on_event: nil }.freeze
   private_constant :OWN_OPTIONS
 
   class << self
@@ -34,6 +34,8 @@ module Kivi
     # @option options [#call] :ext makes an object of an extension value's type and data; else it is a {Kivi::Ext}
     # @option options [Boolean] :pairs maps are read as {Kivi::Pairs}, arrays of [key, value], and not as Hash
     # @option options [Boolean] :symbolize_names text keys of maps are read as Symbols
+    # @option options [#call] :on_event told what happens, a {Kivi::Event} each time: at the end of a call, on the thread that
+    #   called. What it raises is a warning. Of calls that it makes itself it is not told
     # @yieldparam store [Kivi::Store] closed when the block ends
     # @return [Kivi::Store, Object] the store, or what the block answers
     # @raise [Kivi::Invalid] unknown scheme or option, a bad value

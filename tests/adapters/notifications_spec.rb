@@ -52,4 +52,28 @@ RSpec.describe Kivi::Notifications do
   it "tells nothing of stores that are not watched" do
     Kivi.open("memory:") { |store| expect(told { store["a"] = 1 }).to eq([]) }
   end
+
+  it "tells of what happens inside, of every kind" do
+    events = told do
+      Kivi.open("memory:?fail_rate=0.3&seed=7", on_event: described_class.events, event_keys: true) do |store|
+        30.times { |n| store.set("k#{n}", n, ttl: 0.001) }
+        sleep 0.01
+        30.times { store["other"] = 1 }
+      end
+    end
+    expect(events.map(&:first).uniq).to match_array(%w[call.kivi vector.kivi retry.kivi reconnect.kivi sweep.kivi])
+    calls = events.select { |name,| name == "call.kivi" }
+    expect(calls.size).to eq(60)
+    expect(calls.first[3]).to include(kind: :call, scheme: "memory", verb: "set", status: "OK", key: "k0", error: nil, duration: be > 0)
+    expect(events.map { |event| event[2] }.uniq).to eq([Thread.current])
+  end
+
+  it "warns where a subscriber raises, and the call goes on" do
+    ActiveSupport::Notifications.subscribed(->(*) { raise "a fault of its own" }, "call.kivi") do
+      Kivi.open("memory:", on_event: described_class.events) do |store|
+        expect { store["a"] = 1 }.to output(/on_event: .*a fault of its own/m).to_stderr
+        expect { expect(store["a"]).to eq(1) }.to output(/on_event/).to_stderr
+      end
+    end
+  end
 end

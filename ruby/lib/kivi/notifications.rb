@@ -44,5 +44,13 @@ module Kivi
       store.instance_variable_set(:@watched_url, store.url)
       store.extend(Watched)
     end
+
+    # What happens inside of a store as well: `Kivi.open(url, on_event: Kivi::Notifications.events)`. The names are "call.kivi",
+    # "vector.kivi", "retry.kivi", "reconnect.kivi", "sweep.kivi" and "dropped.kivi", the payload is the {Kivi::Event} as a Hash,
+    # with its own `duration` in seconds.
+    # @return [Proc]
+    def self.events
+      ->(event) { ActiveSupport::Notifications.instrument("#{event.kind}.kivi", event.to_h) }
+    end
   end
 end

@@ -260,6 +260,7 @@ module Kivi
     def close
       @closed = true
       call_close
+      call_tell
       nil
     end
 
@@ -284,11 +285,11 @@ module Kivi
 
     def start(url, options)
       @closed = false
-      hooks = options.values_at(:default, :ext)
-      %w[default ext].zip(hooks) do |name, hook|
+      hooks = options.values_at(:default, :ext, :on_event)
+      %w[default ext on_event].zip(hooks) do |name, hook|
         raise TypeError, "#{name}: is a Proc, not #{hook.class}" unless hook.nil? || hook.respond_to?(:call)
       end
-      own = %i[default ext pairs symbolize_names]
+      own = %i[default ext pairs symbolize_names on_event]
       open = -> { call_open(url, options.except(*own), *options.values_at(*own)) }
       Fiber.current_scheduler ? Thread.new(&open).value : open.call
       self

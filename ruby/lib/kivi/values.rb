@@ -117,4 +117,44 @@ module Kivi
       freeze
     end
   end
+
+  # Something that happened in a store, as `on_event:` of {Kivi.open} is told. Values are in none.
+  class Event
+    include Record
+    FIELDS = %i[kind scheme verb status error items attempt duration key].freeze
+
+    # @return [Symbol] :call (a call ended), :vector (keys that travelled together came back), :retry, :reconnect, :sweep
+    #   (expired entries were removed), or :dropped: so many ({#items}) events could not be kept
+    attr_reader :kind
+    # @return [String] of the store
+    attr_reader :scheme
+    # @return [String] "get"; of a vector "read", "write" or "scan"
+    attr_reader :verb
+    # @return [String] "OK", "NOT_FOUND", ...
+    attr_reader :status
+    # @return [Class, nil] of a failure
+    attr_reader :error
+    # @return [Integer] keys concerned
+    attr_reader :items
+    # @return [Integer] of a retry, from 1
+    attr_reader :attempt
+    # @return [Float] seconds; 0 where it was not measured
+    attr_reader :duration
+    # @return [String, nil] with the option `event_keys` of a store, of a call with one key
+    attr_reader :key
+
+    # @private
+    def initialize(kind, scheme, verb = "", status = "OK", error = nil, items = 0, attempt = 0, duration = 0.0, key = nil)
+      @kind = kind
+      @scheme = scheme
+      @verb = verb
+      @status = status
+      @error = error
+      @items = items
+      @attempt = attempt
+      @duration = duration
+      @key = key
+      freeze
+    end
+  end
 end

@@ -2,7 +2,7 @@
 
 require "uri"
 
-# Stands before a Redis and can hold back its answers.
+# Stands before a Redis, and can hold back its answers and cut connections.
 class Proxy
   attr_reader :port
 
@@ -16,12 +16,16 @@ class Proxy
     @gate = Thread::Mutex.new
     @opened = Thread::ConditionVariable.new
     @held = false
+    @sockets = []
     @threads = [Thread.new { accept }]
   end
 
   def url(option) = Places.with("redis://127.0.0.1:#{@port}#{@rest}", option)
   def hold = @gate.synchronize { @held = true }
   def release = @gate.synchronize { (@held = false) || @opened.broadcast }
+
+  # Ends the connections there are; there may be new ones.
+  def cut = @sockets.slice!(0..).each { |socket| socket.close unless socket.closed? }
 
   def close
     @threads.each(&:kill)
@@ -34,6 +38,7 @@ class Proxy
     loop do
       client = @server.accept
       redis = TCPSocket.new(@host, @target_port)
+      @sockets.push(client, redis)
       @threads << Thread.new { pump(client, redis) } << Thread.new { pump(redis, client) { wait_open } }
     end
   end
