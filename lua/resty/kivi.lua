@@ -176,12 +176,32 @@ function module.flush(seconds)
     return worker.flush(seconds or 1)
 end
 
+-- The options with an on_event that raises into nginx's log.
+local function logged(options)
+    local on_event = type(options) == "table" and options.on_event
+    if type(on_event) ~= "function" then
+        return options
+    end
+    local own = {}
+    for name, value in pairs(options) do
+        own[name] = value
+    end
+    function own.on_event(event)
+        local ok, why = pcall(on_event, event)
+        if not ok then
+            ngx.log(ngx.ERR, "kivi: on_event: ", tostring(why))
+        end
+    end
+    return own
+end
+
 -- As kivi.open(): opens a store for all requests of this worker, or of all workers where init_by_lua opens it. Opening
 -- reads files, so do it there, in init_worker_by_lua, or once where a module of yours is loaded. `on_failure(err, name)` is
--- told of each write with {wait = false} that failed.
+-- told of each write with {wait = false} that failed. `on_event(event)` may not sleep: it is called where a call ends, or where
+-- the worker takes answers.
 function module.open(url, options)
     local own_options, on_failure = unwaited.hook(options)
-    local store, err = kivi.open(url, own_options)
+    local store, err = kivi.open(url, logged(own_options))
     if not store then
         return nil, err
     end

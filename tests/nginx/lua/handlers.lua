@@ -9,7 +9,18 @@ end
 
 local told = {}
 
+local heard = {}
+
+-- How often each verb ended with each status, and how often each other kind came.
+local function hear(event)
+    local name = event.kind == "call" and event.verb .. " " .. event.status or event.kind
+    heard[name] = (heard[name] or 0) + event.items
+end
+
 local stores = {
+    heard = redis {on_event = hear, timeout = 2},
+    heard_lmdb = assert(kivi.open(os.getenv("KIVI_LMDB"), {on_event = hear})),
+    raising = redis {on_event = function(event) error("a fault of its own: " .. event.kind) end},
     redis = redis(),
     told = redis {timeout = 1, on_failure = function(err, name) table.insert(told, name .. " " .. err.code .. " " .. err.key) end},
     tcp = assert(kivi.open(os.getenv("KIVI_REDIS_TCP"))),
@@ -38,6 +49,30 @@ end
 
 function handlers.get(store)
     answer(store:get("key"))
+end
+
+-- Calls of all sorts, and what was told of them.
+function handlers.hear(store)
+    heard = {}
+    assert(store:set("heard", 1))
+    assert(store:get("heard"))
+    store:get("none")
+    assert(store:set_many {heard = 1, seen = 2})
+    assert(store:increment("heard"))
+    assert(store:update("heard", function(count) return count + 1 end))
+    local told = {}
+    for name, count in pairs(heard) do
+        if name ~= "vector" then
+            told[#told + 1] = name .. " " .. count
+        end
+    end
+    table.sort(told)
+    answer(table.concat(told, ", "))
+end
+
+function handlers.told_of(store)
+    store:get("heard")
+    answer(heard[ngx.var.arg_what] or 0)
 end
 
 function handlers.value(store)
