@@ -28,9 +28,8 @@ local function run(title, url)
       assert.equal("secret-value", s:get("key"))
       s:get("none")
       s:get_many { "key", "none" }
-      for _ in s:keys() do end
       assert.is_nil((s:increment("key")))
-      assert.same({ "set", "get", "get", "get_many", "page", "increment" }, verbs(seen, "call"))
+      assert.same({ "set", "get", "get", "get_many", "increment" }, verbs(seen, "call"))
       local told = {}
       for _, event in ipairs(seen) do
         assert.equal(s:scheme(), event.scheme)
@@ -44,7 +43,9 @@ local function run(title, url)
       assert.equal("set OK nil 1 key", told[1])
       assert.equal("get NOT_FOUND nil 1 none", told[3])
       assert.equal("get_many OK nil 2 nil", told[4])
-      assert.equal("increment WRONG_TYPE WrongType 1 key", told[6])
+      assert.equal("increment WRONG_TYPE WrongType 1 key", told[5])
+      for _ in s:keys() do assert.equal("page", seen[#seen].verb) end
+      assert.equal("page", seen[#seen].verb)
       assert.is_true(#verbs(seen, "vector") >= 1)
       s:clear("", { all = true })
       s:close()
