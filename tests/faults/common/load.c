@@ -228,12 +228,13 @@ unsigned long load_failures(load *l)
     return count;
 }
 
-static void compare_write(const load_slot *slot, unsigned long number, unsigned count, tally_kind kind)
+static void compare_write(const load_slot *slot, unsigned long number, tally *t, tally_kind kind)
 {
     load_fate fate = (load_fate)slot->fates[number];
+    unsigned count = tally_count(t, slot->index, number);
 
     CHECK_SAYING(fate != FATE_NONE, "write %lu of slot %u has no end", number, slot->index);
-    unsigned most = kind == TALLY_ASKED || fate != FATE_REFUSED;
+    unsigned most = (kind == TALLY_ASKED || fate != FATE_REFUSED) + atomic_load(&t->refusals);
     CHECK_SAYING(count >= (fate == FATE_ACKNOWLEDGED) && count <= most,
                  "<%lu:%u> %s %u times; it was %s", number, slot->index,
                  kind == TALLY_APPLIED ? "was done" : "went to the server", count,
@@ -246,7 +247,7 @@ void load_compare(const load *l, tally *t, tally_kind kind)
 {
     for (unsigned i = 0; i < l->slot_count; i++)
         for (unsigned long number = 1; number <= l->slots[i].number; number++)
-            compare_write(&l->slots[i], number, tally_count(t, i, number), kind);
+            compare_write(&l->slots[i], number, t, kind);
 }
 
 static void expect_kept(const load *l, const load_slot *slot)

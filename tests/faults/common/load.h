@@ -23,6 +23,7 @@ typedef struct tally {
         uint8_t *counts; /* by number */
         size_t room;
     } slots[LOAD_IN_FLIGHT];
+    atomic_uint refusals; /* answers that said that nothing was done; see fault_server */
 } tally;
 typedef struct tally_stream {
     char text[48];
@@ -114,6 +115,7 @@ typedef enum tally_kind {
     TALLY_SENT,    /* what it was sent; nothing of a refused write was */
     TALLY_ASKED /* the same, where the server itself may refuse; even then it is not asked again */
 } tally_kind;
+/* What a server refused may be sent again: once for each refusal that was seen. */
 void load_compare(const load *l, tally *t, tally_kind kind);
 void load_free(load *l);
 

@@ -13,6 +13,7 @@ typedef struct proxy_link {
     int client, server;
     uint64_t seed;
     tally_stream stream;
+    size_t matched; /* of the answer's refusal */
     pthread_t thread;
     atomic_bool over;
     struct proxy_link *next;
@@ -25,6 +26,7 @@ struct proxy {
     atomic_uint spoiled;
     atomic_flag pouring; /* a link pours without a pause */
     tally *seen;
+    const char *refusal;
     void (*feed)(tally *t, tally_stream *stream, const char *bytes, size_t size);
     pthread_t listener;
     unsigned link_count;
@@ -106,10 +108,27 @@ static bool spoil_answer(proxy_link *l, proxy_mode mode, const char *bytes, size
     }
 }
 
+/* The first byte of a refusal's mark is nowhere else in it. */
+static void count_refusals(proxy_link *l, const char *bytes, size_t size)
+{
+    const char *mark = l->p->refusal;
+
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != mark[l->matched])
+            l->matched = 0;
+        if (bytes[i] == mark[l->matched] && !mark[++l->matched]) {
+            atomic_fetch_add(&l->p->seen->refusals, 1);
+            l->matched = 0;
+        }
+    }
+}
+
 static bool pass_answer(proxy_link *l, const char *bytes, size_t size)
 {
     proxy_mode mode = (proxy_mode)atomic_load(&l->p->mode);
 
+    if (l->p->seen && l->p->refusal)
+        count_refusals(l, bytes, size);
     return mode == PROXY_PASS ? send_all(l->client, bytes, size) : spoil_answer(l, mode, bytes, size);
 }
 
@@ -219,6 +238,7 @@ proxy *proxy_start(const running_server *server, tally *seen)
     CHECK(p != NULL);
     p->server_port = server->port;
     p->seen = seen;
+    p->refusal = server->kind->refusal;
     p->feed = server->kind->feed ? server->kind->feed : tally_feed;
     p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(bind(p->fd, (struct sockaddr *)&at, size) == 0 && listen(p->fd, 128) == 0);

@@ -15,6 +15,7 @@ typedef struct fault_server {
     const char *user; /* runs as this one where the tests run as root; NULL: as the tests do */
     int stop_signal;  /* ends it in good order */
     bool locks; /* keys, for as long as a transaction lasts whose client is gone: a write may be BUSY */
+    const char *refusal; /* what an answer holds, once, that says so or that time ran out: nothing was done; NULL: none */
 
     /* Before its first start: what must lie in its folder, which is empty and belongs to its user. May be NULL. */
     void (*prepare)(running_server *s);

@@ -169,6 +169,7 @@ const fault_server postgresql = {
     .user = "postgres",
     .stop_signal = SIGINT,
     .locks = true,
+    .refusal = "VERROR", /* the severity: of a lock not had in time, or a statement out of time */
     .prepare = postgresql_prepare,
     .command = postgresql_command,
     .answers = postgresql_answers,
