@@ -2,7 +2,7 @@
 PRESET ?= dev
 PREFIX ?= /usr/local
 
-.PHONY: help demo build test test-long coverage bench servers servers-stop install uninstall clean
+.PHONY: help demo build test test-long coverage bench wheels servers servers-stop install uninstall clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
@@ -29,6 +29,10 @@ bench: ## measure beside the raw libraries and rewrite libkivi/docs/performance.
 	tools/install-packages
 	tools/build release
 	tools/bench
+
+wheels: ## build audited Python wheels, one for each CPython found here, into build/wheels
+	tools/install-packages
+	tools/wheels
 
 servers: ## start the servers that tests run against; their URLs go to build/servers.env
 	tests/servers/start
