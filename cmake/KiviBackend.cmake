@@ -2,11 +2,12 @@
 # find_package(kivi) gives it to backends that live elsewhere.
 #
 #   kivi_add_backend(NAME lmdb SCHEMES lmdb SUMMARY "LMDB, the embedded default"
-#                    PACKAGE liblmdb0 SOURCES lmdb.c map.c LIBRARIES lmdb)
+#                    PACKAGE "liblmdb0 (Debian), lmdb-libs (Fedora) or lmdb (Alpine)"
+#                    SOURCES lmdb.c map.c LIBRARIES lmdb)
 #
 # SCHEMES    the URL schemes it serves (a list)
 # SUMMARY    one line for `kivi stores`
-# PACKAGE    what a user installs when the client library is missing; may be absent
+# PACKAGE    what a user installs when the client library is missing, on each system; may be absent
 # SOURCES    its C files
 # LIBRARIES  what it links; may be absent
 set(KIVI_PLUGIN_MAP ${CMAKE_CURRENT_LIST_DIR}/plugin.map)
@@ -26,7 +27,7 @@ function(kivi_add_backend)
         return()
     endif()
     foreach(library IN LISTS arg_LIBRARIES)
-        kivi_require_library(${arg_NAME} ${library})
+        kivi_require_library("backend ${arg_NAME}" ${library} "leave the backend out with -DKIVI_WITHOUT=${arg_NAME}")
     endforeach()
     if(arg_NAME IN_LIST KIVI_STATIC_BACKENDS)
         kivi_add_static_backend()
@@ -38,14 +39,24 @@ function(kivi_add_backend)
     endif()
 endfunction()
 
-# What client libraries are compiled with: a header, and the packages of Debian, Fedora and Alpine that have it.
+# What libraries are compiled with: a header, and the packages of Debian, Fedora and Alpine that have it.
 set(KIVI_DEVEL_lmdb lmdb.h liblmdb-dev lmdb-devel lmdb-dev)
 set(KIVI_DEVEL_ssl openssl/ssl.h libssl-dev openssl-devel openssl-dev)
 set(KIVI_DEVEL_crypto openssl/err.h libssl-dev openssl-devel openssl-dev)
 set(KIVI_DEVEL_pq libpq-fe.h libpq-dev libpq-devel libpq-dev)
+set(KIVI_DEVEL_memcached libmemcached/memcached.h libmemcached-dev libmemcached-awesome-devel libmemcached-dev)
+set(KIVI_DEVEL_hiredis hiredis/hiredis.h libhiredis-dev hiredis-devel hiredis-dev)
+set(KIVI_DEVEL_msgpackc msgpack.h libmsgpack-dev msgpack-devel msgpack-c-dev)
+set(KIVI_DEVEL_criterion criterion/criterion.h libcriterion-dev criterion-devel criterion-dev)
 
-# Fails early, and with the names of packages, when a client library or its header is not installed.
-function(kivi_require_library name library)
+# The three as part of a sentence.
+function(kivi_name_packages out debian fedora alpine)
+    set(${out} "${debian} (Debian), ${fedora} (Fedora) or ${alpine} (Alpine)" PARENT_SCOPE)
+endfunction()
+
+# Before anything is compiled: what is missing, with the names of packages. All that is missing is named, and then the
+# configuration fails. ADVICE: what may be done instead of installing.
+function(kivi_require_library who library advice)
     if(TARGET ${library} OR library MATCHES "^-|/|::")
         return()
     endif()
@@ -57,18 +68,15 @@ function(kivi_require_library name library)
     endif()
     if(KIVI_DEVEL_${library})
         list(GET KIVI_DEVEL_${library} 0 header)
-        list(GET KIVI_DEVEL_${library} 1 debian)
-        list(GET KIVI_DEVEL_${library} 2 fedora)
-        list(GET KIVI_DEVEL_${library} 3 alpine)
-        set(packages "${debian} (Debian), ${fedora} (Fedora) or ${alpine} (Alpine)")
+        list(SUBLIST KIVI_DEVEL_${library} 1 3 packages)
+        kivi_name_packages(packages ${packages})
         find_path(KIVI_HEADER_${library} ${header} PATH_SUFFIXES postgresql)
         if(NOT KIVI_HEADER_${library})
             set(missing "header ${header}")
         endif()
     endif()
     if(missing)
-        message(FATAL_ERROR "backend ${name}: there is no ${missing} here. Install ${packages}, "
-                "or leave the backend out with -DKIVI_WITHOUT=${name}")
+        message(SEND_ERROR "${who}: there is no ${missing} here. Install ${packages}, or ${advice}")
     endif()
 endfunction()
 

@@ -1,3 +1,10 @@
+# Tests: what they need, how one is built. kivi_require_for_tests(LIBRARY...) fails before anything is compiled.
+function(kivi_require_for_tests)
+    foreach(library IN LISTS ARGN)
+        kivi_require_library(tests ${library} "leave the tests out with -DKIVI_TESTS=OFF")
+    endforeach()
+endfunction()
+
 # kivi_add_criterion: one Criterion executable of a group (a folder of tests/), known to tools/test. The target tests-GROUP
 # builds all of a group.
 #
@@ -21,11 +28,10 @@ if(KIVI_SANITIZE OR KIVI_STANDIN)
             -Wl,--export-dynamic-symbol=pthread_mutex_clocklock)
     endif()
 elseif(NOT KIVI_FUZZ)
-    find_path(KIVI_CRITERION_INCLUDE criterion/criterion.h REQUIRED)
-    find_library(KIVI_CRITERION_LIBRARY criterion REQUIRED)
+    kivi_require_for_tests(criterion)
     add_library(kivi_criterion INTERFACE)
-    target_include_directories(kivi_criterion SYSTEM INTERFACE ${KIVI_CRITERION_INCLUDE})
-    target_link_libraries(kivi_criterion INTERFACE ${KIVI_CRITERION_LIBRARY})
+    target_include_directories(kivi_criterion SYSTEM INTERFACE ${KIVI_HEADER_criterion})
+    target_link_libraries(kivi_criterion INTERFACE ${KIVI_LIBRARY_criterion})
 endif()
 # What the macros of Criterion and the entry of libFuzzer do is not held to our warnings. Linked last.
 add_library(kivi_test_flags INTERFACE)

@@ -44,7 +44,7 @@ def cmake(*arguments)
   $stderr.puts(said)
   return if status.success?
 
-  causes = said.scan(/^CMake Error.*?\n\n\n|^.*?(?:error|Error): .*$/m).first(3)
+  causes = said.scan(/^CMake Error.*?\n\n\n|^.*?(?:error|Error): .*$/m).first(8)
   give_up "cmake #{arguments.first} failed\n#{(causes.empty? ? [said.lines.last(10).join] : causes).join("\n")}"
 end
 
