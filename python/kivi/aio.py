@@ -42,6 +42,7 @@ import warnings
 import kivi
 from kivi import _kivi, pickled
 from kivi import errors as _errors
+from kivi.budget import Budget
 from kivi.hub import Hub
 from kivi.store import check_limit, pairs_of
 from kivi.values import DELETE, KEEP, LEAVE
@@ -129,28 +130,14 @@ def open(url, *, key_type=str, default=None, ext=None, pairs=False, on_event=Non
     return _Opening(url, options, on_event, key_type, default, ext, pairs)
 
 
-class _Budget:
-    """The seconds that the steps of one call may take together; None: each has the store's own timeout."""
-
-    def __init__(self, timeout):
-        self.left = timeout.total_seconds() if hasattr(timeout, "total_seconds") else timeout
-
+class _Budget(Budget):
     async def spend(self, make, *arguments, **named):
         if self.left is None:
             return await make(*arguments, **named)
-        began = time.monotonic()
-        try:
-            return await make(*arguments, timeout=self.left, **named)
-        finally:
-            self.take(time.monotonic() - began)
-
-    def take(self, seconds):
-        if self.left is not None and self.left > 0:
-            self.left = max(self.left - seconds, 0)
-
-    def check(self):
-        if self.left is not None and self.left <= 0:
-            raise _errors.Timeout("the time of the call is over")
+        began = self.begin()
+        result = await make(*arguments, timeout=self.left, **named)
+        self.take(time.monotonic() - began)
+        return result
 
     async def pause(self, seconds):
         await asyncio.sleep(seconds)
@@ -392,11 +379,12 @@ class Store(_kivi.Calls):
 
     async def setdefault(self, key, default=None, *, ttl=None, timeout=None):
         """The value of the key; if it is missing, writes `default` first."""
+        budget = _Budget(timeout)
         while True:
-            value = await self.get(key, _MISSING, timeout=timeout)
+            value = await budget.spend(self.get, key, _MISSING)
             if value is not _MISSING:
                 return value
-            if await self.add(key, default, ttl=ttl, timeout=timeout):
+            if await budget.spend(self.add, key, default, ttl=ttl):
                 return default
 
     async def update(self, other=(), /, **more):
@@ -475,7 +463,6 @@ class Store(_kivi.Calls):
             op = {"op": "delete", "key": key, "if_version": version}
             if (await budget.spend(self.apply, [op]))[0]:
                 return made
-            budget.check()
 
     def get_many(self, keys, *, type=None, timeout=None):
         """The values of several keys: a dict of those found, by the keys as given; as `type`, if that is given."""
@@ -544,6 +531,11 @@ class Store(_kivi.Calls):
 
     def __reduce_ex__(self, protocol):
         raise TypeError("a kivi.aio.Store cannot be pickled or copied: open its URL where it is needed")
+
+
+# What Python calls a coroutine that nobody awaited.
+for _name in ("take", "get", "get_many"):
+    getattr(Store, f"_{_name}_typed").__qualname__ = f"Store.{_name}"
 
 
 class _Stopped(Exception):

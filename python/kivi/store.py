@@ -3,6 +3,7 @@ from _collections_abc import Mapping, MutableMapping  # collections.abc, without
 
 from kivi import _kivi
 from kivi import errors as _errors
+from kivi.budget import Budget
 from kivi.views import _Items, _Keys, _Values, check_prefix
 
 _MISSING = object()
@@ -91,11 +92,12 @@ class Store(_kivi.Mapping):
 
     def setdefault(self, key, default=None, *, ttl=None, timeout=None):
         """The value of the key; if it is missing, writes `default` first."""
+        budget = Budget(timeout)
         while True:
-            value = self.get(key, _MISSING, timeout=timeout)
+            value = budget.spend(self.get, key, _MISSING)
             if value is not _MISSING:
                 return value
-            if self.add(key, default, ttl=ttl, timeout=timeout):
+            if budget.spend(self.add, key, default, ttl=ttl):
                 return default
 
     def update(self, other=(), /, **more):
@@ -175,12 +177,13 @@ class Store(_kivi.Mapping):
             return _kivi.Mapping.take(self, key, default, timeout=timeout)
         from kivi.typed import convert_of
 
+        budget = Budget(timeout)
         while True:
-            value, version = self.get_versioned(key, _MISSING, timeout=timeout)
+            value, version = budget.spend(self.get_versioned, key, _MISSING)
             if version is None:
                 return default
             made = convert_of(key, value, type)
-            if self.apply([{"op": "delete", "key": key, "if_version": version}], timeout=timeout)[0]:
+            if budget.spend(self.apply, [{"op": "delete", "key": key, "if_version": version}])[0]:
                 return made
 
     def get_many(self, keys, *, type=None, timeout=None):

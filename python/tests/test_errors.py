@@ -1,5 +1,6 @@
 """Exceptions: the class of each failure, what it is besides, and what it says."""
 import asyncio
+import datetime
 import os
 import pickle
 import resource
@@ -71,6 +72,48 @@ def test_timeout(silent):
         with pytest.raises(TimeoutError) as caught:
             call()
         assert isinstance(caught.value, kivi.Timeout) and time.monotonic() - began < 4
+
+
+# Each step takes half a second: two are beyond the time of one call.
+SLOW = "memory:?shape=blocking&latency=500ms"
+
+
+def test_steps_share_the_time_of_their_call():
+    with kivi.open(SLOW) as store:
+        store["k"] = 1
+        for call in (
+            lambda: store.take("k", type=int, timeout=0.7),
+            lambda: store.pop("k", type=int, timeout=datetime.timedelta(milliseconds=700)),
+            lambda: store.setdefault("other", 2, timeout=0.7),
+        ):
+            with pytest.raises(kivi.Timeout):
+                call()
+        assert store["k"] == 1 and "other" not in store
+        assert store.take("k", type=int, timeout=60) == 1 and store.setdefault("k", 2, timeout=60) == 2
+        with pytest.raises(kivi.Invalid):
+            store.take("k", type=int, timeout=0)
+        with pytest.raises(TypeError, match="timeout is a number of seconds, not str"):
+            store.setdefault("k", 1, timeout="1")
+
+
+def test_steps_share_the_time_of_their_call_in_a_loop():
+    async def main():
+        async with kivi.aio.open(SLOW) as store:
+            await store.set("k", 1)
+            for call in (
+                lambda: store.take("k", type=int, timeout=0.7),
+                lambda: store.pop("k", type=int, timeout=0.7),
+                lambda: store.setdefault("other", 2, timeout=0.7),
+            ):
+                with pytest.raises(kivi.Timeout):
+                    await call()
+            assert await store.get("k") == 1 and not await store.exists("other")
+            assert await store.take("k", type=int, timeout=60) == 1
+            assert await store.setdefault("k", 2, timeout=60) == 2
+            with pytest.raises(TypeError, match="timeout is a number of seconds, not str"):
+                await store.setdefault("k", 1, timeout="1")
+
+    asyncio.run(main())
 
 
 def test_denied_by_redis():
