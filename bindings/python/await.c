@@ -46,7 +46,8 @@ static kvp_call *make(kvp_queue *queue, kvp_stage stage)
     Py_INCREF(queue);
     self->queue = queue;
     self->answer = NULL;
-    self->value = self->error = self->wakeup = self->context = NULL;
+    self->value = self->error = self->wakeup = self->context = self->key = NULL;
+    self->name = NULL;
     self->stage = stage;
     self->awaited = self->pause = false;
     self->next_held = NULL;
@@ -116,6 +117,7 @@ static int call_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->error);
     Py_VISIT(self->wakeup);
     Py_VISIT(self->context);
+    Py_VISIT(self->key);
     return 0;
 }
 
@@ -126,14 +128,32 @@ static int call_clear(PyObject *object)
     Py_CLEAR(self->error);
     Py_CLEAR(self->wakeup);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->key);
     return 0;
 }
 
-static void never_awaited(void)
+void kvp_call_name(PyObject *result, const char *name, PyObject *key)
+{
+    kvp_call *self = (kvp_call *)result;
+    if (!result || Py_TYPE(result) != call_type)
+        return;
+    self->name = name;
+    Py_XINCREF(key);
+    Py_XSETREF(self->key, key);
+}
+
+static void never_awaited(const kvp_call *self)
 {
     PyObject *type, *value, *trace;
+    int raised;
     PyErr_Fetch(&type, &value, &trace);
-    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "a call of kivi.aio was never awaited"))
+    if (self->key)
+        raised = PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "store.%s(%.100R) was never awaited", self->name,
+                                  self->key);
+    else
+        raised = PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "store.%s() was never awaited",
+                                  self->name ? self->name : "call");
+    if (raised)
         PyErr_WriteUnraisable((PyObject *)call_type);
     PyErr_Restore(type, value, trace);
 }
@@ -145,7 +165,7 @@ static void call_free(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     if (!self->awaited)
-        never_awaited();
+        never_awaited(self);
     call_clear(object);
     if (self->answer && self->stage == KVP_DONE)
         kvp_answer_drop(self->answer);

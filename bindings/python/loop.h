@@ -38,6 +38,8 @@ typedef struct kvp_call {
     PyObject *value, *error; /* of a call that was answered at once; value: or that is to be confirmed */
     kvp_waiter *waiter;      /* what the task that awaits it was given */
     PyObject *wakeup, *context; /* of that task */
+    const char *name;           /* of the method */
+    PyObject *key;              /* that it was called with; NULL: it has none */
     kvp_stage stage;
     bool awaited;
     bool pause;                 /* lets other tasks of the loop run first */
@@ -64,6 +66,8 @@ void kvp_call_confirm(kvp_call *call);
 /* ---- await.c ---- */
 
 bool kvp_call_ready(PyObject *module);
+/* Notes what a call is called, for who forgets to await it; a result that is no call stays as it is. */
+void kvp_call_name(PyObject *result, const char *name, PyObject *key);
 /* A call of an answer that is in flight or waits for room; NULL without an exception's memory. */
 kvp_call *kvp_call_new(kvp_queue *queue, kvb_answer *answer);
 /* One that is over, of a value (taken over) or of the exception that is raised. */

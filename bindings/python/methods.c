@@ -2,7 +2,7 @@
  * The methods of stores: names, parameters and texts as Python shows them. Each hands its arguments, in the order of
  * kivi.i, to the wrapper that SWIG wrote for it.
  */
-#include "module.h"
+#include "loop.h"
 
 typedef struct method {
     const char *name;                         /* in Python */
@@ -195,12 +195,14 @@ static PyObject *call(const method *of, PyObject *self, PyObject *const *args, P
 {
     kvp_frame frame;
     PyObject *result;
+    bool has_key = of->count && strcmp(of->names[0], "key") == 0;
     frame.items[0] = self;
     if (!bind(of, args, given, names, frame.items + 1) || !may_call(of, self))
         return NULL;
     result = of->call(NULL, of->count ? (PyObject *)&frame : self);
-    if (!result && of->count && strcmp(of->names[0], "key") == 0)
+    if (!result && has_key)
         kvp_name_refused(kvp_config_of(((kvp_store *)self)->store), frame.items[1]);
+    kvp_call_name(result, of->name, has_key ? frame.items[1] : NULL);
     return result;
 }
 
@@ -214,8 +216,11 @@ static PyObject *method_get(PyObject *self, PyObject *const *args, Py_ssize_t gi
     frame.items[0] = self;
     if (!bind(&of_get, args, given, names, items) || !may_call(&of_get, self))
         return NULL;
-    if (!items[3] || items[3] == Py_None)
-        return of_get.call(NULL, (PyObject *)&frame);
+    if (!items[3] || items[3] == Py_None) {
+        PyObject *result = of_get.call(NULL, (PyObject *)&frame);
+        kvp_call_name(result, of_get.name, items[0]);
+        return result;
+    }
     return PyObject_CallMethod(self, "_get_typed", "OOOO", items[0], items[1] ? items[1] : Py_None,
                                items[3], items[2] ? items[2] : Py_None);
 }
@@ -232,6 +237,7 @@ static PyObject *method_get_many(PyObject *self, PyObject *const *args, Py_ssize
     if (!items[0])
         return NULL;
     found = of_get_many.call(NULL, (PyObject *)&frame);
+    kvp_call_name(found, of_get_many.name, NULL);
     Py_DECREF(items[0]);
     return found;
 }

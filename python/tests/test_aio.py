@@ -2,6 +2,7 @@
 import asyncio
 import contextvars
 import functools
+import gc
 import subprocess
 import sys
 import threading
@@ -70,18 +71,36 @@ async def test_a_call_is_awaited_once(store):
     assert 2 in outcomes and any(isinstance(outcome, RuntimeError) for outcome in outcomes)
 
 
-@on_store
-async def test_never_awaited(store):
+async def forgotten(call):
+    """The one warning that comes of a call which nobody awaits."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        store.set("k", 1)
+        call()
         for _ in range(1000):
+            gc.collect()
             await asyncio.sleep(0.01)
             if caught:
                 break
-    assert await store.get("k") == 1
     assert [warning.category for warning in caught] == [RuntimeWarning]
-    assert "never awaited" in str(caught[0].message)
+    return str(caught[0].message)
+
+
+@on_store
+async def test_a_call_that_was_never_awaited_names_itself(store):
+    assert await forgotten(lambda: store.set("k", 1)) == "store.set('k') was never awaited"
+    assert await store.get("k") == 1
+    assert await forgotten(lambda: store.get("k")) == "store.get('k') was never awaited"
+    assert await forgotten(lambda: store.delete(b"k")) == "store.delete(b'k') was never awaited"
+    assert await forgotten(lambda: store.get_many(["k"])) == "store.get_many() was never awaited"
+    assert await forgotten(lambda: store.count()) == "store.count() was never awaited"
+    assert await forgotten(lambda: store.get("x" * 500)) == f"store.get('{'x' * 99}) was never awaited"
+    for call, name in (
+        (lambda: store.pop("k", None), "pop"),
+        (lambda: store.get("k", type=int), "get"),
+        (lambda: store.take("k", type=int), "take"),
+        (lambda: store.get_many(["k"], type=int), "get_many"),
+    ):
+        assert await forgotten(call) == f"coroutine 'Store.{name}' was never awaited"
 
 
 @on_store
