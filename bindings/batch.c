@@ -68,7 +68,7 @@ kivi_slice kvb_batch_last_key(const kvb_batch *batch)
 {
     kivi_slice key = batch->count ? batch->ops[batch->count - 1].key : kivi_bytes(NULL, 0);
     settle(batch, &key);
-    return key;
+    return batch->count && !key.data ? kivi_str("") : key; /* nothing but an empty key came yet */
 }
 
 bool kvb_batch_end(kvb_batch *batch)

@@ -304,6 +304,10 @@ int kvb_condition(const char *word); /* absent, present */
 /* Seconds to whole ms, rounded up: false for NaN, below 0 and beyond KIVI_TTL_MAX. */
 bool kvb_milliseconds(double seconds, int64_t *ms);
 
+enum { KVB_MESSAGE = 1024 };
+/* A message of libkivi in a language: the hint `kivi options redis` is kivi.options("redis") of `module` there. */
+const char *kvb_message(const char *message, const char *module, char text[KVB_MESSAGE]);
+
 /* Where in a value a conversion is: links on the C stack, from the inside out. */
 typedef struct kvb_path {
     const struct kvb_path *outer; /* NULL: the value itself */

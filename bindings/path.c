@@ -43,6 +43,9 @@ static size_t add_link(const kvb_path *path, char *text, size_t capacity, size_t
 const char *kvb_key_prefix(kivi_slice key, char text[KVB_KEY_PREFIX])
 {
     kivi_buffer shown = KIVI_BUFFER_INIT;
+    text[0] = '\0';
+    if (!key.size) /* the message says so itself */
+        return text;
     if (kivi_key_show(key, LONGEST_STORED_KEY, &shown))
         shown.size = 0;
     snprintf(text, KVB_KEY_PREFIX, "key \"%.*s\": ", (int)shown.size, (const char *)shown.data);

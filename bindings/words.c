@@ -2,6 +2,7 @@
 #include "bindings.h"
 
 #include <math.h>
+#include <stdio.h>
 
 const char *kvb_error_name(kivi_status status)
 {
@@ -86,4 +87,15 @@ bool kvb_milliseconds(double seconds, int64_t *ms)
     /* 0.1 s is 100 ms, although 0.1 * 1000 may lie a little above it */
     *ms = (int64_t)ceil(exact - 1e-6 * (exact < 1 ? 0 : 1));
     return true;
+}
+
+const char *kvb_message(const char *message, const char *module, char text[KVB_MESSAGE])
+{
+    static const char command[] = "`kivi options ";
+    const char *at = strstr(message, command), *scheme = at ? at + sizeof(command) - 1 : NULL;
+    const char *end = scheme ? strchr(scheme, '`') : NULL;
+    int size = end ? snprintf(text, KVB_MESSAGE, "%.*s%s.options(\"%.*s\")%s", (int)(at - message),
+                              message, module, (int)(end - scheme), scheme, end + 1)
+                   : 0;
+    return size > 0 && size < KVB_MESSAGE ? text : message;
 }

@@ -67,9 +67,11 @@ static void push(lua_State *L, const kvl_state *state, kivi_status status, const
 
 void kvl_push_error(lua_State *L, const kvl_state *state, kivi_status status, const kivi_error *error)
 {
+    char text[KVB_MESSAGE];
     if (error)
-        push(L, state, status, kivi_error_message(error), kivi_error_backend(error),
-             kivi_error_retryable(error), kivi_error_native_code(error), kivi_error_native_text(error));
+        push(L, state, status, kvb_message(kivi_error_message(error), "kivi", text),
+             kivi_error_backend(error), kivi_error_retryable(error), kivi_error_native_code(error),
+             kivi_error_native_text(error));
     else
         push(L, state, status, plain_message(status), "", KIVI_RETRY_NO, 0, "");
 }
@@ -77,7 +79,7 @@ void kvl_push_error(lua_State *L, const kvl_state *state, kivi_status status, co
 void kvl_push_problem(lua_State *L, const kvl_state *state, const kvl_problem *problem)
 {
     push(L, state, problem->status, problem->text, "", KIVI_RETRY_NO, 0, "");
-    if (problem->key.size)
+    if (problem->key.data)
         kvl_name_key(L, problem->key, true);
     if (!problem->item)
         return;

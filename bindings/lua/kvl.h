@@ -68,7 +68,7 @@ typedef struct kvl_problem {
     kvl_exit exit;
     kivi_status status; /* of ANSWER */
     int argument;       /* of ARGUMENT */
-    kivi_slice key;     /* of ANSWER: that it is about, the caller's bytes; empty: none */
+    kivi_slice key;     /* of ANSWER: that it is about, the caller's bytes; NULL: none */
     size_t item;        /* of a batch, from 1; 0: none */
     char text[KVL_TEXT];
 } kvl_problem;

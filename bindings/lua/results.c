@@ -345,7 +345,7 @@ static int push_failure(lua_State *L, const conversion *in)
     kivi_slice key = kvb_answer_key(answer);
     lua_pushnil(L);
     kvl_push_error(L, in->state, answer->done.status, answer->done.error);
-    if (key.size)
+    if (key.data)
         kvl_name_key(L, key, kvb_is_about_key(answer, answer->done.status));
     push_failures(L, in);
     if (answer->done.result) {

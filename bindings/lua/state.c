@@ -200,7 +200,9 @@ bool kvl_refuse_type(lua_State *L, kvl_state *state, int argument, const char *e
 
 bool kvl_refuse_error(kvl_state *state, kivi_status status, kivi_error *error)
 {
-    kvl_refuse(state, status, "%s", error ? kivi_error_message(error) : "out of memory");
+    char text[KVB_MESSAGE];
+    kvl_refuse(state, status, "%s",
+               error ? kvb_message(kivi_error_message(error), "kivi", text) : "out of memory");
     kivi_error_free(error);
     return false;
 }

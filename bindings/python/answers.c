@@ -260,7 +260,7 @@ static void name_key(PyObject *exception, const kvb_answer *answer)
 {
     kivi_slice bytes = kvb_answer_key(answer);
     PyObject *key;
-    if (!bytes.size)
+    if (!bytes.data)
         return;
     key = kvp_key_out(kvp_config_of(answer->store), bytes);
     kvp_exception_name_key(exception, key, bytes, kvb_is_about_key(answer, answer->done.status));

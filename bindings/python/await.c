@@ -148,8 +148,8 @@ static void never_awaited(const kvp_call *self)
     int raised;
     PyErr_Fetch(&type, &value, &trace);
     if (self->key)
-        raised = PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "store.%s(%.100R) was never awaited", self->name,
-                                  self->key);
+        raised = PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "store.%s(%.100R) was never awaited",
+                                  self->name, self->key);
     else
         raised = PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "store.%s() was never awaited",
                                   self->name ? self->name : "call");

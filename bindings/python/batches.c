@@ -47,7 +47,7 @@ static void name_item(const kvb_store *store, const kvb_batch *batch, size_t ind
     kivi_slice key = {NULL, 0};
     if (store && batch->count > index)
         key = kvb_batch_last_key(batch);
-    kvp_name_item(key.size ? kvp_config_of(store) : NULL, key, index);
+    kvp_name_item(key.data ? kvp_config_of(store) : NULL, key, index);
 }
 
 static kvb_batch *fill(kvb_store *store, PyObject *items, add_fn add_item)

@@ -38,7 +38,9 @@ static PyObject *make(kivi_status status, PyObject *message)
 
 PyObject *kvp_exception(kivi_status status, const kivi_error *error)
 {
-    const char *text = error ? kivi_error_message(error) : kivi_status_name(status);
+    char space[KVB_MESSAGE];
+    const char *text = error ? kvb_message(kivi_error_message(error), "kivi", space)
+                             : kivi_status_name(status);
     PyObject *exception = make(status, PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace"));
     if (!exception || !error)
         return exception;
@@ -144,7 +146,7 @@ void kvp_name_refused(const kvp_config *config, PyObject *key)
     kivi_slice bytes;
     if (!raised)
         return;
-    if (is_ours(raised) && kvp_key_in(key, &bytes) && bytes.size) {
+    if (is_ours(raised) && kvp_key_in(key, &bytes)) {
         shown = kvp_key_out(config, bytes);
         kvp_exception_name_key(raised, shown, bytes, false);
         Py_XDECREF(shown);
@@ -232,7 +234,7 @@ void kvp_name_item(const kvp_config *config, kivi_slice key, size_t index)
     if (!raised)
         return;
     if (is_ours(raised)) {
-        shown = key.size ? kvp_key_out(config, key) : NULL;
+        shown = key.data ? kvp_key_out(config, key) : NULL;
         kvp_exception_name_key(raised, shown, key, false); /* the path in the message does */
         Py_XDECREF(shown);
         failures = PyDict_New();

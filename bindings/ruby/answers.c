@@ -139,7 +139,7 @@ static VALUE exception_of(const kvb_answer *answer)
 {
     VALUE exception = kvr_exception(answer->done.status, answer->done.error);
     kivi_slice key = kvb_answer_key(answer);
-    if (!key.size)
+    if (!key.data)
         return exception;
     return kvr_name_key(exception, kvr_key_out(key), key, kvb_is_about_key(answer, answer->done.status));
 }

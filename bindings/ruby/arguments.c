@@ -135,6 +135,6 @@ kvb_encoder *kvr_value_in(kvb_store *store, VALUE object, kvr_frame *frame)
     kvb_encoder_give(store, encoder);
     kvb_encoder_give(store, frame->earlier);
     if (state)
-        rb_jump_tag(frame->about.size ? kvr_name_caught(state, frame->about) : state);
+        rb_jump_tag(frame->about.data ? kvr_name_caught(state, frame->about) : state);
     rb_memerror();
 }

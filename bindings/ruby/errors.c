@@ -17,7 +17,9 @@ static VALUE class_of(kivi_status status)
 
 VALUE kvr_exception(kivi_status status, const kivi_error *error)
 {
-    VALUE message = rb_utf8_str_new_cstr(error ? kivi_error_message(error) : kivi_status_name(status));
+    char text[KVB_MESSAGE];
+    VALUE message = rb_utf8_str_new_cstr(error ? kvb_message(kivi_error_message(error), "Kivi", text)
+                                               : kivi_status_name(status));
     VALUE whole = rb_str_scrub(message, Qnil);
     VALUE exception = rb_exc_new_str(class_of(status), NIL_P(whole) ? message : whole);
     if (!error)

@@ -133,7 +133,7 @@ static VALUE name_item(VALUE given)
     VALUE raised = caught(), failures = Qnil;
     if (NIL_P(raised) || !is_ours(raised))
         return Qnil;
-    if (what->key.size)
+    if (what->key.data)
         raised = kvr_name_key(raised, kvr_key_out(what->key), what->key, true);
     kvr_add_failure(&failures, what->index, raised);
     rb_set_errinfo(kvr_failures_exception(failures));

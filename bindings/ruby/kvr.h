@@ -59,7 +59,7 @@ enum { KVR_KEY_COPIED = 256 };
 typedef struct kvr_frame {
     int state;            /* to be raised when all was given back: rb_jump_tag() */
     kvb_encoder *earlier; /* an encoder taken before another argument is encoded */
-    kivi_slice about; /* the key of the call, empty: it has none: what refuses a value names it */
+    kivi_slice about; /* the key of the call, NULL: it has none: what refuses a value names it */
     VALUE held[4];    /* strings whose bytes the call reads */
     int held_count;
     VALUE loop;               /* of this thread's fiber scheduler; nil: the call waits */

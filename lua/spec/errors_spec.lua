@@ -144,6 +144,31 @@ describe("errors", function()
     s:delete_many { "leased", "dead" }
   end)
 
+  it("names an empty key", function()
+    local s = kivi.open("memory:")
+    local function one() return 1 end
+    for name, call in pairs {
+      set = function() return s:set("", 1) end, get = function() return s:get("") end,
+      increment = function() return s:increment("") end, take = function() return s:take("") end,
+      ttl = function() return s:ttl("") end, update = function() return s:update("", one) end,
+      get_or_set = function() return s:get_or_set("", one) end, set_many = function() return s:set_many { [""] = 1 } end,
+      get_many = function() return s:get_many { "a", "" } end, delete_many = function() return s:delete_many { "" } end,
+      apply = function() return s:apply { { op = "set", key = "", value = 1 } } end,
+    } do
+      local answer, err = call()
+      assert.is_nil(answer)
+      assert.equal(name .. " INVALID []", name .. " " .. err.code .. " [" .. tostring(err.key) .. "]")
+    end
+    assert.equal("", select(2, s:set("", print)).key)
+    assert.equal("", select(2, s:set_many { [""] = print }).key)
+    assert.is_nil(select(2, s:page("", { cursor = "no cursor" })).key)
+  end)
+
+  it("hints at what a program has", function()
+    local _, err = kivi.open("memory:", { xyzzy = 1 })
+    assert.equal('no option "xyzzy" for memory: kivi.options("memory") lists those there are', err.message)
+  end)
+
   it("names the key of a value that is refused", function()
     local function refused(value, err)
       assert.is_nil(value)

@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -72,6 +73,58 @@ def test_timeout(silent):
         with pytest.raises(TimeoutError) as caught:
             call()
         assert isinstance(caught.value, kivi.Timeout) and time.monotonic() - began < 4
+
+
+EMPTY = {
+    "set": lambda store: store.set("", 1), "get": lambda store: store.get(""), "add": lambda store: store.add("", 1),
+    "increment": lambda store: store.increment(""), "take": lambda store: store.take(""),
+    "ttl": lambda store: store.ttl(""), "exists": lambda store: store.exists(b""),
+    "set_many": lambda store: store.set_many([("a", 1), ("", 2)]), "get_many": lambda store: store.get_many(["a", ""]),
+    "delete_many": lambda store: store.delete_many(["", "a"]), "pop": lambda store: store.pop("", type=int),
+    "apply": lambda store: store.apply([{"op": "set", "key": "", "value": 1}]),
+    "update_key": lambda store: store.update_key("", lambda _: 1),
+    "get_or_set": lambda store: store.get_or_set("", lambda: 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_empty_key_is_the_key_that_failed(name):
+    with kivi.open("memory:") as store, pytest.raises(kivi.Invalid) as caught:
+        EMPTY[name](store)
+    assert caught.value.key == ""
+    assert all(failure.key == "" for failure in (caught.value.failures or {}).values())
+
+    async def main():
+        async with kivi.aio.open("memory:?shape=blocking") as store:
+            await EMPTY[name](store)
+
+    with pytest.raises(kivi.Invalid) as caught:
+        asyncio.run(main())
+    assert caught.value.key == ""
+
+
+def test_a_value_that_is_refused_under_an_empty_key():
+    with kivi.open("memory:") as store:
+        for call in (lambda: store.set("", object()), lambda: store.set_many([("", object())])):
+            with pytest.raises(kivi.Unrepresentable) as caught:
+                call()
+            assert caught.value.key == ""
+        with pytest.raises(kivi.Error) as caught:
+            store.page(cursor=b"no cursor")
+        assert caught.value.key is None
+
+
+def test_hints_name_what_a_program_has():
+    with pytest.raises(kivi.Invalid, match=r'no option "xyzzy" for memory: kivi\.options\("memory"\) lists those there are'):
+        kivi.open("memory:", xyzzy=1)
+    with pytest.raises(kivi.Invalid, match=r'kivi\.options\("memory"\) lists'):
+        asyncio.run(open_in_a_loop())
+    run = subprocess.run([sys.executable, "-m", "kivi", "get", "memory:?xyzzy=1", "k"], capture_output=True, text=True)
+    assert run.returncode == 1 and 'kivi.options("memory")' in run.stderr
+
+
+async def open_in_a_loop():
+    await kivi.aio.open("memory:", xyzzy=1)
 
 
 # Each step takes half a second: two are beyond the time of one call.

@@ -161,6 +161,34 @@ RSpec.describe "A batch" do
     end
   end
 
+  it "names an empty key" do
+    in_store do |store|
+      [-> { store.set("", 1) }, -> { store.get("") }, -> { store.fetch("") }, -> { store.increment("") }, -> { store.take("") },
+       -> { store.ttl("") }, -> { store.update("") { 1 } }, -> { store.fetch_or_set("") { 1 } }, -> { store.set_many("a" => 1, "" => 2) },
+       -> { store.get_many("a", "") }, -> { store.delete_many("", "a") }, -> { store.apply([{ op: :set, key: "", value: 1 }]) }]
+        .each { |call| expect(&call).to raise_error(Kivi::Invalid) { |e| expect(e.key).to eq("") } }
+      expect { store.set("", Object.new) }.to raise_error(Kivi::Unrepresentable) { |e| expect(e.key).to eq("") }
+      expect { store.set_many("" => Object.new) }.to raise_error(Kivi::Unrepresentable) { |e| expect(e.key).to eq("") }
+      expect { store.page(nil, cursor: "no cursor") }.to raise_error(Kivi::Error) { |e| expect(e.key).to be_nil }
+    end
+  end
+
+  it "says that the steps of a call ran out of its time" do
+    Kivi.open("memory:?shape=blocking&latency=500ms") do |store|
+      asked = false
+      expect { store.fetch_or_set("k", timeout: 0.7) { asked = true } }.to raise_error(Kivi::Timeout)
+      expect(asked).to be(false)
+      expect(store.fetch_or_set("k", timeout: 60) { 1 }).to eq(1)
+      expect { store.fetch_or_set("k", timeout: 0) { 1 } }.to raise_error(Kivi::Invalid)
+      expect { store.fetch_or_set("k", timeout: "1") { 1 } }.to raise_error(TypeError)
+    end
+  end
+
+  it "hints at what a program has" do
+    expect { Kivi.open("memory:", xyzzy: 1) }
+      .to raise_error(Kivi::Invalid, 'no option "xyzzy" for memory: Kivi.options("memory") lists those there are')
+  end
+
   it "names the key of a value that it refuses" do
     in_store do |store|
       bad = Object.new

@@ -118,8 +118,11 @@ module Kivi
     def fetch_or_set(key, ttl: nil, lease: nil, timeout: nil, &block)
       raise ArgumentError, "fetch_or_set needs a block" unless block
 
+      began = Process.clock_gettime(Process::CLOCK_MONOTONIC) if timeout
       value = call_get(key, MISSING, timeout)
-      MISSING.equal?(value) ? call_get_or_set(key, block, ttl, timeout, lease) : value
+      return value unless MISSING.equal?(value)
+
+      call_get_or_set(key, block, ttl, timeout && time_left(timeout, began), lease)
     end
 
     # @!group Many keys
@@ -293,6 +296,14 @@ module Kivi
       open = -> { call_open(url, options.except(*own), *options.values_at(*own)) }
       Fiber.current_scheduler ? Thread.new(&open).value : open.call
       self
+    end
+
+    # What is left of the time of a call that makes another step.
+    def time_left(timeout, began)
+      left = timeout.to_f - (Process.clock_gettime(Process::CLOCK_MONOTONIC) - began)
+      raise Timeout, "the time of the call is over" unless left.positive?
+
+      left
     end
 
     def walk(prefix, after, limit, keys, ttl, timeout, cursor = nil, &block)
