@@ -9,7 +9,7 @@ static bool changes(const kivi_read_vector *vector)
     return false;
 }
 
-static void item_fail(const kvi_lmdb_env *env, kivi_read_item *item, int rc)
+static __attribute__((noinline)) void item_fail(const kvi_lmdb_env *env, kivi_read_item *item, int rc)
 {
     if (rc == MDB_INCOMPATIBLE) {
         item->status = KIVI_WRONG_TYPE;
@@ -21,8 +21,9 @@ static void item_fail(const kvi_lmdb_env *env, kivi_read_item *item, int rc)
 }
 
 /* The expiry of a value that was found; false: it is gone, or the item has failed. */
-static bool is_alive(kvi_lmdb_env *env, kvi_lmdb_slot *slot, kivi_read_item *item, MDB_val *key,
-                     const MDB_val *value, int64_t *now)
+static __attribute__((noinline)) bool is_alive(kvi_lmdb_env *env, kvi_lmdb_slot *slot,
+                                               kivi_read_item *item, MDB_val *key,
+                                               const MDB_val *value, int64_t *now)
 {
     int64_t expiry_ms;
     bool wanted = item->want & KIVI_WANT_EXPIRY;
@@ -39,8 +40,10 @@ static bool is_alive(kvi_lmdb_env *env, kvi_lmdb_slot *slot, kivi_read_item *ite
     return expiry_ms >= 0;
 }
 
-static inline void read_item(kvi_lmdb_env *env, kvi_lmdb_slot *slot, kivi_read_vector *vector,
-                             kivi_read_item *item, int64_t *now)
+/* In line: the loop is short, and one key is what most vectors have. */
+static inline __attribute__((always_inline)) void read_item(kvi_lmdb_env *env, kvi_lmdb_slot *slot,
+                                                            kivi_read_vector *vector,
+                                                            kivi_read_item *item, int64_t *now)
 {
     kvi_lmdb_key key;
     MDB_val value;

@@ -10,12 +10,13 @@ static kivi_status read_key(kivi_store *store, const kivi_call *call, const char
 {
     kvi_context ctx;
     kvi_key made;
+    kivi_slice stored;
     made.heap.data = NULL;
     kivi_status status = kvi_begin_read(&ctx, store, call, verb, error);
     if (KVI_LIKELY(!status))
-        status = kvi_key_make(&ctx, key, &made);
+        status = kvi_key_store(&ctx, key, &made, &stored);
     if (KVI_LIKELY(!status)) {
-        kivi_read_item item = {.key = made.stored, .want = want};
+        kivi_read_item item = {.key = stored, .want = want};
         status = kvi_read_one(&ctx, &item, kvi_receive, to);
         if (ttl_ms && !status)
             *ttl_ms = item.ttl_ms;
@@ -116,16 +117,17 @@ static kivi_status write_key(kivi_store *store, const kivi_call *call, const cha
 {
     kvi_context ctx;
     kvi_key made;
+    kivi_slice stored;
     made.heap.data = NULL;
     kivi_status status = kvi_begin(&ctx, store, call, verb, error);
     if (!status)
-        status = kvi_key_make(&ctx, key, &made);
+        status = kvi_key_store(&ctx, key, &made, &stored);
     if (!status)
         status = kvi_value_check(&ctx, item->value);
     if (!status)
         status = kvi_ttl_check(&ctx, item->ttl_ms, item->kind == KIVI_OP_SET);
     if (!status) {
-        item->key = made.stored;
+        item->key = stored;
         status = kvi_write_one(&ctx, item);
     }
     kvi_key_free(&made);

@@ -1,7 +1,6 @@
 /* Stored keys: the namespace in front, escapes inside, and every limit checked before anything is sent. */
 #include "keys.h"
 
-#include "../base/limits.h"
 #include "../lanes/context.h"
 
 #define PORTABLE_KEY 200
