@@ -193,6 +193,51 @@ CASE(scan, one_by_one)
     }
 }
 
+/* How many pairs a scan delivers, one by one; it stays at its end. */
+static uint64_t stepped_through(subject *s, const kivi_range *range)
+{
+    kivi_scan *scan = NULL;
+    kivi_pair pair = KIVI_PAIR_INIT;
+    uint64_t count = 0;
+    kivi_status status;
+    OK(kivi_store_scan(s->store, range, &scan, E));
+    while ((status = kivi_scan_next(scan, NULL, &pair, E)) == KIVI_OK && count < 100000) {
+        EXPECT_BYTES(pair.value, kivi_str("v"));
+        count++;
+    }
+    EXPECT_NUMBER(status, KIVI_END);
+    ANSWERS(KIVI_END, kivi_scan_next(scan, NULL, &pair, E));
+    kivi_scan_free(scan);
+    return count;
+}
+
+/* A limit counts across the pages that a scan reads for itself: it ends within one, at one's end, and behind it. */
+CASE(scan, limits_beyond_a_page)
+{
+    if (lacks_scan(s))
+        return;
+    enum { MANY = 2100 };
+    static const uint64_t limits[] = {999, 1000, 1001, 2000, 2001, MANY - 1, MANY};
+    kivi_slice *keys = keep(s, MANY * sizeof *keys), *values = keep(s, MANY * sizeof *values);
+    for (size_t i = 0; i < MANY; i++) {
+        keys[i] = key_number(s, "m", i);
+        values[i] = kivi_str("v");
+    }
+    OK(kivi_store_set_many(s->store, NULL, keys, values, MANY, KIVI_TTL_NONE, NULL, E));
+    kivi_range range = under(key(s, "m"), 0);
+    EXPECT(stepped_through(s, &range) >= MANY);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        range.limit = limits[i];
+        EXPECT_NUMBER(stepped_through(s, &range), limits[i]);
+        if (!(s->row->traits & ROW_OWN))
+            continue;
+        kivi_range whole = under(kivi_bytes(NULL, 0), limits[i]);
+        EXPECT_NUMBER(stepped_through(s, &whole), limits[i]);
+    }
+    range.limit = MANY + 1;
+    EXPECT(stepped_through(s, &range) >= MANY);
+}
+
 /* A scan and a page hold their store. */
 CASE(scan, holds_its_store)
 {
