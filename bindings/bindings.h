@@ -286,10 +286,17 @@ const char *kvb_event_kind(kivi_event_type type);
 
 /* The trace of a call that the function makes while it is told: nobody is told of such a call, else it would never end. */
 extern const char kvb_quiet;
+/* That of a read which is made again where it would wait: of its TIMEOUT nobody is told. */
+extern const char kvb_tried;
 bool kvb_host_is_telling(const kvb_store *store); /* the host's: whether that function runs, here and now */
 static inline const void *kvb_trace(const kvb_store *store)
 {
     return store->events && kvb_host_is_telling(store) ? &kvb_quiet : NULL;
+}
+static inline const void *kvb_trace_tried(const kvb_store *store)
+{
+    const void *trace = kvb_trace(store);
+    return trace || !store->queue ? trace : &kvb_tried;
 }
 
 /* ---- names, times, paths (words.c, path.c) ---- */

@@ -28,7 +28,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static kvb_events *rows[ROWS]; /* by number */
 static uintptr_t last_number;
 
-const char kvb_quiet;
+const char kvb_quiet, kvb_tried;
 
 /* ---- keeping ---- */
 
@@ -66,6 +66,8 @@ static kivi_slice copy(kivi_slice key)
 
 static bool is_quiet(const kivi_event *event)
 {
+    if (event->trace == &kvb_tried)
+        return event->type == KIVI_EVENT_CALL && event->status == KIVI_TIMEOUT;
     return event->trace == &kvb_quiet && event->type != KIVI_EVENT_RECONNECT &&
            event->type != KIVI_EVENT_SWEEP;
 }

@@ -39,7 +39,7 @@ static void read_here(kvb_answer *answer)
     kivi_call call = KIVI_CALL_INIT;
     call.timeout_ms = answer->store->queue ? HERE_MS : answer->timeout_ms;
     call.interrupted = interrupted_holding;
-    call.trace = kvb_trace(answer->store);
+    call.trace = kvb_trace_tried(answer->store);
     if (answer->request.verb == KIVI_VERB_EXISTS) {
         done->status = kivi_store_exists(store, &call, answer->request.key, &done->truth, &done->error);
         return;

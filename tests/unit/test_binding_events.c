@@ -100,6 +100,22 @@ Test(binding_events, of_the_store_itself_are_never_quiet)
     kvb_events_unref(events);
 }
 
+/* It is made once more, by a queue. */
+Test(binding_events, of_a_read_that_would_wait_are_not_told)
+{
+    kvb_events *events = loose_events();
+    kivi_event event = {.struct_size = sizeof(event), .verb = "visit", .trace = &kvb_tried};
+    event.type = KIVI_EVENT_CALL;
+    event.status = KIVI_TIMEOUT;
+    hear(&event, (void *)events->number);
+    expect_none(events);
+    event.status = KIVI_NOT_FOUND;
+    hear(&event, (void *)events->number);
+    expect_next(events, "call", "get", "");
+    expect_none(events);
+    kvb_events_unref(events);
+}
+
 Test(binding_events, that_find_no_room_are_counted)
 {
     kvb_events *events = loose_events();
