@@ -64,8 +64,8 @@ int kvl_tell_protected(lua_State *L)
 /* No call fails by it. */
 static void report(lua_State *L)
 {
-    const char *text = lua_tostring(L, -1);
-    fprintf(stderr, "kivi: on_event: %s\n", text ? text : luaL_typename(L, -1));
+    bool is_text = lua_type(L, -1) == LUA_TSTRING; /* to make one would take memory */
+    fprintf(stderr, "kivi: on_event: %s\n", is_text ? lua_tostring(L, -1) : luaL_typename(L, -1));
 }
 
 static void tell_one(lua_State *L, const telling *what)

@@ -1,9 +1,11 @@
 -- What the host runs with memory that ends: every kind of call, on stores that were opened before.
 local kivi = require "kivi"
 
-local s = assert(kivi.open("memory:"))
+local told
+local function tell(event) told = { event.verb .. os.clock() } end
+local s = assert(kivi.open("memory:", { on_event = tell, event_keys = true }))
 local queue = kivi.queue()
-local queued = assert(kivi.open("memory:", nil, queue))
+local queued = assert(kivi.open("memory:", { on_event = tell }, queue))
 local value = { name = "Ada", list = { 1, 2.5, kivi.null, kivi.bin("b"), kivi.int("18446744073709551615") },
   at = kivi.timestamp(1, 2), ext = kivi.Ext(1, "x"), pairs = kivi.pairs { { 1, "a" }, { { 1 }, "b" } } }
 assert(s:set("kept", value))
@@ -27,6 +29,7 @@ return function()
   s:stats()
   kivi.copy(s, s, { prefix = "nothing", progress = function(p) return p end })
   kivi.open("memory:", { codec = "json" }):set("k", { a = 1 })
+  kivi.open("memory:", { on_event = tell }):set("k", told)
   kivi.open("nothing:")
   queued:set("k", value)
   queued:get_many { "k", "x" }
