@@ -139,7 +139,7 @@ class Event(tuple):
     """
 
     __slots__ = ()
-    _fields = __match_args__ = (
+    _fields = (
         "kind", "scheme", "verb", "status", "error", "items", "attempt", "duration", "key"
     )  # fmt: skip
 
