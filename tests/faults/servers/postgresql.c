@@ -23,9 +23,14 @@ static void program_argument(running_server *server, const char *name)
     globfree(&found);
 }
 
-static void psql_arguments(running_server *server, const char *database)
+/* `output`: what it prints goes into that file of the server's folder; NULL: to its output. */
+static void psql_arguments(running_server *server, const char *database, const char *output)
 {
     program_argument(server, "psql");
+    if (output) {
+        server_argument(server, "-o");
+        server_argument(server, "%s/%s", server->directory, output);
+    }
     server_argument(server, "-qXtA");
     server_argument(server, "-v");
     server_argument(server, "ON_ERROR_STOP=1");
@@ -41,7 +46,7 @@ static void psql_arguments(running_server *server, const char *database)
 
 void postgresql_tell(running_server *server, const char *sql)
 {
-    psql_arguments(server, "kivi");
+    psql_arguments(server, "kivi", NULL);
     server_argument(server, "%s", sql);
     server_run(server);
 }
@@ -88,6 +93,29 @@ static void postgresql_command(running_server *server)
     server_argument(server, "unix_socket_directories=%s", server->directory);
     server_argument(server, "-c");
     server_argument(server, "max_connections=200");
+    server_argument(server, "-c");
+    server_argument(server, "wal_level=logical");
+}
+
+void postgresql_copy(const running_server *primary, running_server *server)
+{
+    char mark[320];
+
+    program_argument(server, "pg_basebackup");
+    server_argument(server, "-D");
+    server_argument(server, "%s/db", server->directory);
+    server_argument(server, "-h");
+    server_argument(server, "%s", primary->directory);
+    server_argument(server, "-p");
+    server_argument(server, "%d", primary->port);
+    server_argument(server, "-U");
+    server_argument(server, "postgres");
+    server_argument(server, "--write-recovery-conf");
+    server_argument(server, "--checkpoint=fast");
+    server_argument(server, "--no-sync");
+    server_run(server);
+    snprintf(mark, sizeof(mark), "%s/made", server->directory);
+    fclose(fopen(mark, "w"));
 }
 
 /* Whether it would let somebody log in; while it starts it says an error. */
@@ -109,7 +137,7 @@ static bool is_up(const running_server *server)
     return up;
 }
 
-/* The first time, the load's role and database are made. */
+/* The first time, the load's role and database are made, and the log of writes is begun. */
 static bool postgresql_answers(running_server *server)
 {
     char mark[320];
@@ -119,13 +147,14 @@ static bool postgresql_answers(running_server *server)
     snprintf(mark, sizeof(mark), "%s/made", server->directory);
     if (access(mark, F_OK) == 0)
         return true;
-    psql_arguments(server, "postgres");
+    psql_arguments(server, "postgres", NULL);
     server_argument(server, "CREATE ROLE kivi LOGIN PASSWORD '%s'",
                     server->password ? server->password : "none");
     server_run(server);
-    psql_arguments(server, "postgres");
+    psql_arguments(server, "postgres", NULL);
     server_argument(server, "CREATE DATABASE kivi OWNER kivi");
     server_run(server);
+    postgresql_tell(server, "SELECT pg_create_logical_replication_slot('writes', 'test_decoding')");
     fclose(fopen(mark, "w"));
     return true;
 }
@@ -136,6 +165,46 @@ static void postgresql_url(const running_server *server, const char *host, int p
     (void)server;
     print(url, "postgresql://kivi%s%s@%s:%d/kivi?codec=raw", password ? ":" : "",
           password ? password : "", host, port);
+}
+
+/* ---- Its record of writes: what its log decodes to, of committed transactions alone ---- */
+
+#define VALUE "value_data[bytea]:'\\x"
+#define VALUE_QUOTED "value_data[bytea]:''\\x"
+
+static int digit_of(char digit)
+{
+    return digit >= '0' && digit <= '9'   ? digit - '0'
+           : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
+                                          : -1;
+}
+
+/* Tallies the value of a line such as "table public.kv_store: INSERT: key_name[text]:'k' value_data[bytea]:'\x3c31'". */
+static void tally_line(tally *t, const char *line)
+{
+    const char *at = strstr(line, VALUE);
+    tally_stream stream = {.size = 0};
+
+    if (!at)
+        return;
+    for (at += sizeof(VALUE) - 1; digit_of(at[0]) >= 0 && digit_of(at[1]) >= 0; at += 2)
+        tally_feed(t, &stream, &(char){(char)(digit_of(at[0]) << 4 | digit_of(at[1]))}, 1);
+}
+
+static void postgresql_applied(running_server *server, tally *t)
+{
+    char path[320], line[2048];
+    FILE *file;
+
+    psql_arguments(server, "kivi", "applied");
+    server_argument(server, "SELECT data FROM pg_logical_slot_get_changes('writes', NULL, NULL) "
+                            "WHERE position('" VALUE_QUOTED "3c' IN data) > 0");
+    server_run(server);
+    snprintf(path, sizeof(path), "%s/applied", server->directory);
+    CHECK((file = fopen(path, "r")) != NULL);
+    while (fgets(line, sizeof(line), file))
+        tally_line(t, line);
+    fclose(file);
 }
 
 /* ---- Connections and passwords ---- */
@@ -174,6 +243,7 @@ const fault_server postgresql = {
     .command = postgresql_command,
     .answers = postgresql_answers,
     .url = postgresql_url,
+    .applied = postgresql_applied,
     .end_connections = postgresql_end_connections,
     .refuse = postgresql_refuse,
     .set_password = postgresql_set_password,

@@ -11,4 +11,7 @@ void postgresql_tell(running_server *server, const char *sql);
 /* The same in a process of its own, which is answered: wait for it. */
 pid_t postgresql_tell_beside(running_server *server, const char *sql);
 
+/* What `server` begins with: a copy of another one that runs, whose standby it is. For its kind's `prepare`. */
+void postgresql_copy(const running_server *primary, running_server *server);
+
 #endif
