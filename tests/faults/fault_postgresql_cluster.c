@@ -218,6 +218,77 @@ Test(fault_postgresql_cluster, a_deadlock_is_done_again)
     server_stop(&server);
 }
 
+/* ---- What is taken ---- */
+
+enum { TAKES = 64 };
+
+static void submit(kivi_queue *queue, kivi_store *store, int32_t verb, kivi_slice key, uintptr_t index)
+{
+    kivi_call call = within_ms(2000);
+    kivi_request request = KIVI_REQUEST_INIT;
+
+    request.verb = verb;
+    request.key = key;
+    request.ttl_ms = 600000;
+    request.user = (void *)index;
+    OK(kivi_queue_submit(queue, store, &call, &request, NULL, E));
+}
+
+static void await_all(kivi_queue *queue, kivi_status *ends, size_t count)
+{
+    uint64_t until = now_ns() + LONG_MS * UINT64_C(1000000);
+
+    while (count) {
+        kivi_completion end = KIVI_COMPLETION_INIT;
+        CHECK_SAYING(now_ns() < until, "%zu calls do not end", count);
+        if (!kivi_queue_take(queue, &end, 1)) {
+            pause_ms(1);
+            continue;
+        }
+        ends[(uintptr_t)end.user] = end.status;
+        kivi_completion_release(&end);
+        count--;
+    }
+}
+
+/* Takes that share a transaction with a call that fails are taken back: nobody was told a value that is still there. */
+Test(fault_postgresql_cluster, what_is_taken_is_gone)
+{
+    running_server server;
+    kivi_queue *queue = NULL;
+    kivi_status ends[TAKES + 1];
+    text keys[TAKES];
+    int status;
+
+    server_start(&server, &postgresql, "server", NULL, NULL);
+    kivi_store *store = server_open(&server, "&lanes=1");
+    put(store, "z:held", "v");
+    for (int i = 0; i < TAKES; i++) {
+        print(&keys[i], "k:%d", i);
+        put(store, keys[i].bytes, "v");
+    }
+    pid_t holder = postgresql_tell_beside(
+        &server, "BEGIN; UPDATE kv_store SET value_data = value_data WHERE key_name = 'z:held'; "
+                 "SELECT pg_sleep(5); COMMIT");
+    postgresql_tell(&server, "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE relation = "
+                             "'kv_store'::regclass AND mode = 'RowExclusiveLock') LOOP "
+                             "PERFORM pg_sleep(0.01); END LOOP; END $$");
+    OK(kivi_queue_new(&queue, E));
+    for (unsigned i = 0; i < TAKES; i++) {
+        submit(queue, store, KIVI_VERB_TAKE, kivi_str(keys[i].bytes), i);
+        if (i == TAKES / 2)
+            submit(queue, store, KIVI_VERB_GET_AND_EXPIRE, kivi_str("z:held"), TAKES);
+    }
+    await_all(queue, ends, TAKES + 1);
+    CHECK(ends[TAKES] != KIVI_OK);
+    for (int i = 0; i < TAKES; i++)
+        expect_holds(store, keys[i].bytes, ends[i] == KIVI_OK ? NULL : "v");
+    CHECK(waitpid(holder, &status, 0) == holder && status == 0);
+    kivi_queue_close(queue);
+    kivi_store_unref(store);
+    server_stop(&server);
+}
+
 enum { PROCESSES = 4, MIXERS = 4, ROUNDS = 40, KEYS = 6 };
 
 /* What one process did: additions to each sum, and how many pots it made and took. */

@@ -157,6 +157,8 @@ typedef struct pg_login {
     pg_table table;
 } pg_login;
 
+enum { PG_HELD = 2 };
+
 typedef struct pg_session {
     pg_instance *instance;
     pg_phase phase;
@@ -187,6 +189,7 @@ typedef struct pg_session {
     int scan_flags;
     uint64_t scan_limit;
     kivi_status sink_status; /* a page that could not be kept */
+    PGresult *held[PG_HELD]; /* rows of reads that changed something: told when that is committed */
     pg_refusal refusal;      /* of the transaction in progress */
     kivi_status verdict;     /* of the verb, told when all answers are there */
     kivi_error *why;
@@ -280,8 +283,11 @@ kivi_status kvi_pg_limit_transaction(pg_session *session, bool short_locks, kivi
 /* ---- read.c, write.c, scan.c: begin queues statements, rows takes a result, done comes at the end of one ---- */
 
 kivi_status kvi_pg_read_begin(pg_session *session, kivi_error **error);
-void kvi_pg_read_rows(pg_session *session, const PGresult *result, uint16_t group);
+/* Takes *result where its rows are told later. */
+void kvi_pg_read_rows(pg_session *session, PGresult **result, uint16_t group);
 void kvi_pg_read_done(pg_session *session, uint16_t group);
+/* What was taken and touched is so for good. */
+void kvi_pg_read_committed(pg_session *session);
 kivi_status kvi_pg_write_begin(pg_session *session, kivi_error **error);
 void kvi_pg_write_rows(pg_session *session, const PGresult *result, int statement);
 /* The old values of increments are there, their rows locked: the second round. */

@@ -135,7 +135,7 @@ static void take_plain_row(pg_session *session, const PGresult *result, int row,
     take_pair(session, item, value, ttl_ms);
 }
 
-void kvi_pg_read_rows(pg_session *session, const PGresult *result, uint16_t group)
+static void take_all_rows(pg_session *session, const PGresult *result, uint16_t group)
 {
     const kivi_read_vector *vector = session->job.reads;
     bool is_plain = group < GROUP_TAKE;
@@ -156,11 +156,45 @@ void kvi_pg_read_rows(pg_session *session, const PGresult *result, uint16_t grou
     }
 }
 
-void kvi_pg_read_done(pg_session *session, uint16_t group)
+static void end_group(pg_session *session, uint16_t group)
 {
     const kivi_read_vector *vector = session->job.reads;
 
     for (size_t i = 0; i < vector->count; i++)
         if (is_in(kivi_read_item_at(vector, i), group))
             kivi_read_item_at(vector, i)->status = KIVI_NOT_FOUND;
+}
+
+/*
+ * Whoever is told a value that he took must be its only taker: until the transaction is committed, another statement
+ * of it, or the commit itself, can take all back.
+ */
+void kvi_pg_read_rows(pg_session *session, PGresult **result, uint16_t group)
+{
+    if (group < GROUP_TAKE) {
+        take_all_rows(session, *result, group);
+        return;
+    }
+    PQclear(session->held[group - GROUP_TAKE]);
+    session->held[group - GROUP_TAKE] = *result;
+    *result = NULL;
+}
+
+void kvi_pg_read_done(pg_session *session, uint16_t group)
+{
+    if (group < GROUP_TAKE)
+        end_group(session, group);
+}
+
+void kvi_pg_read_committed(pg_session *session)
+{
+    for (uint16_t group = GROUP_TAKE; group <= GROUP_TOUCH; group++) {
+        PGresult *held = session->held[group - GROUP_TAKE];
+        if (!held)
+            continue;
+        take_all_rows(session, held, group);
+        end_group(session, group);
+        PQclear(held);
+        session->held[group - GROUP_TAKE] = NULL;
+    }
 }

@@ -26,6 +26,10 @@ static void forget_verdict(pg_session *session)
     session->verdict = KIVI_OK;
     session->sink_status = KIVI_OK;
     session->refusal = (pg_refusal){.told = false};
+    for (int i = 0; i < PG_HELD; i++) {
+        PQclear(session->held[i]);
+        session->held[i] = NULL;
+    }
 }
 
 static void free_session(pg_session *session)
@@ -110,7 +114,7 @@ static bool note_refusal(pg_session *session, const PGresult *result, const pg_a
     return true;
 }
 
-static void take_rows(pg_session *session, const PGresult *result, const pg_awaited *awaited)
+static void take_rows(pg_session *session, PGresult **result, const pg_awaited *awaited)
 {
     uint64_t gone;
 
@@ -118,10 +122,10 @@ static void take_rows(pg_session *session, const PGresult *result, const pg_awai
     case GROUP_LIMIT:
         return;
     case GROUP_LOGIN:
-        kvi_pg_login_rows(session, result);
+        kvi_pg_login_rows(session, *result);
         return;
     case GROUP_SWEEP:
-        gone = strtoull(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10);
+        gone = strtoull(PQcmdTuples(*result), NULL, 10);
         if (gone)
             kvi_pg_host->report(session->instance->reporter, KIVI_EVENT_SWEEP, KIVI_OK, gone);
         return;
@@ -131,11 +135,11 @@ static void take_rows(pg_session *session, const PGresult *result, const pg_awai
     if (session->job.verb == VERB_READ)
         kvi_pg_read_rows(session, result, awaited->group);
     else if (session->job.verb == VERB_WRITE)
-        kvi_pg_write_rows(session, result, awaited->statement);
+        kvi_pg_write_rows(session, *result, awaited->statement);
     else if (session->job.verb == VERB_COUNT)
-        kvi_pg_count_rows(session, result);
+        kvi_pg_count_rows(session, *result);
     else
-        kvi_pg_scan_rows(session, result);
+        kvi_pg_scan_rows(session, *result);
 }
 
 /* A transaction of the verb is over. Its refusal is told when all other answers are there. */
@@ -144,6 +148,8 @@ static kivi_status end_transaction(pg_session *session, kivi_error **error)
     pg_refusal refusal = session->refusal;
 
     session->refusal = (pg_refusal){.told = false};
+    if (!refusal.told && session->job.verb == VERB_READ)
+        kvi_pg_read_committed(session);
     if (!refusal.told)
         return session->job.verb == VERB_WRITE ? kvi_pg_write_committed(session, error) : KIVI_OK;
     if (kvi_pg_is_conflict(refusal.state) && kvi_pg_changes(session))
@@ -164,10 +170,11 @@ static kivi_status synced(pg_session *session, uint16_t group, kivi_error **erro
     return KIVI_OK;
 }
 
-static kivi_status take_result(pg_session *session, const PGresult *result, kivi_error **error)
+/* Takes *result where it is kept for later. */
+static kivi_status take_result(pg_session *session, PGresult **result, kivi_error **error)
 {
     const pg_awaited awaited = session->awaited[session->answered];
-    ExecStatusType status = PQresultStatus(result);
+    ExecStatusType status = PQresultStatus(*result);
 
     if (awaited.kind == AWAIT_PREPARED && status != PGRES_COMMAND_OK)
         session->prepared &= ~(UINT64_C(1) << awaited.statement);
@@ -183,7 +190,7 @@ static kivi_status take_result(pg_session *session, const PGresult *result, kivi
     case PGRES_PIPELINE_ABORTED:
         return KIVI_OK;
     case PGRES_FATAL_ERROR:
-        if (!note_refusal(session, result, &awaited))
+        if (!note_refusal(session, *result, &awaited))
             return kvi_pg_broken(error);
         return session->refusal.fatal ? kvi_pg_refuse(&session->refusal, false, error) : KIVI_OK;
     default:
@@ -222,7 +229,7 @@ static kivi_status take(pg_session *session, kivi_error **error)
             return KIVI_PENDING;
         result = PQgetResult(session->conn);
         if (result)
-            status = take_result(session, result, error);
+            status = take_result(session, &result, error);
         else
             status = ++nothing > session->awaited_count + 4 ? kvi_pg_broken(error)
                                                             : end_statement(session, error);
