@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -247,6 +248,25 @@ static void signal_all(family *f, pid_t first, int number)
         kill(f->members[i], number);
         add_children(f, f->members[i]);
     }
+}
+
+void server_confine(const running_server *s)
+{
+    cpu_set_t ours, half;
+    int left;
+    family f;
+
+    CHECK(sched_getaffinity(0, sizeof(ours), &ours) == 0);
+    CPU_ZERO(&half);
+    left = (CPU_COUNT(&ours) + 1) / 2;
+    for (int i = 0; i < CPU_SETSIZE && left; i++)
+        if (CPU_ISSET(i, &ours)) {
+            CPU_SET(i, &half);
+            left--;
+        }
+    signal_all(&f, s->pid, 0); /* a child has what its parent has when it begins */
+    for (size_t i = 0; i < f.count; i++)
+        sched_setaffinity(f.members[i], sizeof(half), &half);
 }
 
 void server_freeze(const running_server *s)

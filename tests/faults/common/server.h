@@ -61,6 +61,8 @@ void server_kill(running_server *s);
 /* They all stand still, and go on. */
 void server_freeze(const running_server *s);
 void server_thaw(const running_server *s);
+/* They have the first half of the machine's processors from now on, and leave the rest to those who call. */
+void server_confine(const running_server *s);
 void server_stop(running_server *s);
 /* A store on it; options: "&name=value...". */
 kivi_store *server_open(const running_server *s, const char *options);
