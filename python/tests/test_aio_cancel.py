@@ -3,42 +3,23 @@ import asyncio
 import gc
 import os
 import random
-import shutil
 import signal
-import socket
-import subprocess
 import time
 
 import pytest
 
 import kivi
 import kivi.aio
+import own_redis
 
 SECONDS = float(os.environ.get("KIVI_CANCEL_SECONDS", 5))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture
 def server(tmp_path):
     """A redis-server of the test's own: (URL, process)."""
-    port = free_port()
-    program = shutil.which("redis-server")
-    assert program, "redis-server is missing: tools/install-packages"
-    process = subprocess.Popen(
-        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-        cwd=tmp_path, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    for _ in range(500):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except OSError:
-            time.sleep(0.01)
+    port = own_redis.free_port()
+    process = own_redis.start(port, tmp_path)
     yield f"redis://127.0.0.1:{port}/0", process
     process.send_signal(signal.SIGCONT)
     process.terminate()

@@ -3,9 +3,6 @@ import asyncio
 import gc
 import os
 import pickle
-import shutil
-import socket
-import subprocess
 import sys
 import threading
 import time
@@ -15,6 +12,7 @@ import pytest
 
 import kivi
 import kivi.aio
+import own_redis
 from aio_adapter import run
 from conftest import redis_url
 from test_threads import run_threads
@@ -95,32 +93,9 @@ def test_sweeps(seen):
             store["other"] = 1
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def start_redis(port, folder):
-    program = shutil.which("redis-server")
-    assert program, "redis-server is missing: tools/install-packages"
-    process = subprocess.Popen(
-        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-        cwd=folder, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return process
-        except OSError:
-            assert time.monotonic() < deadline, "the server does not start"
-            time.sleep(0.01)
-
-
 def test_a_server_that_is_killed_and_comes_back(tmp_path, seen):
-    port = free_port()
-    server = start_redis(port, tmp_path)
+    port = own_redis.free_port()
+    server = own_redis.start(port, tmp_path)
     try:
         with kivi.open(f"redis://127.0.0.1:{port}/0", on_event=seen.append, timeout=20) as store:
             store["k"] = 1
@@ -130,7 +105,7 @@ def test_a_server_that_is_killed_and_comes_back(tmp_path, seen):
                 store.get("k", timeout=60)  # refused at once
             assert calls(seen, "get")[-1].error is type(raised.value)
             assert any(event.kind == "reconnect" for event in seen)
-            server = start_redis(port, tmp_path)
+            server = own_redis.start(port, tmp_path)
             assert store.get("k") is None
             assert calls(seen, "get")[-1].status == "NOT_FOUND"
     finally:
