@@ -33,6 +33,7 @@ typedef struct kvi_limits {
     _Atomic int64_t max_ttl_ms;
     _Atomic int32_t order;
     _Atomic bool durable, evicts;
+    _Atomic uint64_t identity; /* of the data, as the server says; 0: it does not */
 } kvi_limits;
 
 typedef struct kvi_lanes kvi_lanes;

@@ -200,7 +200,8 @@ class Terminal:
 class Peer:
     """A Redis that answers each command by a function of its words; its login is that of a version 7."""
 
-    LOGIN = {b"HELLO": b"%2\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n", b"CONFIG": b"-NOPERM no\r\n"}
+    LOGIN = {b"HELLO": b"%2\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n", b"CONFIG": b"-NOPERM no\r\n",
+             b"INFO": b"-NOPERM no\r\n"}
 
     def __init__(self, answer):
         peer = self

@@ -24,6 +24,27 @@ Test(fault_redis_answers, refused)
     server_stop(&server);
 }
 
+/* By its socket and by its port it is one server, whose databases are several stores. */
+Test(fault_redis_answers, a_copy_onto_itself)
+{
+    static const char *const options[] = {"--unixsocket", "socket", NULL};
+    running_server server;
+
+    server_start(&server, &redis, "server", NULL, options);
+    kivi_store *source = server_open(&server, "");
+    kivi_store *same = open_store("redis+unix://%s/socket?codec=raw&db=0", server.directory);
+    kivi_store *other = open_store("redis+unix://%s/socket?codec=raw&db=1", server.directory);
+    put(source, "k", "v");
+    REFUSED(KIVI_INVALID, "the same store", kivi_store_copy(source, same, NULL, NULL, NULL, NULL, E));
+    REFUSED(KIVI_INVALID, "the same store", kivi_store_copy(same, source, NULL, NULL, NULL, NULL, E));
+    OK(kivi_store_copy(source, other, NULL, NULL, NULL, NULL, E));
+    expect_holds(other, "k", "v");
+    kivi_store_unref(source);
+    kivi_store_unref(same);
+    kivi_store_unref(other);
+    server_stop(&server);
+}
+
 /* ---- Memory, clients, replicas ---- */
 
 Test(fault_redis_answers, out_of_memory)

@@ -48,6 +48,7 @@ struct redis_server {
     int fd, port;
     redis_answer hello;  /* NULL: the login of a version 7 */
     redis_answer config; /* NULL: the user may not ask for settings */
+    redis_answer info;   /* NULL: nor which server it is */
     redis_answer answer; /* all other commands */
     bool dribbles;       /* say() sends single bytes */
     atomic_uint connections, requests;
@@ -160,6 +161,8 @@ static bool serve_request(redis_peer *peer, const redis_request *request)
 
     if (is_command(request, "CONFIG")) /* a part of the login */
         return server->config ? server->config(peer, request) : say(peer, "-NOPERM no\r\n");
+    if (is_command(request, "INFO"))
+        return server->info ? server->info(peer, request) : say(peer, "-NOPERM no\r\n");
     if (is_command(request, "HELLO"))
         return server->hello ? server->hello(peer, request) : say(peer, HELLO_7);
     atomic_fetch_add(&server->requests, 1);

@@ -208,6 +208,62 @@ Test(redis_login, settings_are_learned)
     server_stop(server);
 }
 
+/* ---- Which server it is ---- */
+
+static const char *run_id = "";
+
+static bool info_given(redis_peer *peer, const redis_request *request)
+{
+    char lines[256], text[300];
+
+    cr_assert(argument_is(request, 1, "server"));
+    snprintf(lines, sizeof(lines), "# Server\r\nredis_version:7.0.15\r\nrun_id:%s\r\ntcp_port:6379\r\n",
+             peer->server->dribbles ? "5f8e1c" : run_id);
+    snprintf(text, sizeof(text), "=%zu\r\ntxt:%s\r\n", strlen(lines) + 4, lines);
+    return say(peer, text);
+}
+
+static bool answer_empty(redis_peer *peer, const redis_request *request)
+{
+    if (is_command(request, "SELECT"))
+        return say(peer, "+OK\r\n");
+    return is_command(request, "SCAN") ? say(peer, "*2\r\n$1\r\n0\r\n*0\r\n") : say(peer, ":0\r\n");
+}
+
+static void expect_copy(redis_server *const servers[2], int db, const char *id, kivi_status wanted)
+{
+    kivi_copy_options dry = KIVI_COPY_OPTIONS_INIT;
+    kivi_store *source = open_at("redis://127.0.0.1:%d/0", servers[0]->port, NULL, NULL);
+    kivi_store *target = open_at(db ? "redis://127.0.0.1:%d/1" : "redis://127.0.0.1:%d/0",
+                                 servers[1]->port, NULL, NULL);
+
+    run_id = id;
+    dry.flags = KIVI_COPY_DRY_RUN;
+    cr_assert_eq(kivi_store_copy(source, target, NULL, &dry, NULL, NULL, &error), wanted,
+                 "run id \"%s\"", id);
+    kivi_error_free(error);
+    error = NULL;
+    kivi_store_unref(source);
+    kivi_store_unref(target);
+}
+
+/* Two addresses at which the same server is: it says so, unless the user may not ask. */
+Test(redis_login, a_server_is_known_by_what_it_says)
+{
+    redis_server *servers[2] = {server_start(answer_empty), server_start(answer_empty)};
+
+    servers[0]->info = servers[1]->info = info_given;
+    servers[0]->dribbles = true;
+    expect_copy(servers, 0, "5f8e1c", KIVI_INVALID);
+    expect_copy(servers, 1, "5f8e1c", KIVI_OK);
+    expect_copy(servers, 0, "5f8e1d", KIVI_OK);
+    expect_copy(servers, 0, "", KIVI_OK);
+    servers[1]->info = NULL;
+    expect_copy(servers, 0, "5f8e1c", KIVI_OK);
+    server_stop(servers[0]);
+    server_stop(servers[1]);
+}
+
 /* ---- Refusals ---- */
 
 static const char *refusal;

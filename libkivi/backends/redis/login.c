@@ -15,7 +15,7 @@ static const char *const fields[] = {
     "", "version", "mode", "maxmemory", "maxmemory-policy", "appendonly", "appendfsync"};
 
 /* Which command of the pipeline a reply is for: the item of the command. */
-enum { STEP_HELLO = 0, STEP_AUTH, STEP_SELECT, STEP_NAME, STEP_SETTINGS };
+enum { STEP_HELLO = 0, STEP_AUTH, STEP_SELECT, STEP_NAME, STEP_SETTINGS, STEP_SERVER };
 
 /* ---- Asking ---- */
 
@@ -108,6 +108,18 @@ static bool queue_settings(redis_session *session)
     return queue_settings_of(session, "maxmemory*") && queue_settings_of(session, "append*");
 }
 
+/* Which server it is, whatever name led there. */
+static bool queue_server(redis_session *session)
+{
+    uint8_t *at = kvi_redis_begin(session, REPLY_LOGIN, STEP_SERVER, 1, 2, 2 * KVI_REDIS_ARGUMENT);
+
+    if (!at)
+        return false;
+    at = kvi_redis_put_text(at, "INFO");
+    kvi_redis_end(session, kvi_redis_put_text(at, "server"));
+    return true;
+}
+
 /* Without HELLO, which older servers do not know, and which a user may not be allowed. */
 static bool queue_plain(redis_session *session, const char *password)
 {
@@ -128,7 +140,7 @@ static kivi_status queue_round(redis_session *session, kivi_error **error)
     else
         queued = queue_hello(session, password) && queue_select(session);
     kvi_wipe(password);
-    queued = queued && queue_settings(session);
+    queued = queued && queue_settings(session) && queue_server(session);
     return queued ? KIVI_OK : kvi_redis_no_memory(error);
 }
 
@@ -214,6 +226,24 @@ static void take_pair(redis_session *session, const kvi_resp_token *token)
             login->field = i;
 }
 
+/* Its run id, of lines such as "run_id:5f8e". A database of the server has data of its own. */
+static void take_server(redis_session *session, const kvi_resp_token *token)
+{
+    static const char name[] = "\nrun_id:";
+    kivi_slice text = token->bytes;
+    const char *at = token->kind == KVI_RESP_STRING ? memmem(text.data, text.size, name, strlen(name))
+                                                    : NULL;
+
+    if (!at)
+        return;
+    at += strlen(name);
+    size_t size = 0, most = text.size - (size_t)(at - (const char *)text.data);
+    while (size < most && at[size] != '\r' && at[size] != '\n')
+        size++;
+    if (size)
+        session->login.server = kvi_redis_host->hash64(kivi_bytes(at, size));
+}
+
 static bool begins(kivi_slice text, const char *with)
 {
     size_t size = strlen(with);
@@ -261,7 +291,9 @@ kivi_status kvi_redis_login_reply(redis_session *session, const redis_command *c
         return KIVI_OK;
     }
     session->element = 0;
-    if (step == STEP_SETTINGS)
+    if (step == STEP_SERVER)
+        take_server(session, token);
+    if (step >= STEP_SETTINGS)
         return KIVI_OK; /* not every user may ask, and not every server knows */
     if (token->kind == KVI_RESP_ERROR) {
         take_refusal(session, step, token->bytes);
@@ -305,8 +337,11 @@ static kivi_status tell_settings(const redis_session *session, kivi_error **erro
         learned.fields |= KIVI_LEARNED_EVICTS;
     if (login->knows_disk)
         learned.fields |= KIVI_LEARNED_DURABLE;
+    if (login->server)
+        learned.fields |= KIVI_LEARNED_IDENTITY;
     learned.evicts = login->has_limit && login->drops;
     learned.durable = login->logs && login->syncs;
+    learned.identity = login->server + (uint64_t)session->instance->settings.db;
     return kvi_redis_host->learned(session->instance->reporter, &learned, error);
 }
 

@@ -145,6 +145,7 @@ typedef struct redis_login {
     bool knows_memory, has_limit, drops; /* its settings, where it tells them */
     bool knows_disk, logs, syncs;
     uint32_t version;
+    uint64_t server;  /* a hash of its run id; 0: it does not tell */
     bool no_hello;    /* the server does not know HELLO */
     bool no_protocol; /* it does not know the protocol */
     bool refused;     /* `refusal` is there: the first one */

@@ -38,6 +38,7 @@ void kvi_limits_begin(kivi_store *store)
     set_order(store, can->order);
     SET(durable, can->durable);
     SET(evicts, can->evicts);
+    SET(identity, 0);
 }
 
 void kvi_limits_tell(const kivi_store *store, kivi_capabilities *can)
@@ -89,5 +90,7 @@ kivi_status kvi_store_learned(void *reporter, const kivi_learned *learned, kivi_
         SET(durable, is.durable);
     if (is.fields & KIVI_LEARNED_EVICTS)
         SET(evicts, is.evicts);
+    if (is.fields & KIVI_LEARNED_IDENTITY)
+        SET(identity, is.identity);
     return is.fields & KIVI_LEARNED_LAYOUT ? learn_layout(store, is.layout, error) : KIVI_OK;
 }

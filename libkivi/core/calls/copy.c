@@ -374,6 +374,24 @@ static void hand_over(copying *copy, kivi_copy_progress *summary, kivi_buffer *r
         kvi_struct_write(summary, &copy->progress, sizeof(copy->progress), "kivi_copy_progress", NULL);
 }
 
+/* A store learns from its server which data it is on when it logs in there; one that cannot says so when it is copied. */
+static void meet(kivi_store *store, const kivi_call *call)
+{
+    kivi_health health = {.struct_size = sizeof(health)};
+    kivi_store_health(store, call, &health, NULL);
+}
+
+static bool are_same(kivi_store *source, kivi_store *target, const kivi_call *call)
+{
+    if (kvi_store_is_same(source, target))
+        return true;
+    if (source->instance.capabilities.local || !kvi_store_could_be_same(source, target))
+        return false;
+    meet(source, call);
+    meet(target, call);
+    return kvi_store_is_same(source, target);
+}
+
 kivi_status kivi_store_copy(kivi_store *source, kivi_store *target, const kivi_call *call,
                             const kivi_copy_options *options, kivi_copy_progress *summary,
                             kivi_buffer *resume, kivi_error **error)
@@ -385,8 +403,6 @@ kivi_status kivi_store_copy(kivi_store *source, kivi_store *target, const kivi_c
     kvi_error_clear(error);
     copy.progress.struct_size = sizeof(copy.progress);
     copy.started_ns = kvi_monotonic_ns();
-    if (kvi_store_is_same(source, target))
-        return kvi_fail(error, KIVI_INVALID, "source and target are the same store");
     if (summary) {
         status = kvi_struct_write(summary, &copy.progress, sizeof(copy.progress),
                                   "kivi_copy_progress", error);
@@ -400,6 +416,8 @@ kivi_status kivi_store_copy(kivi_store *source, kivi_store *target, const kivi_c
         own_call.struct_size = sizeof(own_call);
         copy.call = &own_call;
     }
+    if (are_same(source, target, copy.call))
+        return kvi_fail(error, KIVI_INVALID, "source and target are the same store");
     copy.convert = strcmp(kivi_store_codec(source), kivi_store_codec(target)) != 0;
     status = read_options(&copy, options, error);
     if (!status)

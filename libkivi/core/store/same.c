@@ -91,15 +91,28 @@ static bool is_same_server(const kivi_store *a, const kivi_store *b)
 
 /* ---- both ---- */
 
+/* By what the servers say of themselves; a store that has not met its server yet does not know. */
+static bool is_same_by_identity(const kivi_store *a, const kivi_store *b)
+{
+    uint64_t one = atomic_load_explicit(&a->limits.identity, memory_order_relaxed);
+    uint64_t other = atomic_load_explicit(&b->limits.identity, memory_order_relaxed);
+    return one && one == other;
+}
+
+bool kvi_store_could_be_same(const kivi_store *a, const kivi_store *b)
+{
+    return a == b || (!strcmp(a->backend->name, b->backend->name) &&
+                      !kvi_slice_compare(kivi_buffer_slice(&a->space), kivi_buffer_slice(&b->space)));
+}
+
 bool kvi_store_is_same(const kivi_store *a, const kivi_store *b)
 {
     if (a == b)
         return true;
-    if (strcmp(a->backend->name, b->backend->name) != 0 ||
-        kvi_slice_compare(kivi_buffer_slice(&a->space), kivi_buffer_slice(&b->space)))
+    if (!kvi_store_could_be_same(a, b))
         return false;
     if (!a->instance.capabilities.local)
-        return is_same_server(a, b);
+        return is_same_by_identity(a, b) || is_same_server(a, b);
     /* The path of an engine that a child of a fork has for itself is a name in this process, of no file. */
     return a->identity == b->identity ||
            (!(a->flags & KIVI_BACKEND_FORK_PRIVATE) && is_same_file(a, b));

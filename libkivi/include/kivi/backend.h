@@ -326,7 +326,8 @@ enum {
     KIVI_LEARNED_ATOMIC_MAX = 1 << 4,
     KIVI_LEARNED_ORDER = 1 << 5,
     KIVI_LEARNED_DURABLE = 1 << 6,
-    KIVI_LEARNED_EVICTS = 1 << 7
+    KIVI_LEARNED_EVICTS = 1 << 7,
+    KIVI_LEARNED_IDENTITY = 1 << 8
 };
 
 /** What only the server knows, as a session finds it at its login. See kivi_host.learned. */
@@ -341,6 +342,9 @@ typedef struct kivi_learned {
     int64_t max_ttl_ms;
     bool durable, evicts;
     uint8_t reserved[6];
+    /** which data it is, whatever name led there: a hash of what the server calls itself, and of the number of its database
+     *  where it has several; not 0. A copy onto itself is refused by that */
+    uint64_t identity;
 } kivi_learned;
 
 enum {
