@@ -313,3 +313,61 @@ Test(queue_events, a_slow_hook_holds_up_no_call)
     cr_assert_eq(atomic_load(&heard.vectors), 10001, "and the one that it was told first");
     kivi_store_unref(heard.store);
 }
+
+/* ---- sizes ---- */
+
+static _Atomic uint64_t largest, served;
+
+static void weigh(const kivi_event *event, void *user)
+{
+    (void)user;
+    if (event->type != KIVI_EVENT_VECTOR)
+        return;
+    atomic_fetch_add(&served, event->items);
+    uint64_t most = atomic_load(&largest);
+    while (event->items > most && !atomic_compare_exchange_weak(&largest, &most, event->items))
+        ;
+}
+
+/* However many wait: vectors are no larger than those of threads, and a take is no more than was asked for. */
+static void expect_bounded(const char *url)
+{
+    enum { CALLS = 2000 };
+    static char keys[CALLS][16];
+    kivi_options *options = kivi_options_new();
+    kivi_store *store = NULL;
+    kivi_queue *queue = new_queue();
+    kivi_completion ends[10] = {KIVI_COMPLETION_INIT};
+    size_t taken = 0;
+    atomic_store(&largest, 0);
+    atomic_store(&served, 0);
+    kivi_options_on_event(options, weigh, NULL);
+    cr_assert_eq(kivi_store_open(url, NULL, options, &store, NULL), KIVI_OK);
+    kivi_options_free(options);
+    for (int i = 0; i < CALLS; i++) {
+        snprintf(keys[i], sizeof(keys[i]), "k%d", i);
+        kivi_request set = {.struct_size = sizeof(set), .verb = KIVI_VERB_SET, .key = kivi_str(keys[i])};
+        submit(queue, store, &set);
+    }
+    while (taken < CALLS) {
+        await(queue);
+        size_t count = kivi_queue_take(queue, ends, 10);
+        cr_assert_leq(count, 10);
+        taken += count;
+        cr_assert_eq(kivi_queue_count(queue), CALLS - taken);
+        for (size_t i = 0; i < count; i++)
+            kivi_completion_release(&ends[i]);
+    }
+    kivi_queue_close(queue); /* waits until all is told */
+    cr_assert_eq(atomic_load(&served), CALLS);
+    cr_assert_leq(atomic_load(&largest), 256, "%s: a vector of %llu", url,
+                  (unsigned long long)atomic_load(&largest));
+    kivi_store_unref(store);
+}
+
+Test(queue_events, vectors_are_bounded_whatever_waits)
+{
+    expect_bounded("memory:?shape=stepped&latency=2ms&timeout=60s");
+    expect_bounded("memory:?shape=blocking&latency=2ms&timeout=60s");
+    expect_bounded("memory:?timeout=60s");
+}
