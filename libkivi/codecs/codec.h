@@ -2,7 +2,8 @@
 #ifndef KVI_CODEC_H
 #define KVI_CODEC_H
 
-#include "../core/internal.h"
+#include "../core/base/base.h"
+#include "codecs.h"
 
 #define KVI_DEPTH_DEFAULT 128
 #define KVI_DEPTH_MAX 10000

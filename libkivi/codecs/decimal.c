@@ -1,5 +1,6 @@
 /* Integers as decimal text, which is what raw values count with. */
 #include "codec.h"
+#include "codecs.h"
 
 kivi_status kvi_decimal_read(kivi_slice bytes, int64_t *value)
 {

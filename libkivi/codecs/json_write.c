@@ -1,5 +1,6 @@
 /* JSON: tokens to bytes, without spaces. */
 #include "codec.h"
+#include "codecs.h"
 
 #include <math.h>
 

@@ -2,7 +2,8 @@
 #ifndef KVI_CORE_H
 #define KVI_CORE_H
 
-#include "internal.h"
+#include "../codecs/codecs.h"
+#include "base/base.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

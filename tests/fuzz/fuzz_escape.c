@@ -2,7 +2,8 @@
  * Escaping under any rules: keys come back, no two share a stored form, what the store cannot hold is not stored,
  * strangers are told, and a prefix answers what all its continuations share.
  */
-#include "core/internal.h"
+#include "core/base/base.h"
+#include "core/store/escape.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
 /* URLs: reading any text never crashes, what was read can be shown, and nothing shown or said holds a password. */
-#include "core/internal.h"
+#include "core/base/base.h"
+#include "core/options/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,10 +2,11 @@
 #ifndef LOADER_FIXTURE_H
 #define LOADER_FIXTURE_H
 
+#include "core/plugins/plugins.h"
 #include "failure.h"
 #include "fixtures/fake.h"
 
-#include "core/internal.h"
+#include "core/base/base.h"
 
 #include <dlfcn.h>
 #include <limits.h>

@@ -5,7 +5,7 @@
 #include "failure.h"
 
 #include "../../libkivi/backends/common/net/net.h"
-#include "../../libkivi/core/internal.h"
+#include "../../libkivi/core/plugins/plugins.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* Buffers, interrupts and clocks. */
 #include <criterion/criterion.h>
 
-#include "core/internal.h"
+#include "core/base/base.h"
 
 #include <pthread.h>
 #include <time.h>

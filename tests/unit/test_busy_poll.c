@@ -1,8 +1,8 @@
 /* Waiting awake or asleep: what a lane chooses, by what it measured, and that a wait awake ends. */
 #include "scripted_backend.h"
 
+#include "core/base/base.h"
 #include "core/base/platform.h"
-#include "core/internal.h"
 #include "core/lanes/busy_poll.h"
 
 #include <sched.h>

@@ -2,7 +2,8 @@
 #include "failure.h"
 
 #include "../../libkivi/backends/common/endpoint/endpoint.h"
-#include "../../libkivi/core/internal.h"
+#include "../../libkivi/core/options/options.h"
+#include "../../libkivi/core/plugins/plugins.h"
 
 #include <fcntl.h>
 #include <stdio.h>

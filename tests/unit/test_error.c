@@ -1,7 +1,7 @@
 /* Errors, status numbers and the version. */
 #include "failure.h"
 
-#include "core/internal.h"
+#include "core/base/base.h"
 
 #include <stdio.h>
 #include <wchar.h>

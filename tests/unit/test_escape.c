@@ -1,7 +1,8 @@
 /* Escaping: examples, and for several stores' rules every short key over bytes that matter there. */
 #include <criterion/criterion.h>
 
-#include "core/internal.h"
+#include "core/base/base.h"
+#include "core/store/escape.h"
 
 #include <stdio.h>
 #include <stdlib.h>

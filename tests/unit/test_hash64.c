@@ -1,7 +1,7 @@
 /* XXH64 against the values of the reference implementation. */
 #include <criterion/criterion.h>
 
-#include "core/internal.h"
+#include "core/base/base.h"
 
 #include <stdlib.h>
 

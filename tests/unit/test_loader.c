@@ -1,6 +1,8 @@
 /* The loader: registered backends, plugins that are right, and plugins wrong in each way there is. */
 #include "loader_fixture.h"
 
+#include "core/options/options.h"
+
 TestSuite(loader, .init = set_up, .fini = tear_down);
 
 /* ---- Registered ---- */

@@ -1,7 +1,10 @@
 /* Memory that runs out: each allocation of a piece of work fails once; nothing crashes, leaks or is left half done. */
+#include "core/options/options.h"
+#include "core/plugins/plugins.h"
+#include "core/store/escape.h"
 #include "fixtures/fake.h"
 
-#include "core/internal.h"
+#include "core/base/base.h"
 
 #include <criterion/criterion.h>
 #include <stdarg.h>

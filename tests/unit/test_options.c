@@ -1,8 +1,10 @@
 /* Options: sets as the caller fills them, and what a store makes of them. */
+#include "core/options/options.h"
+#include "core/plugins/plugins.h"
 #include "failure.h"
 #include "fixtures/fake.h"
 
-#include "core/internal.h"
+#include "core/base/base.h"
 
 #include <stdio.h>
 

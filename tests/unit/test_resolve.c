@@ -2,7 +2,7 @@
 #include "failure.h"
 
 #include "../../libkivi/backends/common/resolve/resolve.h"
-#include "../../libkivi/core/internal.h"
+#include "../../libkivi/core/plugins/plugins.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>

@@ -1,8 +1,9 @@
 /* URLs: taken apart, refused, and shown without their secrets. */
+#include "core/options/options.h"
 #include "failure.h"
 #include "fixtures/fake.h"
 
-#include "core/internal.h"
+#include "core/base/base.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* UTF-8: every short string judged as a plain reading of the standard does. */
 #include <criterion/criterion.h>
 
-#include "core/internal.h"
+#include "core/base/base.h"
 
 /* Decodes by the definition: a number, its shortest form, no surrogate. The length, or 0. */
 static size_t decode(const uint8_t *at, size_t size)

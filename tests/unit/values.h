@@ -2,7 +2,8 @@
 #ifndef TEST_VALUES_H
 #define TEST_VALUES_H
 
-#include "../../libkivi/core/internal.h"
+#include "../../libkivi/codecs/codecs.h"
+#include "../../libkivi/core/base/base.h"
 
 #include <inttypes.h>
 #include <msgpack.h>

@@ -1,5 +1,5 @@
 /* Buffers: bytes that grow. */
-#include "../internal.h"
+#include "base.h"
 
 #include <stdlib.h>
 

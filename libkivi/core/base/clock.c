@@ -1,5 +1,5 @@
 /* The two clocks: one for waiting, one for expiries. */
-#include "../internal.h"
+#include "base.h"
 
 #include <stdatomic.h>
 #include <time.h>

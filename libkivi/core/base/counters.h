@@ -4,6 +4,9 @@
 
 #include "../core.h"
 
+/* As kivi_host.report. */
+void kvi_store_report(void *reporter, kivi_event_type type, kivi_status status, uint64_t items);
+
 /* 1 and up: which shard the calling thread counts in; 0: none yet. */
 extern _Thread_local unsigned kvi_my_shard __attribute__((tls_model("initial-exec")));
 void kvi_shard_choose(void);

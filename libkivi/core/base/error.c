@@ -1,5 +1,5 @@
 /* Errors: one allocation each, holding the message; constant ones for when memory is out. */
-#include "../internal.h"
+#include "base.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * Written from the description of the algorithm by Yann Collet:
  * https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
  */
-#include "../internal.h"
+#include "base.h"
 
 #define PRIME_1 UINT64_C(0x9E3779B185EBCA87)
 #define PRIME_2 UINT64_C(0xC2B2AE3D27D4EB4F)

@@ -1,5 +1,5 @@
 /* Interrupts: one flag that any thread or signal handler may raise. */
-#include "../internal.h"
+#include "base.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Keys as they may stand in a message or on a terminal. */
-#include "../internal.h"
+#include "base.h"
 
 kivi_status kivi_key_show(kivi_slice key, size_t longest, kivi_buffer *out)
 {

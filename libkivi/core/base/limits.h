@@ -13,6 +13,9 @@ void kvi_limits_tell(const kivi_store *store, kivi_capabilities *can);
 /* INVALID: the data is another program's, and no codec was named. */
 kivi_status kvi_layout_refuse(const kivi_store *store, kivi_error **error);
 
+/* As kivi_host.learned. */
+kivi_status kvi_store_learned(void *reporter, const kivi_learned *learned, kivi_error **error);
+
 static inline uint64_t kvi_max_stored_key(const kivi_store *store)
 {
     return atomic_load_explicit(&store->limits.max_stored_key, memory_order_relaxed);

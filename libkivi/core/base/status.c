@@ -1,5 +1,5 @@
 /* Status numbers: their names and classes; and the library's version. */
-#include "../internal.h"
+#include "base.h"
 
 #define TEXT_OF(x) #x
 #define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)

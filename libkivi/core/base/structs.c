@@ -1,5 +1,5 @@
 /* The callers' structs, read and written by the rule of struct_size. */
-#include "../internal.h"
+#include "base.h"
 
 kivi_status kvi_struct_read(void *local, size_t known, const void *given, const char *name,
                             kivi_error **error)

@@ -1,5 +1,5 @@
 /* Lists of words in one text, separated by spaces: schemes, choices. */
-#include "../internal.h"
+#include "base.h"
 
 size_t kvi_words_next(const char **words, const char **word)
 {

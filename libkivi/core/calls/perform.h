@@ -2,7 +2,7 @@
 #ifndef KVI_PERFORM_H
 #define KVI_PERFORM_H
 
-#include "../internal.h"
+#include "../base/base.h"
 
 /* Makes the call that `ask` describes, whose verb is a known one; its answer goes into `end`. */
 void kvi_perform(kivi_store *store, const kivi_call *how, const kivi_request *ask,

@@ -2,7 +2,7 @@
 #ifndef KVI_VERBS_H
 #define KVI_VERBS_H
 
-#include "../internal.h"
+#include "../base/base.h"
 
 typedef enum kvi_verb_shape {
     KVI_SHAPE_READ = 1, /* one key: an item of a read vector */

@@ -2,7 +2,7 @@
 #include "busy_poll.h"
 #include "../base/platform.h"
 
-#include "../internal.h"
+#include "../base/base.h"
 
 #include <sched.h>
 

@@ -1,6 +1,7 @@
 /* The checked options of one store: each with the value it was given, or its default. */
+#include "../base/base.h"
 #include "../base/platform.h"
-#include "../internal.h"
+#include "options.h"
 
 #include <stdlib.h>
 

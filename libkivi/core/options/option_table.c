@@ -1,6 +1,7 @@
 /* Which options there are: those every store has, and how one is found by its name. */
+#include "../base/base.h"
 #include "../base/nearest.h"
-#include "../internal.h"
+#include "options.h"
 
 #define YEAR_MS (INT64_C(365) * 24 * 3600 * 1000)
 

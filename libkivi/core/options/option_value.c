@@ -1,5 +1,6 @@
 /* The text of an option read by the option's type. */
-#include "../internal.h"
+#include "../base/base.h"
+#include "options.h"
 
 #include <errno.h>
 #include <inttypes.h>

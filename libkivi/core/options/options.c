@@ -1,6 +1,7 @@
 /* Sets of options as the caller fills them: names and texts, unchecked. */
+#include "options.h"
+#include "../base/base.h"
 #include "../base/platform.h"
-#include "../internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

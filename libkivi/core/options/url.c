@@ -1,5 +1,6 @@
 /* URLs of stores, read into decoded parts. */
 #include "../base/platform.h"
+#include "options.h"
 #include "url_parts.h"
 
 #include <stdlib.h>

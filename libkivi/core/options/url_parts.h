@@ -2,7 +2,7 @@
 #ifndef KVI_URL_PARTS_H
 #define KVI_URL_PARTS_H
 
-#include "../internal.h"
+#include "../base/base.h"
 
 /* Absent parts have data NULL; all lie in the URL's text. */
 typedef struct kvi_url_parts {

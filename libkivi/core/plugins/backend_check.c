@@ -1,4 +1,5 @@
 /* Whether the table that a plugin answers is one that the core can work with. */
+#include "../options/options.h"
 #include "plugin.h"
 
 #include <stdarg.h>

@@ -1,5 +1,9 @@
 /* The table of what plugins may call. */
-#include "../internal.h"
+#include "../base/base.h"
+#include "../base/counters.h"
+#include "../base/limits.h"
+#include "../options/options.h"
+#include "plugins.h"
 
 static const kivi_values values = {
     .struct_size = sizeof(kivi_values),

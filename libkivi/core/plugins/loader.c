@@ -3,6 +3,7 @@
 #include "../base/nearest.h"
 #include "../base/platform.h"
 #include "plugin.h"
+#include "plugins.h"
 
 #include <pthread.h>
 #include <stdlib.h>

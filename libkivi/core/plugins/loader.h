@@ -2,7 +2,7 @@
 #ifndef KVI_LOADER_H
 #define KVI_LOADER_H
 
-#include "../internal.h"
+#include "../base/base.h"
 
 /* A plugin as its manifest tells of it. Texts are interned: never NULL, but for `problem`, and never freed. */
 typedef struct kvi_manifest {

@@ -1,5 +1,6 @@
 /* Where plugins are looked for. */
 #include "../base/platform.h"
+#include "../options/options.h"
 #include "loader.h"
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
 /* URLs of stores as they may be shown: a backend says which of its options are secrets. */
+#include "../options/options.h"
 #include "../options/url_parts.h"
+#include "plugins.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,7 @@
 /* What can be asked about schemes and their options without opening a store. */
+#include "../options/options.h"
 #include "loader.h"
+#include "plugins.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* Capabilities, statistics and health as msgpack maps, for bindings and tools. */
 #include <kivi/info.h>
 
-#include "../internal.h"
+#include "../base/base.h"
 
 static kivi_status put_uint(kivi_writer *out, const char *name, uint64_t value)
 {

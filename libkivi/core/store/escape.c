@@ -3,7 +3,8 @@
  * judged by its place in the whole key; judge() is the one home of the rules, for whole keys and for prefixes
  * of which more is to come.
  */
-#include "../internal.h"
+#include "escape.h"
+#include "../base/base.h"
 
 typedef enum verdict {
     AS_IT_IS,

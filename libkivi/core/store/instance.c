@@ -1,5 +1,6 @@
 /* The instance of a store: opened, and what its backend says of it checked. */
 #include "instance.h"
+#include "../options/options.h"
 
 #include "../base/limits.h"
 #include "keys.h"

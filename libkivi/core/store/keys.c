@@ -1,5 +1,7 @@
 /* Stored keys: the namespace in front, escapes inside, and every limit checked before anything is sent. */
 #include "keys.h"
+#include "../options/options.h"
+#include "escape.h"
 
 #include "../lanes/context.h"
 

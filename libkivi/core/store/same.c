@@ -1,5 +1,6 @@
 /* Tells whether two handles are on the same data, by the options with which they are open. */
 #include "same.h"
+#include "../options/options.h"
 
 #include <netdb.h>
 #include <stdio.h>

@@ -1,5 +1,7 @@
 /* Stores: opening by URL, reference counting, closing. */
 #include "../lanes/lanes.h"
+#include "../options/options.h"
+#include "../plugins/plugins.h"
 #include "begin.h"
 #include "instance.h"
 #include "places.h"
