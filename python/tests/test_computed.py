@@ -35,7 +35,7 @@ def test_all_who_wait_get_the_exception(store):
 
     def compute():
         runs.append(1)
-        wait.wait(0.5)
+        wait.wait(0.6)
         raise ValueError("no luck")
 
     outcomes = at_once(8, lambda: store.get_or_set("k", compute))
@@ -74,7 +74,7 @@ def test_a_computation_may_store_nothing(store, word):
 
     def compute():
         runs.append(1)
-        time.sleep(0.2)
+        time.sleep(0.6)  # until all have looked, and wait
         return word
 
     assert at_once(4, lambda: store.get_or_set("k", compute)) == [None] * 4 and len(runs) == 1
