@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define LINES \
-    256 /* a key is in one of them; more only part what has nothing to do with one another */
+    1024 /* a key is in one of them; more only part what has nothing to do with one another */
 
 /*
  * To wake the next in line can take longer than what it does then (memory, a map that needs no fsync). So for a while the
