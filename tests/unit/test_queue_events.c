@@ -218,8 +218,11 @@ Test(queue_events, repeats_of_a_call_that_runs_out_of_time)
     open_heard("scripted:?timeout=200ms");
     submit_traced(REQUEST(.verb = KIVI_VERB_SET, KEY("a")), NULL);
     take_all(heard.queue, 1, KIVI_UNAVAILABLE, KIVI_TIMEOUT);
-    cr_assert_eq(atomic_load(&heard.retries), atomic_load(&script.verbs) - 1);
-    cr_assert_eq(stats_of(heard.store).retries, atomic_load(&heard.retries));
+    /* The last repeat has no verb where time runs out between the two. */
+    unsigned retries = (unsigned)atomic_load(&heard.retries),
+             verbs = (unsigned)atomic_load(&script.verbs);
+    cr_assert(retries + 1 == verbs || retries == verbs, "%u repeats, %u verbs", retries, verbs);
+    cr_assert_eq(stats_of(heard.store).retries, retries);
     close_heard();
 }
 
