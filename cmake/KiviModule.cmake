@@ -18,10 +18,10 @@ function(kivi_add_module target)
         DEPENDS ${interfaces} VERBATIM)
     add_library(${target} MODULE ${wrapper} ${module_SOURCES} ${shared})
     set_source_files_properties(${wrapper} PROPERTIES COMPILE_OPTIONS "-w;-fno-strict-aliasing")
-    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/bindings)
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/bindings ${PROJECT_SOURCE_DIR}/libkivi/core)
     target_include_directories(${target} SYSTEM PRIVATE ${module_INCLUDES})
     target_compile_definitions(${target} PRIVATE ${module_DEFINITIONS})
-    target_link_libraries(${target} PRIVATE kivi kivi_flags ${module_LIBRARIES} m)
+    target_link_libraries(${target} PRIVATE kivi kivi_flags kivi_platform ${module_LIBRARIES} m)
     set_target_properties(${target} PROPERTIES
         PREFIX "" OUTPUT_NAME ${module_OUTPUT_NAME} SUFFIX .so
         LIBRARY_OUTPUT_DIRECTORY ${module_DIRECTORY})

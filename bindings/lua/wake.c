@@ -10,10 +10,10 @@
  * The thread that completed a call writes the byte itself. If the loop has not read those before, one that finds no room
  * is not needed.
  */
+#include "base/platform.h"
 #include "kvl.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +50,7 @@ static int push_failure(lua_State *L, const char *what)
 static void tell(void *user)
 {
     const wake *self = user;
-    ssize_t sent = send(self->connection, "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent = send(self->connection, "!", 1, MSG_DONTWAIT | KVI_NO_SIGPIPE);
     (void)sent; /* full: it has enough to read; broken: the loop closed it, and knows */
 }
 
@@ -100,9 +100,8 @@ static bool make_directory(wake *self)
 
 static bool listen_there(wake *self)
 {
-    int flags = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     self->address.sun_family = AF_UNIX;
-    self->listener = socket(AF_UNIX, flags, 0);
+    self->listener = kvi_socket_open(AF_UNIX);
     return self->listener >= 0 &&
            bind(self->listener, (struct sockaddr *)&self->address, sizeof(self->address)) == 0 &&
            listen(self->listener, 8) == 0;
@@ -127,24 +126,15 @@ static int path(lua_State *L)
 
 /* ---- accepting ---- */
 
-/* Whether this process itself is at the other end: root could be too. */
-static bool is_own(int connection)
-{
-    struct ucred peer = {0};
-    socklen_t size = sizeof(peer);
-    return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-           size == sizeof(peer) && peer.pid == getpid() && peer.uid == geteuid();
-}
-
-/* Takes the loop's own connection, which is there already: it was made before. Strangers are turned away. */
+/* Takes the loop's own connection, which is there already: it was made before. Strangers are turned away, root too. */
 static int accept_connection(lua_State *L)
 {
     wake *self = check(L);
     while (self->connection < 0) {
-        int connection = accept4(self->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int connection = kvi_socket_accept(self->listener);
         if (connection < 0 && errno != EINTR && errno != ECONNABORTED)
             return push_failure(L, "cannot accept the wake-up connection");
-        if (connection >= 0 && is_own(connection))
+        if (connection >= 0 && kvi_socket_is_own(connection))
             self->connection = connection;
         else
             close_descriptor(&connection);

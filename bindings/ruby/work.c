@@ -2,22 +2,21 @@
  * Calls that ask a block. The call runs on a thread of its own, the block on the thread that called: an exception, break
  * or throw in it unwinds Ruby's frames alone, never those of the library.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <ruby/io.h>
 #include <ruby/thread.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "kvr.h"
 
 typedef struct work {
     kvb_answer *answer;
     kivi_call call;
-    int stop;  /* atomic: the call is to end */
-    int event; /* turns readable when the call asks or is done */
-    VALUE io;  /* the same, for Ruby */
+    int stop;       /* atomic: the call is to end */
+    kvi_flag event; /* raised when the call asks or is done */
+    VALUE io;       /* the same, for Ruby */
     pthread_mutex_t lock;
     pthread_cond_t turn;
     bool asked, done; /* under the lock, as what follows */
@@ -40,8 +39,7 @@ static int is_stopped(void *user)
 
 static void tell(const work *self)
 {
-    while (eventfd_write(self->event, 1) && errno == EINTR)
-        continue;
+    kvi_flag_raise(&self->event);
 }
 
 static void *perform(void *user)
@@ -148,7 +146,7 @@ static VALUE run_block(VALUE given)
 static VALUE make_io(VALUE given)
 {
     work *self = (work *)given;
-    self->io = rb_funcall(rb_cIO, rb_intern("for_fd"), 1, INT2NUM(self->event));
+    self->io = rb_funcall(rb_cIO, rb_intern("for_fd"), 1, INT2NUM(self->event.fd));
     rb_funcall(self->io, rb_intern("autoclose="), 1, Qfalse);
     return Qnil;
 }
@@ -259,10 +257,9 @@ static bool follow(work *self)
 {
     bool asked = false, done = false;
     pid_t process = getpid();
-    eventfd_t ignored;
     while (!done) {
         wait_turn(self);
-        eventfd_read(self->event, &ignored);
+        kvi_flag_lower(&self->event);
         pthread_mutex_lock(&self->lock);
         asked = self->asked;
         done = self->done;
@@ -305,9 +302,8 @@ void kvr_work(kvb_answer *answer)
     self.call.trace = kvb_trace(answer->store);
     if (RTEST(rb_thread_local_aref(rb_thread_current(), inside())))
         self.call.flags = KIVI_CALL_INSIDE;
-    self.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     answer->object = NULL;
-    if (self.event < 0) {
+    if (!kvi_flag_open(&self.event)) {
         answer->done.status = KIVI_IO;
         return;
     }
@@ -321,7 +317,7 @@ void kvr_work(kvb_answer *answer)
         else
             answer->done.status = KIVI_FORKED;
     }
-    close(self.event);
+    kvi_flag_close(&self.event);
     answer->object = NULL;
     if (self.state)
         kvr_answer_raise(answer, self.state);

@@ -6,6 +6,8 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 /* ---- Waiting with a time limit ---- */
 
@@ -93,6 +95,26 @@ void kvi_socket_keep_alive(int fd, int idle_s, int interval_s, int probes)
 #endif
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
+bool kvi_socket_is_own(int fd)
+{
+#ifdef SO_PEERCRED
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && size == sizeof(peer) &&
+           peer.pid == getpid() && peer.uid == geteuid();
+#else
+    uid_t user;
+    gid_t group;
+#ifdef LOCAL_PEERPID
+    pid_t process = 0;
+    socklen_t size = sizeof(process);
+    if (getsockopt(fd, SOL_LOCAL, LOCAL_PEERPID, &process, &size) || process != getpid())
+        return false;
+#endif
+    return getpeereid(fd, &user, &group) == 0 && user == geteuid();
+#endif
 }
 
 /* ---- Memory and text ---- */

@@ -133,6 +133,10 @@ void kvi_timer_close(kvi_timer *timer);
 
 /* A stream socket that does not block and is closed on exec; -1: errno says why. */
 int kvi_socket_open(int family);
+/* The next connection of a listening socket, likewise; -1: errno says why. */
+int kvi_socket_accept(int listener);
+/* Whether this process itself, by its number where the system tells it, is at the other end of a unix socket. */
+bool kvi_socket_is_own(int fd);
 /* A TCP connection is asked after so many seconds without a sign of life. None of it is worth failing for. */
 void kvi_socket_keep_alive(int fd, int idle_s, int interval_s, int probes);
 

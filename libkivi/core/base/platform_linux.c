@@ -86,6 +86,11 @@ int kvi_socket_open(int family)
     return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
+int kvi_socket_accept(int listener)
+{
+    return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
 /* ---- Files and the process ---- */
 
 int kvi_filler_open(void)

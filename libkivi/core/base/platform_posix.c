@@ -177,9 +177,9 @@ void kvi_timer_close(kvi_timer *timer)
 
 /* ---- Sockets ---- */
 
-int kvi_socket_open(int family)
+/* As it is to be, or closed. */
+static int set_up_socket(int fd)
 {
-    int fd = socket(family, SOCK_STREAM, 0);
     bool fine = fd >= 0 && set_up(fd);
 #ifdef SO_NOSIGPIPE
     const int on = 1;
@@ -191,6 +191,16 @@ int kvi_socket_open(int family)
     close(fd);
     errno = code;
     return -1;
+}
+
+int kvi_socket_open(int family)
+{
+    return set_up_socket(socket(family, SOCK_STREAM, 0));
+}
+
+int kvi_socket_accept(int listener)
+{
+    return set_up_socket(accept(listener, NULL, NULL));
 }
 
 /* ---- Files and the process ---- */

@@ -7,6 +7,7 @@ require "open3"
 
 VENDOR = File.expand_path("../../vendor", __dir__)
 PREFIX = File.join(VENDOR, "prefix")
+CORE = File.join(VENDOR, "libkivi/core")
 
 # "0.1": a minor step may change the ABI.
 def wanted_version
@@ -61,7 +62,17 @@ def use_bundled
   use_library(File.join(PREFIX, "lib"), File.join(PREFIX, "include"))
 end
 
+# What the module needs of the system, libkivi's own sources have for every system: the module has a copy of that.
+def compile_platform
+  sources = Dir[File.join(__dir__, "*.c"), File.join(CORE, "base/platform*.c")]
+  $srcs = sources.map { |source| File.basename(source) } # rubocop:disable Style/GlobalVars
+  $VPATH << File.join(CORE, "base") # rubocop:disable Style/GlobalVars
+  $INCFLAGS << " -I#{CORE}" # rubocop:disable Style/GlobalVars
+  $defs << "-DKIVI_POSIX" unless RUBY_PLATFORM.include?("linux") # rubocop:disable Style/GlobalVars
+end
+
 use_installed || use_bundled
+compile_platform
 append_cflags(%w[-fvisibility=hidden -fno-strict-aliasing -Wno-declaration-after-statement])
 $defs << "-D_GNU_SOURCE" # rubocop:disable Style/GlobalVars
 create_makefile("kivi/core")
