@@ -38,12 +38,21 @@ static PyObject *event_out(const kvb_store *store, const kvb_event *event)
     return object;
 }
 
-/* No call fails by it. Ctrl-C is for the program, which gets it as soon as the call is over. */
+static int interrupt(void *nothing)
+{
+    (void)nothing;
+    PyErr_SetNone(PyExc_KeyboardInterrupt);
+    return -1;
+}
+
+/*
+ * No call fails by it. Ctrl-C is for the program, which gets it as soon as the call is over: not as a signal, which may be
+ * ignored.
+ */
 static void report(PyObject *function)
 {
-    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) && Py_AddPendingCall(interrupt, NULL) == 0) {
         PyErr_Clear();
-        PyErr_SetInterrupt();
         return;
     }
     PyErr_WriteUnraisable(function);

@@ -3,6 +3,7 @@ import asyncio
 import gc
 import os
 import pickle
+import signal
 import sys
 import threading
 import time
@@ -232,7 +233,7 @@ def test_what_it_raises_ends_no_awaited_call(unraisable):
     assert {type(error) for error in unraisable} == {LookupError}
 
 
-def test_ctrl_c_in_it_comes_when_the_call_is_over(memory):
+def call_that_is_interrupted():
     def stop(event):
         raise KeyboardInterrupt
 
@@ -243,6 +244,15 @@ def test_ctrl_c_in_it_comes_when_the_call_is_over(memory):
                 pass
         with kivi.open("memory:data-of-ctrl-c") as other:
             assert other["k"] == 1
+
+
+@pytest.mark.parametrize("action", [signal.default_int_handler, signal.SIG_IGN])
+def test_ctrl_c_in_it_comes_when_the_call_is_over(memory, action):
+    before = signal.signal(signal.SIGINT, action)
+    try:
+        call_that_is_interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_its_own_calls_are_not_told(open_store, seen):
