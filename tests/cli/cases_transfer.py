@@ -172,13 +172,13 @@ def case_import_where_the_last_of_a_key_wins(kivi):
 def case_expiries_survive(kivi):
     url, second = kivi.store(), kivi.store()
     kivi.good(url, "set", "a", "1", "--ttl", "1000")
-    kivi.good(url, "set", "soon", "1", "--ttl", "0.3")
+    kivi.good(url, "set", "soon", "1", "--ttl", "1.5")  # a busy machine needs some of it to start a command
     exported = kivi.good(url, "export").out
     equal(len(exported.splitlines()), 2)
-    time.sleep(0.4)
+    time.sleep(1.6)
     equal(kivi.good(second, "import", "-", "--json", input=exported).value["skipped"], 1)
     left, original = (float(kivi.good(u, "ttl", "a").text) for u in (second, url))
-    true(abs(left - original) < 0.5, f"{left} seconds left of {original}")
+    true(abs(left - original) < 2, f"{left} seconds left of {original}")
     equal("expires" in kivi.good(url, "export", "--no-expiry").value, False)
 
 
