@@ -13,7 +13,6 @@ import pytest
 
 import kivi
 import kivi.aio
-from kivi import _kivi
 
 PAIRS = {"a": 1, "b": 2, "p:x": [1], "p:y": {"n": None}}
 
@@ -96,51 +95,6 @@ def test_opening_without_await_says_how():
         del opening
         gc.collect()
     assert "await kivi.aio.open(...)" in str(caught[0].message)
-
-
-# ---- CPython's own tests of mappings ----
-
-try:
-    from test import mapping_tests
-except ImportError:  # Debian has them in libpython3-testsuite
-    mapping_tests = None
-
-if mapping_tests:
-
-    class Emptied(kivi.Store):
-        """False where it is empty, and equal to others with its pairs, as a dict; a kivi.Store is true, and itself."""
-
-        __slots__ = ()
-        __hash__ = None
-
-        def __bool__(self):
-            return len(self) > 0
-
-        def __eq__(self, other):
-            return super().__eq__(dict(other) if isinstance(other, kivi.Store) else other)
-
-    class TestMappingProtocol(mapping_tests.BasicTestMappingProtocol):
-        def type2test(self, pairs=()):
-            store = _kivi.open(Emptied, "memory:", {}, str, None, None, False, None)
-            store.update(pairs)
-            self.addCleanup(store.close)
-            return store
-
-        _empty_mapping = type2test
-
-        def _reference(self):
-            return {"1": "2", "key1": "value1", "key2": [1, 2, 3]}
-
-        def _full_mapping(self, data):
-            return self.type2test(data)
-
-        def test_constructor(self):
-            assert self.type2test() is not self.type2test()
-
-
-def test_the_protocol_was_tested():
-    if sys.base_prefix.endswith(("3.9", "3.10", "3.11", "3.12", "3.13")) or mapping_tests:
-        assert mapping_tests
 
 
 # ---- types ----
