@@ -74,8 +74,11 @@ int64_t short_ttl(subject *s)
     return resolution > 300 ? resolution : 300;
 }
 
-/* Callers' clocks may step by a little against the monotonic one. */
+/*
+ * Callers' clocks may step by a little against the monotonic one; a server's goes on only when the server gets a
+ * processor.
+ */
 int64_t surely_over(subject *s, int64_t ttl_ms)
 {
-    return ttl_ms + s->can.ttl_resolution_ms + 50;
+    return ttl_ms + s->can.ttl_resolution_ms + (s->can.local ? 50 : 300);
 }

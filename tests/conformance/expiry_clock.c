@@ -38,8 +38,7 @@ static bool is_gone(subject *s, watched_key *w)
         return w->gone = true;
     }
     EXPECT_NUMBER(status, KIVI_OK);
-    /* A caller's clock may be set by a little meanwhile. */
-    EXPECT_SAYING(before - w->ended_ns <= (w->ttl_ms + s->can.ttl_resolution_ms + 50) * NS_PER_MS,
+    EXPECT_SAYING(before - w->ended_ns <= surely_over(s, w->ttl_ms) * NS_PER_MS,
                   "a key of %lld ms was there after %.3f", (long long)w->ttl_ms,
                   (double)(before - w->ended_ns) / NS_PER_MS);
     return false;

@@ -7,7 +7,7 @@
 /* Most cases wait most of their time: more of them at once than there are processors, unless told otherwise. */
 static char **with_jobs(int *count, char **arguments)
 {
-    static char jobs[] = "--jobs", twelve[] = "12";
+    static char jobs[] = "--jobs", eight[] = "8";
     for (int i = 1; i < *count; i++)
         if (strncmp(arguments[i], "--jobs", 6) == 0 || strncmp(arguments[i], "-j", 2) == 0)
             return arguments;
@@ -16,7 +16,7 @@ static char **with_jobs(int *count, char **arguments)
         return arguments;
     memcpy(more, arguments, (size_t)*count * sizeof *more);
     more[(*count)++] = jobs;
-    more[(*count)++] = twelve;
+    more[(*count)++] = eight;
     return more;
 }
 

@@ -10,6 +10,7 @@
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #include <pthread.h>
+#define STANDSTILL_NEEDED 1 /* a queue's own threads cannot be made to */
 static pthread_rwlock_t standstill = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 #define ROUND_BEGIN() pthread_rwlock_rdlock(&standstill)
 #define ROUND_END() pthread_rwlock_unlock(&standstill)
@@ -18,6 +19,7 @@ static pthread_rwlock_t standstill = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALI
 #define STANDSTILL_FORGET() \
     (standstill = (pthread_rwlock_t)PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP)
 #else
+#define STANDSTILL_NEEDED 0
 #define ROUND_BEGIN() ((void)0)
 #define ROUND_END() ((void)0)
 #define STANDSTILL_BEGIN() ((void)0)
