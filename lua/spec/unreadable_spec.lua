@@ -113,11 +113,12 @@ local function run(url, title)
 
     it("ends no scan: with its cursor another goes on", function()
       local good, bad = fill()
+      local once = s:capabilities().scan_once -- a server whose table grows meanwhile may give some again
       local found, told, cursor, rounds = {}, {}, nil, 0
       repeat
         local ok, err = pcall(function()
           for key, value in s:scan("", { cursor = cursor }) do
-            assert.is_nil(found[key])
+            assert.is_true(found[key] == nil or not once)
             found[key] = value
           end
         end)

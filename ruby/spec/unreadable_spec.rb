@@ -73,6 +73,7 @@ RSpec.describe "A value that cannot be read" do
             told.concat(e.failures.values.map(&:key))
             cursor = e.cursor
           end
+          [found, told].each(&:uniq!) unless store.capabilities[:scan_once] # a table that grows may give some again
           expect(found.sort).to eq(100.times.select(&:even?).map { |i| ["k#{i}", i] }.sort)
           expect(told.sort).to eq(100.times.select(&:odd?).map { |i| "k#{i}" }.sort)
         end
