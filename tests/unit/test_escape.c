@@ -319,6 +319,16 @@ Test(escape, encoding_goes_behind_what_is_there)
     kivi_buffer_free(&out);
 }
 
+/* The empty end of a prefix, in memory that is yet to be had. */
+Test(escape, nothing_is_encoded_as_nothing)
+{
+    kivi_escape escape = {.struct_size = sizeof(escape), .rules = KIVI_ESCAPE_PATH};
+    kivi_buffer out = KIVI_BUFFER_INIT;
+    cr_assert_eq(kvi_escape_encode(&escape, kivi_bytes(NULL, 0), &out), KIVI_OK);
+    cr_assert_eq(out.size, 0);
+    kivi_buffer_free(&out);
+}
+
 Test(escape, says_what_it_changes)
 {
     for (size_t i = 0; i < STORES; i++) {

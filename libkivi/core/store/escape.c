@@ -289,7 +289,7 @@ static kivi_status make_room(kivi_buffer *out, size_t size)
 
 kivi_status kvi_escape_encode(const kivi_escape *escape, kivi_slice key, kivi_buffer *out)
 {
-    if (kvi_escape_is_trivial(escape))
+    if (kvi_escape_is_trivial(escape) || !key.size)
         return kivi_buffer_append(out, key);
     kivi_status status = make_room(out, key.size);
     if (status)
