@@ -1,6 +1,5 @@
 /* The codecs by name, and the readers and writers of a named one. */
 #include "codec.h"
-#include "codecs.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,5 @@
 /* Rewriting a value of one codec in another. */
 #include "codec.h"
-#include "codecs.h"
 
 /* What the first pass learns: that no map names a key twice, and how many elements each container has. */
 struct survey {

@@ -1,6 +1,5 @@
 /* Integers as decimal text, which is what raw values count with. */
 #include "codec.h"
-#include "codecs.h"
 
 kivi_status kvi_decimal_read(kivi_slice bytes, int64_t *value)
 {

@@ -1,6 +1,5 @@
 /* Whether two values are the same token by token. */
 #include "codec.h"
-#include "codecs.h"
 
 /* OK, CORRUPT or NO_MEMORY. */
 static kivi_status read_form(kivi_reader *reader, kivi_slice value, kvi_canonical *form)

@@ -1,6 +1,5 @@
 /* JSON: tokens to bytes, without spaces. */
 #include "codec.h"
-#include "codecs.h"
 
 #include <math.h>
 

@@ -1,6 +1,5 @@
 /* msgpack: tokens to bytes, each in the smallest encoding. */
 #include "codec.h"
-#include "codecs.h"
 
 static inline uint8_t *store16(uint8_t *at, uint8_t head, uint16_t value)
 {

@@ -1,6 +1,5 @@
 /* Where in a value something stands, for messages: value.users[3].id. */
 #include "codec.h"
-#include "codecs.h"
 
 #include <stdio.h>
 

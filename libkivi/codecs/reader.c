@@ -1,6 +1,5 @@
 /* The streaming reader: what is the same for every codec. */
 #include "codec.h"
-#include "codecs.h"
 
 #include <stdlib.h>
 
