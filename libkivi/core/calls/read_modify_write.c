@@ -206,19 +206,24 @@ static kivi_status answer_additions(composed *all, kivi_status status)
     return status == KIVI_OK && own->status == KIVI_OVERFLOW ? KIVI_OVERFLOW : status;
 }
 
+/* The answer of the write that held the call's own addition. */
+static kivi_status take_answer(composed *all)
+{
+    kvi_addition *own = all->place->addition;
+    kivi_error_free(all->ctx.error);
+    all->ctx.error = own->error;
+    own->error = NULL;
+    return own->status;
+}
+
 /* For backends that do not increment: read, add, write if nothing changed. */
 static kivi_status add_in_turn(composed *all, kivi_buffer *written)
 {
-    kvi_addition *own = all->place->addition;
     kivi_status status = kvi_place_take(&all->ctx, all->place, all->key.stored);
     if (status)
         return status;
-    if (atomic_load(&all->place->state) == KVI_PLACE_DONE) {
-        kivi_error_free(all->ctx.error);
-        all->ctx.error = own->error;
-        own->error = NULL;
-        return own->status;
-    }
+    if (atomic_load(&all->place->state) == KVI_PLACE_DONE)
+        return take_answer(all);
     for (;;) {
         status = add_once(all, written);
         if (status != KIVI_CONDITION)
@@ -274,15 +279,14 @@ static kivi_status leave_line(composed *all, kvi_place *place, kivi_status why, 
     kivi_status status = kvi_place_leave_line(place, why);
     if (status == why)
         return why;
-    kivi_error_free(all->ctx.error);
     if (status) {
+        kivi_error_free(all->ctx.error);
         all->ctx.error = kvi_wait_error(&all->ctx, status);
         return status;
     }
-    all->ctx.error = place->addition->error;
-    place->addition->error = NULL;
+    all->place = place;
     *sum = place->addition->value;
-    return place->addition->status;
+    return take_answer(all);
 }
 
 kivi_status kvi_increment_from_line(kivi_store *store, const kivi_call *call, kvi_place *place,
