@@ -14,8 +14,11 @@ typedef struct fault_server {
     const char *name;
     const char *user; /* runs as this one where the tests run as root; NULL: as the tests do */
     int stop_signal;  /* ends it in good order */
-    bool locks; /* keys, for as long as a transaction lasts whose client is gone: a write may be BUSY */
-    const char *refusal; /* what an answer holds, once, that says so or that time ran out: nothing was done; NULL: none */
+    /*
+     * What an answer holds, once, that says that nothing was done: a key is locked, for as long as a transaction lasts whose
+     * client is gone, or time ran out. A write may then be BUSY, or sent again. NULL: it has no such answers.
+     */
+    const char *refusal;
 
     /* Before its first start: what must lie in its folder, which is empty and belongs to its user. May be NULL. */
     void (*prepare)(running_server *s);

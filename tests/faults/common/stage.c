@@ -11,7 +11,7 @@ static void begin(stage *s, const fault *f, load_kind kind, bool rehearsal)
                                   .timeout_ms = rehearsal ? 60000 : f->timeout_ms,
                                   .allowed = rehearsal ? NULL : f->allowed,
                                   .increments = f->increments,
-                                  .locks = !rehearsal && s->server.kind->locks,
+                                  .locks = !rehearsal && s->server.kind->refusal,
                                   .rehearsal = rehearsal};
     text url;
 

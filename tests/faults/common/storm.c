@@ -70,7 +70,7 @@ void networked_storm(const fault_server *kind, const char *const *command_line)
                                       .kind = i ? LOAD_QUEUE : LOAD_THREADS,
                                       .timeout_ms = 10000,
                                       .allowed = ends,
-                                      .locks = kind->locks,
+                                      .locks = kind->refusal != NULL,
                                       .increments = 1,
                                       .rehearsal = i != 1, /* one is tallied */
                                       .chaos = seed + (uint64_t)i};

@@ -64,6 +64,22 @@ pid_t postgresql_tell_beside(running_server *server, const char *sql)
 
 /* ---- Starting ---- */
 
+/* The mark that a server's role, database and log are made. */
+static FILE *open_mark(const running_server *server, const char *mode)
+{
+    char path[320];
+
+    snprintf(path, sizeof(path), "%s/made", server->directory);
+    return fopen(path, mode);
+}
+
+static void set_mark(const running_server *server)
+{
+    FILE *mark = open_mark(server, "w");
+
+    CHECK(mark && fclose(mark) == 0);
+}
+
 static void postgresql_prepare(running_server *server)
 {
     program_argument(server, "initdb");
@@ -99,8 +115,6 @@ static void postgresql_command(running_server *server)
 
 void postgresql_copy(const running_server *primary, running_server *server)
 {
-    char mark[320];
-
     program_argument(server, "pg_basebackup");
     server_argument(server, "-D");
     server_argument(server, "%s/db", server->directory);
@@ -114,8 +128,7 @@ void postgresql_copy(const running_server *primary, running_server *server)
     server_argument(server, "--checkpoint=fast");
     server_argument(server, "--no-sync");
     server_run(server);
-    snprintf(mark, sizeof(mark), "%s/made", server->directory);
-    fclose(fopen(mark, "w"));
+    set_mark(server);
 }
 
 /* Whether it would let somebody log in; while it starts it says an error. */
@@ -140,13 +153,12 @@ static bool is_up(const running_server *server)
 /* The first time, the load's role and database are made, and the log of writes is begun. */
 static bool postgresql_answers(running_server *server)
 {
-    char mark[320];
+    FILE *mark;
 
     if (!is_up(server))
         return false;
-    snprintf(mark, sizeof(mark), "%s/made", server->directory);
-    if (access(mark, F_OK) == 0)
-        return true;
+    if ((mark = open_mark(server, "r")) != NULL)
+        return fclose(mark) == 0;
     psql_arguments(server, "postgres", NULL);
     server_argument(server, "CREATE ROLE kivi LOGIN PASSWORD '%s'",
                     server->password ? server->password : "none");
@@ -155,7 +167,7 @@ static bool postgresql_answers(running_server *server)
     server_argument(server, "CREATE DATABASE kivi OWNER kivi");
     server_run(server);
     postgresql_tell(server, "SELECT pg_create_logical_replication_slot('writes', 'test_decoding')");
-    fclose(fopen(mark, "w"));
+    set_mark(server);
     return true;
 }
 
@@ -237,7 +249,6 @@ const fault_server postgresql = {
     .name = "postgres",
     .user = "postgres",
     .stop_signal = SIGINT,
-    .locks = true,
     .refusal = "VERROR", /* the severity: of a lock not had in time, or a statement out of time */
     .prepare = postgresql_prepare,
     .command = postgresql_command,
