@@ -43,6 +43,9 @@ typedef struct kvi_net_tls kvi_net_tls;
 /* Reads all files, now. INVALID names the file and why; `server_name` is needed where `host` is NULL. */
 kivi_status kvi_net_tls_new(const kivi_host *core, const kvi_net_tls_settings *settings,
                             const char *host, kvi_net_tls **tls, kivi_error **error);
+/* The same for another host, without reading a file: its name is the one to expect, unless the settings had one. NULL
+ * without memory. */
+kvi_net_tls *kvi_net_tls_for(const kvi_net_tls *tls, const char *host);
 void kvi_net_tls_free(kvi_net_tls *tls); /* NULL is nothing */
 
 /* ---- Where to ---- */

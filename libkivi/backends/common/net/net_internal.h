@@ -11,6 +11,7 @@ struct kvi_net_tls {
     char *name;      /* what the certificate must say */
     bool is_address; /* `name` is a numeric address: not sent to the server */
     bool verify;
+    bool named; /* `name` is what the settings said, whatever the host */
 };
 
 /* ---- failure.c ---- */

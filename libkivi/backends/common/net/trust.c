@@ -276,6 +276,7 @@ kivi_status kvi_net_tls_new(const kivi_host *core, const kvi_net_tls_settings *s
         goto out;
     }
     made->is_address = name && is_numeric_address(name);
+    made->named = settings->server_name != NULL;
     set_up(made->context, settings->verify);
     status = check_name(core, settings, name, error);
     if (status == KIVI_OK && settings->verify)
@@ -290,6 +291,23 @@ out:
     else
         *tls = made;
     return status;
+}
+
+kvi_net_tls *kvi_net_tls_for(const kvi_net_tls *tls, const char *host)
+{
+    kvi_net_tls *made = calloc(1, sizeof(*made));
+
+    if (!made)
+        return NULL;
+    *made = *tls;
+    made->name = strdup(tls->named ? tls->name : host);
+    if (!made->name || !SSL_CTX_up_ref(tls->context)) {
+        free(made->name);
+        free(made);
+        return NULL;
+    }
+    made->is_address = is_numeric_address(made->name);
+    return made;
 }
 
 void kvi_net_tls_free(kvi_net_tls *tls)
