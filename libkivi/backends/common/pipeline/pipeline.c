@@ -185,8 +185,9 @@ static kivi_status finish(kvi_pipeline *pipeline, kivi_error **error)
 {
     kivi_status status = pipeline->condemned ? pipeline->verdict : KIVI_OK;
 
-    if (status) { /* every item has its own reason */
-        *error = core_of(pipeline)->error(status, 0, KIVI_RETRY_NO,
+    if (status) { /* every item has its own reason; those that the server did not touch may be sent again */
+        *error = core_of(pipeline)->error(status, 0,
+                                          status == KIVI_UNAVAILABLE ? KIVI_RETRY_YES : KIVI_RETRY_NO,
                                           "the server wants this connection no more");
         return fail(pipeline, status);
     }
@@ -361,6 +362,16 @@ static bool is_stale(const kvi_pipeline *pipeline)
            (kvi_coarse_ns() - pipeline->used_ns > IDLE_NS && kvi_net_is_stale(&pipeline->net));
 }
 
+bool kvi_pipeline_is_ready(kvi_pipeline *pipeline)
+{
+    if (pipeline->phase == KVI_PHASE_READY && is_stale(pipeline)) {
+        kvi_net_close(&pipeline->net);
+        pipeline->phase = KVI_PHASE_CLOSED;
+        core_of(pipeline)->report(pipeline->reporter, KIVI_EVENT_RECONNECT, KIVI_OK, 1);
+    }
+    return pipeline->phase == KVI_PHASE_READY;
+}
+
 kivi_status kvi_pipeline_begin(kvi_pipeline *pipeline, kivi_read_vector *reads,
                                kivi_write_vector *writes, kivi_error **error)
 {
@@ -369,12 +380,7 @@ kivi_status kvi_pipeline_begin(kvi_pipeline *pipeline, kivi_read_vector *reads,
     pipeline->busy = true;
     pipeline->reads = reads;
     pipeline->writes = writes;
-    if (pipeline->phase == KVI_PHASE_READY && is_stale(pipeline)) {
-        kvi_net_close(&pipeline->net);
-        pipeline->phase = KVI_PHASE_CLOSED;
-        core_of(pipeline)->report(pipeline->reporter, KIVI_EVENT_RECONNECT, KIVI_OK, 1);
-    }
-    status = pipeline->phase == KVI_PHASE_READY ? start(pipeline, error) : connect_to(pipeline, error);
+    status = kvi_pipeline_is_ready(pipeline) ? start(pipeline, error) : connect_to(pipeline, error);
     return settle(pipeline, status, error);
 }
 

@@ -85,6 +85,8 @@ void kvi_pipeline_free(kvi_pipeline *pipeline);
 /* In a child of a fork, as kvi_net_abandon(). */
 void kvi_pipeline_abandon(kvi_pipeline *pipeline, bool whole);
 
+/* Whether a verb can begin at once: it is logged in, and still there. One that is not is closed, which is reported. */
+bool kvi_pipeline_is_ready(kvi_pipeline *pipeline);
 /* Begins a verb, connecting first where that is needed: answers as the verbs and step() of kivi_backend do. */
 kivi_status kvi_pipeline_begin(kvi_pipeline *pipeline, kivi_read_vector *reads,
                                kivi_write_vector *writes, kivi_error **error);
