@@ -60,6 +60,7 @@
 typedef struct kvi_endpoint_rules {
     const char *socket_form; /* the store is behind a unix socket, `path`, which is written so; NULL: hosts */
     const char *single; /* why several servers are refused; NULL: the table has KVI_ENDPOINT_PLACES */
+    const char *port; /* of servers that name none, where the option is not set; NULL: the table's */
     const char *tls_form; /* who may give tls_ options, as "rediss: URLs"; NULL: the table has none */
     bool is_tls;
     bool user_has_password; /* a user without a password is a mistake */
