@@ -131,7 +131,7 @@ def case_completion_runs_no_names(kivi):
     folder = plugin_folder(kivi)
     kivi.environment = dict(kivi.environment, KIVI_PLUGIN_PATH=str(folder))
     schemes = ["fine", "lmdb", "memcached", "memcached+unix", "memcacheds", "memory", "postgres", "postgresql", "redis",
-               "redis+unix", "rediss"]
+               "redis+sentinel", "redis+unix", "rediss", "rediss+sentinel"]
     words = "COMP_WORDS=(kivi {0}) COMP_CWORD=2; _kivi; printf '%s\\n' \"${{COMPREPLY[@]}}\""
     equal(bash(kivi, f"cd {folder}; " + words.format("-s ''")), [scheme + ":" for scheme in schemes])
     equal(bash(kivi, f"cd {folder}; " + words.format("options ''")), schemes)
@@ -150,7 +150,7 @@ def case_zsh_completes_schemes_only(kivi):
     equal((done.returncode, done.stderr), (0, ""))
     equal(done.stdout.split(),
           ["fine", "lmdb", "memcached", "memcached+unix", "memcacheds", "memory", "postgres", "postgresql", "redis",
-           "redis+unix", "rediss"])
+           "redis+sentinel", "redis+unix", "rediss", "rediss+sentinel"])
 
 
 def case_zsh_completion(kivi):

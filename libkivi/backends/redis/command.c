@@ -58,6 +58,11 @@ static uint8_t *put_head(uint8_t *at, char type, uint64_t number)
     return at;
 }
 
+uint8_t *kvi_redis_put_count(uint8_t *at, size_t count)
+{
+    return put_head(at, '*', count);
+}
+
 uint8_t *kvi_redis_put_size(uint8_t *at, size_t size)
 {
     return put_head(at, '$', size);

@@ -1,21 +1,22 @@
 /* Logging in: who we are, which protocol and database, and what the server is. One pipeline. */
-#include "redis.h"
+#include "sentinel.h"
 
 /* Values that matter, of the answers of HELLO and CONFIG GET. */
 enum {
     FIELD_NONE = 0,
     FIELD_VERSION,
     FIELD_MODE,
+    FIELD_ROLE,
     FIELD_LIMIT,
     FIELD_POLICY,
     FIELD_LOGS,
     FIELD_SYNCS
 };
-static const char *const fields[] = {
-    "", "version", "mode", "maxmemory", "maxmemory-policy", "appendonly", "appendfsync"};
+static const char *const fields[] = {"",          "version",          "mode",       "role",
+                                     "maxmemory", "maxmemory-policy", "appendonly", "appendfsync"};
 
 /* Which command of the pipeline a reply is for: the item of the command. */
-enum { STEP_HELLO = 0, STEP_AUTH, STEP_SELECT, STEP_NAME, STEP_SETTINGS, STEP_SERVER };
+enum { STEP_HELLO = 0, STEP_AUTH, STEP_SELECT, STEP_NAME, STEP_SETTINGS, STEP_SERVER, STEP_ROLE };
 
 /* ---- Asking ---- */
 
@@ -120,11 +121,23 @@ static bool queue_server(redis_session *session)
     return true;
 }
 
+/* HELLO says it, too. */
+static bool queue_role(redis_session *session)
+{
+    uint8_t *at = kvi_redis_begin(session, REPLY_LOGIN, STEP_ROLE, 1, 1, KVI_REDIS_ARGUMENT);
+
+    if (!at)
+        return false;
+    kvi_redis_end(session, kvi_redis_put_text(at, "ROLE"));
+    return true;
+}
+
 /* Without HELLO, which older servers do not know, and which a user may not be allowed. */
 static bool queue_plain(redis_session *session, const char *password)
 {
     return (!password || queue_auth(session, password)) &&
-           (!session->instance->settings.client_name || queue_name(session)) && queue_select(session);
+           (!session->instance->settings.client_name || queue_name(session)) &&
+           queue_select(session) && (!session->seek || queue_role(session));
 }
 
 static kivi_status queue_round(redis_session *session, kivi_error **error)
@@ -190,6 +203,9 @@ static void take_field(redis_login *login, const kvi_resp_token *token)
         login->is_cluster = is(value, "cluster");
         login->is_sentinel = is(value, "sentinel");
         break;
+    case FIELD_ROLE:
+        login->role = is(value, "master") ? ROLE_PRIMARY : ROLE_REPLICA;
+        break;
     case FIELD_LIMIT:
         login->has_limit = !is(value, "0");
         break;
@@ -224,6 +240,13 @@ static void take_pair(redis_session *session, const kvi_resp_token *token)
     for (uint32_t i = FIELD_VERSION; i <= FIELD_SYNCS && token->kind == KVI_RESP_STRING; i++)
         if (is(token->bytes, fields[i]))
             login->field = i;
+}
+
+/* The first word of ROLE's answer; what follows is of replicas. */
+static void take_role(redis_session *session, const kvi_resp_token *token)
+{
+    if (token->depth == 1 && session->element++ == 0 && token->kind == KVI_RESP_STRING)
+        session->login.role = is(token->bytes, "master") ? ROLE_PRIMARY : ROLE_REPLICA;
 }
 
 /* Its run id, of lines such as "run_id:5f8e". A database of the server has data of its own. */
@@ -287,7 +310,7 @@ kivi_status kvi_redis_login_reply(redis_session *session, const redis_command *c
     uint32_t step = command->base.item;
 
     if (token->depth > 0) {
-        take_pair(session, token);
+        step == STEP_ROLE ? take_role(session, token) : take_pair(session, token);
         return KIVI_OK;
     }
     session->element = 0;
@@ -309,8 +332,7 @@ kivi_status kvi_redis_login_reply(redis_session *session, const redis_command *c
 
 static kivi_status refuse_mode(const char *mode, kivi_error **error)
 {
-    *error = kvi_redis_host->error(KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO,
-                                   "the server is %s, which is not supported yet", mode);
+    *error = kvi_redis_host->error(KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO, "the server is %s", mode);
     return KIVI_UNSUPPORTED;
 }
 
@@ -354,9 +376,11 @@ kivi_status kvi_redis_login_end(redis_session *session, kivi_error **error)
     if (login->refused)
         return refuse(session, error);
     if (login->is_cluster)
-        return refuse_mode("part of a Redis Cluster", error);
+        return refuse_mode("part of a Redis Cluster, which is not supported yet", error);
     if (login->is_sentinel)
-        return refuse_mode("a Redis Sentinel", error);
+        return refuse_mode("a Redis Sentinel: write redis+sentinel://HOST:PORT/SERVICE", error);
+    if (session->seek && login->role != ROLE_PRIMARY)
+        return kvi_redis_seek_refuse(session->seek, login->role, error);
     session->has_keep = !login->plain;
     session->has_getex = login->version >= 60200;
     atomic_store_explicit(&session->instance->version, login->version, memory_order_relaxed);

@@ -181,6 +181,7 @@ static void refused(redis_session *session, kivi_read_item *item, kivi_slice tex
 
     item->error = kvi_redis_refusal_error(session, &refusal);
     item->status = refusal.status;
+    kvi_redis_take_back(session, &refusal, &item->sent);
 }
 
 /* PTTL: ms, -1: never expires, -2: not there. False: no such answer. */

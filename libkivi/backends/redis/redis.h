@@ -13,10 +13,14 @@ extern const kivi_host *kvi_redis_host;
 
 /* ---- settings.c ---- */
 
+typedef struct redis_sentinels redis_sentinels; /* sentinel.h */
+typedef struct redis_seek redis_seek;
+
 /* What open() was told. */
 typedef struct redis_settings {
-    kvi_endpoint endpoint;
-    char *client_name; /* NULL: none */
+    kvi_endpoint endpoint;      /* with sentinels its targets are theirs */
+    redis_sentinels *sentinels; /* NULL: none */
+    char *client_name;          /* NULL: none */
     int64_t db;
     int protocol; /* 2 or 3 */
 } redis_settings;
@@ -136,8 +140,11 @@ typedef struct redis_refusal {
 
 /* ---- A session ---- */
 
+typedef enum redis_role { ROLE_UNKNOWN = 0, ROLE_PRIMARY, ROLE_REPLICA } redis_role;
+
 /* What the server said of itself, and why it refused (login.c). */
 typedef struct redis_login {
+    redis_role role;
     bool plain;     /* without HELLO */
     int protocol;   /* asked for */
     uint32_t field; /* of HELLO's answer: which value comes next */
@@ -154,6 +161,7 @@ typedef struct redis_login {
 
 typedef struct redis_session {
     redis_instance *instance;
+    redis_seek *seek; /* asks sentinels; NULL: there are none */
     kvi_pipeline pipeline;
     kvi_resp resp;
     redis_login login;
@@ -205,7 +213,8 @@ void kvi_redis_end(redis_session *session, uint8_t *at);
 /* Arguments at `at`; the pointer behind them is answered. An argument takes its size and KVI_REDIS_ARGUMENT. */
 #define KVI_REDIS_ARGUMENT 32
 uint8_t *kvi_redis_put(uint8_t *at, kivi_slice argument);
-uint8_t *kvi_redis_put_size(uint8_t *at, size_t size); /* of an argument whose bytes follow */
+uint8_t *kvi_redis_put_count(uint8_t *at, size_t count); /* of a command's arguments, which follow */
+uint8_t *kvi_redis_put_size(uint8_t *at, size_t size);   /* of an argument whose bytes follow */
 uint8_t *kvi_redis_put_text(uint8_t *at, const char *argument);
 uint8_t *kvi_redis_put_number(uint8_t *at, int64_t number);
 uint8_t *kvi_redis_put_unsigned(uint8_t *at, uint64_t number);
@@ -223,9 +232,16 @@ redis_refusal kvi_redis_judge(kivi_slice text);
 kivi_error *kvi_redis_refused(const redis_refusal *refusal);
 /* The same for an item or a login; also where the session is to be closed for it. */
 kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal *refusal);
+/*
+ * A server that became a replica did nothing. With sentinels the item is sent again within the call, to the primary of now.
+ */
+void kvi_redis_take_back(const redis_session *session, const redis_refusal *refusal, int32_t *sent);
 #define KVI_REDIS_BREACH                                                                  \
     "the server's answer is not one that this command can have: no Redis, or bytes were " \
     "lost on the way"
+/* The next token of what has come, as kvi_resp_next(); bytes that are no RESP are a breach. */
+kivi_status kvi_redis_token(kvi_resp *resp, const uint8_t *bytes, size_t size, kvi_portion *portion,
+                            kvi_resp_token *token, kivi_error **error);
 /* A reply that the command cannot have: *error is set. The stream is not to be trusted any more. */
 kivi_status kvi_redis_breach(redis_session *session, kivi_error **error);
 kivi_status kvi_redis_no_memory(kivi_error **error);

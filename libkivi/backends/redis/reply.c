@@ -128,11 +128,30 @@ kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal 
     return kvi_redis_refused(refusal);
 }
 
+void kvi_redis_take_back(const redis_session *session, const redis_refusal *refusal, int32_t *sent)
+{
+    if (session->seek && refusal->code && strcmp(refusal->code, "READONLY") == 0)
+        *sent = KIVI_SENT_NOTHING;
+}
+
 kivi_status kvi_redis_breach(redis_session *session, kivi_error **error)
 {
     (void)session;
     *error = kvi_redis_host->error(KIVI_CORRUPT, 0, KIVI_RETRY_NO, "%s", KVI_REDIS_BREACH);
     return KIVI_CORRUPT;
+}
+
+kivi_status kvi_redis_token(kvi_resp *resp, const uint8_t *bytes, size_t size, kvi_portion *portion,
+                            kvi_resp_token *token, kivi_error **error)
+{
+    kivi_status status = kvi_resp_next(resp, bytes, size, &portion->used, token);
+
+    if (status == KIVI_PENDING)
+        portion->need = resp->need;
+    if (status == KIVI_CORRUPT)
+        return kvi_redis_breach(NULL, error);
+    portion->last = status == KIVI_OK && token->last;
+    return status;
 }
 
 kivi_status kvi_redis_no_memory(kivi_error **error)

@@ -1,5 +1,5 @@
 /* Sessions: one lane's connection, as the pipeline wants its protocol. */
-#include "redis.h"
+#include "sentinel.h"
 
 #include <stdlib.h>
 
@@ -55,15 +55,10 @@ static kivi_status take_reply(void *owner, kvi_command *command, const uint8_t *
 {
     redis_session *session = owner;
     kvi_resp_token token;
-    kivi_status status = kvi_resp_next(&session->resp, bytes, size, &portion->used, &token);
+    kivi_status status = kvi_redis_token(&session->resp, bytes, size, portion, &token, error);
 
-    if (status == KIVI_PENDING)
-        portion->need = session->resp.need;
-    if (status == KIVI_CORRUPT)
-        return kvi_redis_breach(session, error);
     if (status)
         return status;
-    portion->last = token.last;
     return take_token(session, (redis_command *)command, &token, error);
 }
 
@@ -95,14 +90,23 @@ static const kvi_protocol protocol = {
 
 kivi_status kvi_redis_session_open(redis_instance *instance, redis_session **session, kivi_error **error)
 {
+    const kvi_net_target *target = &instance->settings.endpoint.targets[0];
     redis_session *made = calloc(1, sizeof(*made));
 
     *session = made;
     if (!made)
         return kvi_redis_no_memory(error);
     made->instance = instance;
-    kvi_pipeline_init(&made->pipeline, &protocol, made, &instance->settings.endpoint.targets[0],
-                      instance->reporter);
+    if (instance->settings.sentinels) {
+        made->seek = kvi_redis_seek_new(made);
+        if (!made->seek) {
+            free(made);
+            *session = NULL;
+            return kvi_redis_no_memory(error);
+        }
+        target = kvi_redis_seek_target(made->seek);
+    }
+    kvi_pipeline_init(&made->pipeline, &protocol, made, target, instance->reporter);
     return KIVI_OK;
 }
 
@@ -119,12 +123,14 @@ static void free_session(redis_session *session)
 void kvi_redis_session_close(redis_session *session)
 {
     kvi_pipeline_free(&session->pipeline);
+    kvi_redis_seek_free(session->seek);
     free_session(session);
 }
 
 void kvi_redis_session_abandon(redis_session *session, bool in_verb)
 {
     kvi_pipeline_abandon(&session->pipeline, !in_verb);
+    kvi_redis_seek_abandon(session->seek, !in_verb);
     if (!in_verb)
         free_session(session);
 }
@@ -132,11 +138,15 @@ void kvi_redis_session_abandon(redis_session *session, bool in_verb)
 kivi_status kvi_redis_session_begin(redis_session *session, const redis_job *job, kivi_error **error)
 {
     session->job = *job;
+    if (session->seek)
+        return kvi_redis_seek_begin(session->seek, error);
     return kvi_pipeline_begin(&session->pipeline, job->reads, job->writes, error);
 }
 
 kivi_status kvi_redis_session_step(redis_session *session, uint32_t revents, kivi_poll *poll,
                                    kivi_error **error)
 {
+    if (session->seek)
+        return kvi_redis_seek_step(session->seek, revents, poll, error);
     return kvi_pipeline_step(&session->pipeline, revents, poll, error);
 }

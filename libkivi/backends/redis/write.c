@@ -234,6 +234,7 @@ static void refused(redis_session *session, kivi_write_item *item, kivi_slice te
 
     item->error = kvi_redis_refusal_error(session, &refusal);
     item->status = refusal.status;
+    kvi_redis_take_back(session, &refusal, &item->sent);
 }
 
 static void fail(kivi_write_item *item, kivi_status status, const char *text)

@@ -45,10 +45,23 @@ static bool is_by_socket(const kivi_store *store)
     return plus && !strcmp(plus, "+unix");
 }
 
+/* Then the path is the name of a service, whose server the hosts know. */
+static bool is_by_sentinel(const kivi_store *store)
+{
+    const char *plus = strrchr(store->scheme, '+');
+    return plus && !strcmp(plus, "+sentinel");
+}
+
+static bool is_same_service(const kivi_store *a, const kivi_store *b)
+{
+    const char *left = text_of(a, "path"), *right = text_of(b, "path");
+    return !is_by_sentinel(a) || (left && right && !strcmp(left, right));
+}
+
 /* The number of the database: an option, or what the URL's path holds. */
 static int64_t database_of(const kivi_store *store)
 {
-    const char *path = is_by_socket(store) ? NULL : text_of(store, "path");
+    const char *path = is_by_socket(store) || is_by_sentinel(store) ? NULL : text_of(store, "path");
     if (text_of(store, "db"))
         return kvi_config_int(store->config, "db");
     return path ? strtoll(path + (*path == '/'), NULL, 10) : 0;
@@ -84,6 +97,8 @@ static bool is_same_server(const kivi_store *a, const kivi_store *b)
     const char *left = text_of(a, "host"), *right = text_of(b, "host");
     if (database_of(a) != database_of(b) || is_by_socket(a) != is_by_socket(b))
         return false; /* that a socket leads to a server as well is not known */
+    if (is_by_sentinel(a) != is_by_sentinel(b) || !is_same_service(a, b))
+        return false; /* nor which server sentinels name */
     if (is_by_socket(a))
         return is_same_file(a, b);
     return left && right && kvi_config_int(a->config, "port") == kvi_config_int(b->config, "port") &&
