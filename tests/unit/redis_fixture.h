@@ -22,7 +22,7 @@ const kivi_backend *kvi_plugin_redis(uint32_t host_abi, const kivi_host *host);
 
 #define HELLO_7 "%2\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n"
 #define ARGUMENTS_MOST 256
-#define CONNECTIONS_MOST 32
+#define CONNECTIONS_MOST 512
 
 typedef struct redis_server redis_server;
 

@@ -43,13 +43,16 @@ static struct {
 } all[3];
 static size_t sentinel_count;
 static char heard[4096];
+static pthread_mutex_t hearing = PTHREAD_MUTEX_INITIALIZER; /* a silent one hears while another one answers */
 
 static void note(const redis_request *request)
 {
+    pthread_mutex_lock(&hearing);
     for (size_t i = 0; i < request->count; i++)
         snprintf(heard + strlen(heard), sizeof(heard) - strlen(heard), "%.*s ",
                  (int)request->arguments[i].size, (const char *)request->arguments[i].data);
-    strcat(heard, "| ");
+    snprintf(heard + strlen(heard), sizeof(heard) - strlen(heard), "| ");
+    pthread_mutex_unlock(&hearing);
 }
 
 static bool say_primary(redis_peer *peer, int port)
