@@ -1,5 +1,4 @@
 """Values and words that Python has no type of its own for."""
-from collections import namedtuple
 
 
 class Word:
@@ -129,13 +128,7 @@ class Copied(_Record):
             object.__setattr__(self, name, value)
 
 
-class Event(
-    namedtuple(
-        "Event",
-        "kind scheme verb status error items attempt duration key",
-        defaults=("", "OK", None, 0, 0, 0.0, None),
-    )
-):
+class Event(tuple):
     """Something that happened in a store, as the function given as `on_event` is told. A tuple whose fields have names.
 
     kind: "call" (a call ended), "vector" (keys that travelled together came back), "retry", "reconnect", "sweep" (expired
@@ -146,6 +139,25 @@ class Event(
     """
 
     __slots__ = ()
+    _fields = (
+        "kind", "scheme", "verb", "status", "error", "items", "attempt", "duration", "key"
+    )  # fmt: skip
+
+    def __new__(
+        cls, kind, scheme, verb="", status="OK", error=None, items=0, attempt=0, duration=0.0, key=None
+    ):
+        return tuple.__new__(cls, (kind, scheme, verb, status, error, items, attempt, duration, key))
+
+    def __getnewargs__(self):
+        return tuple(self)
 
     def __repr__(self):
-        return f"kivi.{super().__repr__()}"
+        return f"kivi.Event({', '.join(map('{}={!r}'.format, self._fields, self))})"
+
+
+def _field(at):
+    return property(lambda event: event[at])
+
+
+for _at, _name in enumerate(Event._fields):
+    setattr(Event, _name, _field(_at))

@@ -1,4 +1,4 @@
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from typing_extensions import Buffer, Self
 
@@ -67,13 +67,36 @@ class Copied(_Record):
         self, copied: int, skipped: int, bytes: int, seconds: float, cursor: _bytes | None
     ) -> None: ...
 
-class Event(NamedTuple):
-    kind: Literal["call", "vector", "retry", "reconnect", "sweep", "dropped", "other"]
-    scheme: str
-    verb: str = ""
-    status: str = "OK"
-    error: type[Error] | None = None
-    items: int = 0
-    attempt: int = 0
-    duration: float = 0.0
-    key: str | _bytes | None = None
+class Event(tuple[Any, ...]):
+    _fields: tuple[str, ...]
+    @property
+    def kind(self) -> Literal["call", "vector", "retry", "reconnect", "sweep", "dropped", "other"]: ...
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def verb(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def error(self) -> type[Error] | None: ...
+    @property
+    def items(self) -> int: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def duration(self) -> float: ...
+    @property
+    def key(self) -> str | _bytes | None: ...
+    def __new__(
+        cls,
+        kind: Literal["call", "vector", "retry", "reconnect", "sweep", "dropped", "other"],
+        scheme: str,
+        verb: str = "",
+        status: str = "OK",
+        error: type[Error] | None = None,
+        items: int = 0,
+        attempt: int = 0,
+        duration: float = 0.0,
+        key: str | _bytes | None = None,
+    ) -> Self: ...
+    def __getnewargs__(self) -> tuple[Any, ...]: ...
