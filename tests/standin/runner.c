@@ -107,6 +107,15 @@ static bool passes(const struct run *run, int status)
     return WIFEXITED(status) && WEXITSTATUS(status) == extra->exit_code;
 }
 
+/* A child that was killed could not say so itself. */
+static void tell_end(const struct standin_test *test, int status)
+{
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "%s::%s: ended by signal %d\n", test->suite, test->name, WTERMSIG(status));
+    else
+        fprintf(stderr, "%s::%s: ended with status %d\n", test->suite, test->name, WEXITSTATUS(status));
+}
+
 /* Waits for a child that is one of ours; NULL when there is none any more. */
 static struct run *wait_for_one(struct run *runs, size_t count, int *status)
 {
@@ -157,6 +166,8 @@ static size_t make_runs(struct run *runs, size_t count, FILE *tap)
         if (!run)
             return passed; /* fork fails: the plan tells that cases are missing */
         bool ok = passes(run, status);
+        if (!ok)
+            tell_end(run->test, status);
         run->child = 0;
         passed += ok;
         done++;

@@ -109,23 +109,6 @@ static void complete(kvi_queued *call)
     kvi_queued_complete(call);
 }
 
-void kvi_queue_hear_lines(kivi_queue *queue)
-{
-    kvi_in_line *own;
-    while ((own = first_told(queue))) {
-        kvi_queued *call = own->call;
-        forget_told(own); /* before the state: it may be told once more */
-        uint32_t state = atomic_load_explicit(&own->place.state, memory_order_acquire);
-        if (state == KVI_PLACE_DONE) {
-            if (call->stage == KVI_AS_JOB)
-                kvi_queued_leave_jobs(call);
-            complete(call);
-        } else if (state == KVI_PLACE_CALLED && call->stage == KVI_IN_LINE) {
-            start_job(call);
-        }
-    }
-}
-
 bool kvi_queued_come_for(kvi_queued *call)
 {
     if (!call->in_line)
@@ -136,6 +119,23 @@ bool kvi_queued_come_for(kvi_queued *call)
     }
     forget_told(call->in_line);
     return true;
+}
+
+void kvi_queue_hear_lines(kivi_queue *queue)
+{
+    kvi_in_line *own;
+    while ((own = first_told(queue))) {
+        kvi_queued *call = own->call;
+        forget_told(own); /* before the state: it may be told once more */
+        uint32_t state = atomic_load_explicit(&own->place.state, memory_order_acquire);
+        if (state == KVI_PLACE_DONE) {
+            if (call->stage == KVI_AS_JOB)
+                kvi_queued_leave_jobs(call);
+            kvi_queued_come_for(call); /* by the line's mutex: whoever told it is through with its place */
+        } else if (state == KVI_PLACE_CALLED && call->stage == KVI_IN_LINE) {
+            start_job(call);
+        }
+    }
 }
 
 void kvi_queued_look_at_line(kvi_queued *call)
