@@ -347,10 +347,6 @@ static void drive_or_fork(worker *w)
 
 CASE(fork, in_the_middle_of_traffic)
 {
-    if (STANDSTILL_NEEDED && s->row->traits & ROW_QUEUE) {
-        passed_over(s, "under a sanitizer a queue's thread cannot be made to stand still");
-        return;
-    }
     traffic_jam *jam = keep(s, sizeof *jam);
     for (size_t i = 0; i < 200; i++)
         jam->values[i] = number(s, (int64_t)i);
