@@ -55,16 +55,21 @@ static inline long standstill_all_sleeps(void)
     return sum;
 }
 
-/* Until all have slept for 2 ms: whoever sleeps for so long waits for work, not for memory. For at most 10 s. */
+/*
+ * Until all have slept for 2 ms: whoever sleeps for so long waits for work, not for memory. For 1 to 2 s at most: there
+ * are tests whose threads never sleep.
+ */
 static inline void standstill_await_sleep(void)
 {
+    struct timespec now, pause = {0, 2000000};
+    clock_gettime(CLOCK_MONOTONIC, &now);
     long before = -1;
-    for (int i = 0; i < 5000; i++) {
-        long now = standstill_all_sleeps();
-        if (now >= 0 && now == before)
+    for (time_t end = now.tv_sec + 2; now.tv_sec < end; clock_gettime(CLOCK_MONOTONIC, &now)) {
+        long sleeps = standstill_all_sleeps();
+        if (sleeps >= 0 && sleeps == before)
             return;
-        before = now;
-        nanosleep(&(struct timespec){0, 2000000}, NULL);
+        before = sleeps;
+        nanosleep(&pause, NULL);
     }
 }
 #else
