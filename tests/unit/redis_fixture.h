@@ -241,6 +241,16 @@ static inline void register_redis(void)
     registered = true;
 }
 
+/* Options that no store is opened with. */
+static inline void expect_bad(const char *url, kivi_status wanted, const char *part)
+{
+    kivi_store *store = NULL;
+
+    register_redis();
+    expect_failure(kivi_store_open(url, NULL, NULL, &store, &error), &error, wanted, part);
+    cr_assert_null(store);
+}
+
 /* redis://127.0.0.1:PORT/0?codec=raw and more options. */
 static inline kivi_store *open_redis(const redis_server *server, const char *options)
 {

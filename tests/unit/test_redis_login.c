@@ -434,15 +434,6 @@ Test(redis_login, password_is_nowhere)
 
 /* ---- Options ---- */
 
-static void expect_bad(const char *url, kivi_status wanted, const char *part)
-{
-    kivi_store *store = NULL;
-
-    register_redis();
-    expect_failure(kivi_store_open(url, NULL, NULL, &store, &error), &error, wanted, part);
-    cr_assert_null(store);
-}
-
 Test(redis_login, options)
 {
     expect_bad("redis://h/x", KIVI_INVALID, "database");

@@ -457,15 +457,6 @@ Test(redis_sentinel, role_without_hello)
 
 /* ---- Options ---- */
 
-static void expect_bad(const char *url, kivi_status wanted, const char *part)
-{
-    kivi_store *store = NULL;
-
-    register_redis();
-    expect_failure(kivi_store_open(url, NULL, NULL, &store, &error), &error, wanted, part);
-    cr_assert_null(store);
-}
-
 Test(redis_sentinel, options)
 {
     expect_bad("redis+sentinel://a:1,b:2", KIVI_INVALID, "no service");
