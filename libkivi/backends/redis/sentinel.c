@@ -492,14 +492,19 @@ const kvi_net_target *kvi_redis_seek_target(const redis_seek *seek)
     return &seek->primary;
 }
 
+static void free_seek(redis_seek *seek)
+{
+    kvi_net_tls_free(seek->primary.tls);
+    kvi_redis_host->error_free(seek->reason);
+    free(seek);
+}
+
 void kvi_redis_seek_free(redis_seek *seek)
 {
     if (!seek)
         return;
     kvi_pipeline_free(&seek->pipeline);
-    kvi_net_tls_free(seek->primary.tls);
-    kvi_redis_host->error_free(seek->reason);
-    free(seek);
+    free_seek(seek);
 }
 
 void kvi_redis_seek_abandon(redis_seek *seek, bool whole)
@@ -507,9 +512,6 @@ void kvi_redis_seek_abandon(redis_seek *seek, bool whole)
     if (!seek)
         return;
     kvi_pipeline_abandon(&seek->pipeline, whole);
-    if (!whole)
-        return;
-    kvi_net_tls_free(seek->primary.tls);
-    kvi_redis_host->error_free(seek->reason);
-    free(seek);
+    if (whole)
+        free_seek(seek);
 }

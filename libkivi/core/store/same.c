@@ -38,18 +38,22 @@ static bool is_same_file(const kivi_store *a, const kivi_store *b)
 
 /* ---- servers ---- */
 
-/* The scheme says that the path is a socket, as redis+unix does. */
-static bool is_by_socket(const kivi_store *store)
+static bool ends_scheme(const kivi_store *store, const char *form)
 {
     const char *plus = strrchr(store->scheme, '+');
-    return plus && !strcmp(plus, "+unix");
+    return plus && !strcmp(plus, form);
 }
 
-/* Then the path is the name of a service, whose server the hosts know. */
+/* The path is a socket. */
+static bool is_by_socket(const kivi_store *store)
+{
+    return ends_scheme(store, "+unix");
+}
+
+/* The path is the name of a service, whose server the hosts know. */
 static bool is_by_sentinel(const kivi_store *store)
 {
-    const char *plus = strrchr(store->scheme, '+');
-    return plus && !strcmp(plus, "+sentinel");
+    return ends_scheme(store, "+sentinel");
 }
 
 static bool is_same_service(const kivi_store *a, const kivi_store *b)
