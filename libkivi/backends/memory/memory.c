@@ -144,10 +144,15 @@ static kivi_status memory_health(void *instance, void *session, kivi_wait *wait,
 
 static void memory_detail(void *instance, char *text, size_t capacity)
 {
-    memory_space *space = ((memory_instance *)instance)->space;
+    memory_instance *memory = instance;
+    memory_space *space = memory->space;
+    size_t hung = atomic_load(&memory->hung);
+    char hangs[48] = "";
 
-    snprintf(text, capacity, "%zu keys, %zu bytes of keys and values%s%s", atomic_load(&space->keys),
-             atomic_load(&space->bytes), *space->name ? " in " : "", space->name);
+    if (hung)
+        snprintf(hangs, sizeof(hangs), ", %zu vectors left hanging", hung);
+    snprintf(text, capacity, "%zu keys, %zu bytes of keys and values%s%s%s", atomic_load(&space->keys),
+             atomic_load(&space->bytes), hangs, *space->name ? " in " : "", space->name);
 }
 
 /* ---- Fork ---- */

@@ -18,6 +18,7 @@ typedef struct memory_instance {
     void *reporter;
     atomic_uint_fast64_t random; /* see mock.c */
     atomic_bool met;             /* a read without a session has logged in */
+    atomic_size_t hung;          /* vectors that began to hang */
 } memory_instance;
 
 /* What became of one item, until it is told: a read's record is held until then. */

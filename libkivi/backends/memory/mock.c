@@ -248,6 +248,8 @@ kivi_status kvi_plan_make(memory_instance *instance, const memory_job *job, memo
     plan_silence(settings, job, plan);
     plan_abort(job, plan);
     plan_cut(instance, job, plan);
+    if (plan->hangs)
+        atomic_fetch_add(&instance->hung, 1);
     return KIVI_OK;
 }
 
