@@ -210,20 +210,38 @@ typedef struct family {
     size_t count;
 } family;
 
-static pid_t parent_of(const char *pid)
+/* Its state, as in /proc/PID/stat, and its parent; 0 where it ended meanwhile. */
+static char state_of(pid_t pid, int *parent)
 {
-    char path[300], line[512];
-    int parent = 0;
+    char path[300], line[512], state = 0;
     FILE *file;
 
-    snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+    *parent = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     if (!(file = fopen(path, "r")))
-        return 0; /* it ended meanwhile */
+        return 0;
     /* The name, in brackets, may hold anything: the fields after it count. */
     if (fgets(line, sizeof(line), file) && strrchr(line, ')'))
-        sscanf(strrchr(line, ')') + 1, " %*c %d", &parent);
+        sscanf(strrchr(line, ')') + 1, " %c %d", &state, parent);
     fclose(file);
+    return state;
+}
+
+static pid_t parent_of(const char *pid)
+{
+    int parent;
+
+    state_of((pid_t)atoi(pid), &parent);
     return parent;
+}
+
+/* kill() returns before a process stands still: one in the middle of a fork ends that first. */
+static void await_standstill(pid_t pid)
+{
+    int parent;
+
+    for (char state = 'R'; state && !strchr("TtZX", state); state = state_of(pid, &parent))
+        pause_ms(1);
 }
 
 static void add_children(family *f, pid_t parent)
@@ -246,6 +264,8 @@ static void signal_all(family *f, pid_t first, int number)
     f->count = 1;
     for (size_t i = 0; i < f->count; i++) {
         kill(f->members[i], number);
+        if (number == SIGSTOP)
+            await_standstill(f->members[i]);
         add_children(f, f->members[i]);
     }
 }
