@@ -12,12 +12,6 @@ static void put_limits(pg_session *session, uint32_t lock_ms, uint32_t limit_ms)
     kvi_pg_put_int8(session, limit_ms);
 }
 
-/* Locks are given up a little earlier, so that it is BUSY and not TIMEOUT. */
-static uint32_t lock_limit(uint32_t limit_ms)
-{
-    return limit_ms > 1 ? limit_ms - (limit_ms + 15) / 16 : limit_ms;
-}
-
 static kivi_status limit_session(pg_session *session, uint32_t limit_ms, kivi_error **error)
 {
     kivi_status status;
@@ -27,7 +21,7 @@ static kivi_status limit_session(pg_session *session, uint32_t limit_ms, kivi_er
     session->limit_ms = limit_ms;
     if (!session->instance->settings.prepared) /* it is another's session in between: each transaction says it */
         return KIVI_OK;
-    put_limits(session, lock_limit(limit_ms), limit_ms);
+    put_limits(session, kvi_sql_lock_limit(limit_ms), limit_ms);
     status = kvi_pg_send(session, PG_LIMIT, GROUP_LIMIT, error);
     return status ? status : kvi_pg_sync(session, GROUP_LIMIT, error);
 }
@@ -56,7 +50,7 @@ kivi_status kvi_pg_limit_verb(pg_session *session, kivi_error **error)
 
 kivi_status kvi_pg_limit_transaction(pg_session *session, bool short_locks, kivi_error **error)
 {
-    uint32_t lock = lock_limit(session->limit_ms);
+    uint32_t lock = kvi_sql_lock_limit(session->limit_ms);
 
     if (!short_locks && session->instance->settings.prepared)
         return KIVI_OK;

@@ -11,19 +11,10 @@ static bool is_key(kivi_slice cursor)
     return cursor.size <= PG_KEY_MOST && !memchr(cursor.data, 0, cursor.size);
 }
 
-/* What the page begins behind; empty: with the prefix itself. */
-static kivi_slice begins_behind(const kivi_scan_range *range)
-{
-    kivi_slice from = range->cursor.size ? range->cursor : range->after, prefix = range->prefix;
-    size_t common = from.size < prefix.size ? from.size : prefix.size;
-
-    return common && memcmp(from.data, prefix.data, common) < 0 ? kivi_bytes(NULL, 0) : from;
-}
-
 kivi_status kvi_pg_scan_begin(pg_session *session, kivi_error **error)
 {
     const kivi_scan_range *range = session->job.range;
-    kivi_slice from = begins_behind(range);
+    kivi_slice from = kvi_sql_begins_behind(range);
     uint8_t *below = malloc(range->prefix.size + 4);
     size_t below_size = below ? kvi_sql_behind(range->prefix, below) : 0;
     int flags = (range->flags & KIVI_SCAN_KEYS ? 0 : COLUMN_VALUE) |

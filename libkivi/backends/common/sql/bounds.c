@@ -1,4 +1,4 @@
-/* Where the keys under a prefix end. */
+/* Where the keys under a prefix end, and where a page of them begins. */
 #include "sql.h"
 
 #define SURROGATES 0xd800u
@@ -48,4 +48,26 @@ size_t kvi_sql_behind(kivi_slice prefix, uint8_t *bytes)
         return size + put_point(bytes + size, point);
     }
     return 0;
+}
+
+size_t kvi_sql_behind_bytes(kivi_slice prefix, uint8_t *bytes)
+{
+    const uint8_t *data = prefix.data;
+    size_t size = prefix.size;
+
+    while (size && data[size - 1] == 0xff)
+        size--;
+    if (!size)
+        return 0;
+    memcpy(bytes, data, size);
+    bytes[size - 1]++;
+    return size;
+}
+
+kivi_slice kvi_sql_begins_behind(const kivi_scan_range *range)
+{
+    kivi_slice from = range->cursor.size ? range->cursor : range->after, prefix = range->prefix;
+    size_t common = from.size < prefix.size ? from.size : prefix.size;
+
+    return common && memcmp(from.data, prefix.data, common) < 0 ? kivi_bytes(NULL, 0) : from;
 }

@@ -35,6 +35,11 @@ uint32_t kvi_sql_limit(uint64_t deadline_ns, uint64_t now_ns, uint32_t set)
     return step_down(limit);
 }
 
+uint32_t kvi_sql_lock_limit(uint32_t limit_ms)
+{
+    return limit_ms > 1 ? limit_ms - (limit_ms + 15) / 16 : limit_ms;
+}
+
 bool kvi_sql_sweep_is_due(_Atomic uint64_t *last_ns, uint64_t now_ns)
 {
     uint64_t last = atomic_load(last_ns);

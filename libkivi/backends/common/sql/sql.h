@@ -32,6 +32,10 @@ int64_t kvi_sql_code_number(const char *code);
  * is one higher, so that it is UTF-8 as the prefix is. 0: there is none, the scan has no upper bound.
  */
 size_t kvi_sql_behind(kivi_slice prefix, uint8_t *bytes);
+/* The same for keys that are bytes; room for prefix.size. */
+size_t kvi_sql_behind_bytes(kivi_slice prefix, uint8_t *bytes);
+/* The key that a page begins behind; empty: it begins with the prefix itself. */
+kivi_slice kvi_sql_begins_behind(const kivi_scan_range *range);
 /* Whether a key begins with the prefix: rows between bounds need not. */
 static inline bool kvi_sql_begins(kivi_slice key, kivi_slice prefix)
 {
@@ -90,6 +94,8 @@ bool kvi_sql_answer(const kvi_sql_judging *judging);
  * eighth at most, so that calls of one timeout give one limit: `set`, the limit in force, stays where it is as good.
  */
 uint32_t kvi_sql_limit(uint64_t deadline_ns, uint64_t now_ns, uint32_t set);
+/* How long of that it may wait for a lock: a little less, so that it is BUSY and not TIMEOUT. */
+uint32_t kvi_sql_lock_limit(uint32_t limit_ms);
 /* Whether it is time for another sweep; true to one caller. */
 bool kvi_sql_sweep_is_due(_Atomic uint64_t *last_ns, uint64_t now_ns);
 

@@ -1,0 +1,179 @@
+/* libmariadb's operations in steps, and requests: statements that go together, answered one behind the other. */
+#include "my.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+/* ---- Operations ---- */
+
+void kvi_my_operate(my_session *session, my_operation operation)
+{
+    const my_bytes *text = &session->request.text;
+
+    session->operation = operation;
+    switch (operation) {
+    case OP_QUERY:
+        session->waits = mysql_real_query_start(&session->failed, &session->my, text->data, text->size);
+        break;
+    case OP_STORE:
+        session->waits = mysql_store_result_start(&session->result, &session->my);
+        break;
+    case OP_NEXT:
+        session->waits = mysql_next_result_start(&session->failed, &session->my);
+        break;
+    default:
+        break; /* OP_CONNECT is begun by who knows whereto */
+    }
+}
+
+void kvi_my_operate_on(my_session *session, int ready)
+{
+    switch (session->operation) {
+    case OP_CONNECT:
+        session->waits = mysql_real_connect_cont(&session->connected, &session->my, ready);
+        break;
+    case OP_QUERY:
+        session->waits = mysql_real_query_cont(&session->failed, &session->my, ready);
+        break;
+    case OP_STORE:
+        session->waits = mysql_store_result_cont(&session->result, &session->my, ready);
+        break;
+    case OP_NEXT:
+        session->waits = mysql_next_result_cont(&session->failed, &session->my, ready);
+        break;
+    default:
+        session->waits = 0;
+        break;
+    }
+}
+
+int kvi_my_ready(const my_session *session, uint32_t revents)
+{
+    int ready = 0;
+
+    if (revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL))
+        ready |= MYSQL_WAIT_READ;
+    if (revents & (POLLOUT | POLLHUP | POLLERR | POLLNVAL))
+        ready |= MYSQL_WAIT_WRITE;
+    if (revents & POLLPRI)
+        ready |= MYSQL_WAIT_EXCEPT;
+    return ready & session->waits;
+}
+
+void kvi_my_operation_poll(const my_session *session, kivi_poll *poll)
+{
+    poll->fd = mysql_get_socket(&session->my);
+    poll->events = (session->waits & MYSQL_WAIT_READ ? POLLIN : 0) |
+                   (session->waits & MYSQL_WAIT_WRITE ? POLLOUT : 0) |
+                   (session->waits & MYSQL_WAIT_EXCEPT ? POLLPRI : 0);
+}
+
+/* ---- Putting a request together ---- */
+
+void kvi_my_request_begin(my_session *session)
+{
+    my_request *request = &session->request;
+
+    request->text.size = 0;
+    request->text.failed = false;
+    request->count = request->answered = 0;
+    request->refused = 0;
+}
+
+void kvi_my_statement(my_session *session, uint8_t group)
+{
+    my_request *request = &session->request;
+
+    if (request->count)
+        kvi_my_put(session, "; ");
+    request->groups[request->count++] = group;
+}
+
+/* ---- Answers ---- */
+
+/* A statement was refused, what is behind it is not done; or the connection is gone. */
+static kivi_status refused(my_session *session, kivi_error **error)
+{
+    unsigned code = mysql_errno(&session->my);
+
+    if (!code || kvi_my_is_loss(code))
+        return kvi_my_broken(error);
+    session->request.refused = code;
+    return KIVI_OK;
+}
+
+static void take(my_session *session)
+{
+    my_request *request = &session->request;
+    MYSQL_RES *rows = session->result;
+
+    session->result = NULL;
+    kvi_my_take(session, request->groups[request->answered++], &rows,
+                rows ? 0 : mysql_affected_rows(&session->my));
+    mysql_free_result(rows);
+}
+
+/* An operation is done: what comes next. OK: the request is. */
+static kivi_status operated(my_session *session, kivi_error **error)
+{
+    bool stored = session->operation == OP_STORE;
+
+    if (!stored && session->failed)
+        return refused(session, error);
+    if (!stored && mysql_field_count(&session->my)) {
+        kvi_my_operate(session, OP_STORE);
+        return KIVI_PENDING;
+    }
+    if (stored && !session->result)
+        return refused(session, error);
+    take(session);
+    if (session->request.answered == session->request.count)
+        return mysql_more_results(&session->my) ? kvi_my_broken(error) : KIVI_OK;
+    if (!mysql_more_results(&session->my))
+        return kvi_my_broken(error);
+    kvi_my_operate(session, OP_NEXT);
+    return KIVI_PENDING;
+}
+
+static kivi_status go_on(my_session *session, kivi_error **error)
+{
+    kivi_status status = KIVI_PENDING;
+
+    while (status == KIVI_PENDING && !session->waits)
+        status = operated(session, error);
+    if (status != KIVI_PENDING)
+        session->operation = OP_NONE;
+    return status;
+}
+
+kivi_status kvi_my_request_send(my_session *session, kivi_error **error)
+{
+    if (session->request.text.failed)
+        return kvi_my_no_memory(error);
+    kvi_my_operate(session, OP_QUERY);
+    return go_on(session, error);
+}
+
+kivi_status kvi_my_request_step(my_session *session, uint32_t revents, kivi_error **error)
+{
+    int ready = kvi_my_ready(session, revents);
+
+    if (!ready)
+        return KIVI_PENDING;
+    kvi_my_operate_on(session, ready);
+    return go_on(session, error);
+}
+
+/* ---- Rows ---- */
+
+kivi_slice kvi_my_column(MYSQL_RES *rows, MYSQL_ROW row, unsigned column)
+{
+    const unsigned long *lengths = mysql_fetch_lengths(rows);
+
+    return kivi_bytes(row[column], row[column] ? lengths[column] : 0);
+}
+
+int64_t kvi_my_number(MYSQL_ROW row, unsigned column)
+{
+    return row[column] ? strtoll(row[column], NULL, 10) : 0;
+}
