@@ -47,7 +47,7 @@ static void end_operation(my_session *session)
 
 static void drop(my_session *session)
 {
-    int fd = session->has_my ? (int)mysql_get_socket(&session->my) : -1;
+    int fd = kvi_my_socket(session);
 
     if (session->has_my && session->waits) {
         if (fd >= 0)
@@ -76,7 +76,7 @@ void kvi_my_disconnect(my_session *session)
 
 void kvi_my_connection_abandon(my_session *session, bool in_verb)
 {
-    int fd = session->has_my ? (int)mysql_get_socket(&session->my) : -1;
+    int fd = kvi_my_socket(session);
 
     mute(fd); /* libmariadb knows no end without a goodbye */
     if (in_verb)
@@ -311,7 +311,7 @@ static int connect_code(my_session *session)
 
     if (session->reached)
         return 0;
-    if (getsockopt((int)mysql_get_socket(&session->my), SOL_SOCKET, SO_ERROR, &code, &size))
+    if (getsockopt(kvi_my_socket(session), SOL_SOCKET, SO_ERROR, &code, &size))
         code = errno;
     session->reached = code == 0;
     return code;

@@ -143,6 +143,7 @@ typedef struct my_session {
     my_way way;
     uint32_t round;       /* 0: the first request */
     bool in_transaction;
+    bool undoing; /* the request takes a refused transaction back */
     kvi_sql_judging judging;
     my_found *found; /* one for each item */
     size_t found_room;
@@ -204,6 +205,8 @@ void kvi_my_take(my_session *session, uint8_t group, MYSQL_RES **rows, uint64_t 
 /* Starts the operation, or goes on with it; `waits` says what for. */
 void kvi_my_operate(my_session *session, my_operation operation);
 void kvi_my_operate_on(my_session *session, int ready);
+/* Its descriptor; -1: none. */
+int kvi_my_socket(const my_session *session);
 int kvi_my_ready(const my_session *session, uint32_t revents);
 void kvi_my_operation_poll(const my_session *session, kivi_poll *poll);
 

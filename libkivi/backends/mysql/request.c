@@ -47,6 +47,11 @@ void kvi_my_operate_on(my_session *session, int ready)
     }
 }
 
+int kvi_my_socket(const my_session *session)
+{
+    return session->has_my ? (int)mysql_get_socket((MYSQL *)(uintptr_t)&session->my) : -1;
+}
+
 int kvi_my_ready(const my_session *session, uint32_t revents)
 {
     int ready = 0;
@@ -62,7 +67,7 @@ int kvi_my_ready(const my_session *session, uint32_t revents)
 
 void kvi_my_operation_poll(const my_session *session, kivi_poll *poll)
 {
-    poll->fd = mysql_get_socket(&session->my);
+    poll->fd = kvi_my_socket(session);
     poll->events = (session->waits & MYSQL_WAIT_READ ? POLLIN : 0) |
                    (session->waits & MYSQL_WAIT_WRITE ? POLLOUT : 0) |
                    (session->waits & MYSQL_WAIT_EXCEPT ? POLLPRI : 0);

@@ -110,6 +110,7 @@ static kivi_status begin_verb(my_session *session, kivi_error **error)
 {
     forget_verdict(session);
     session->round = 0;
+    session->undoing = false;
     kvi_my_request_begin(session);
     kvi_my_limit_verb(session, has_short_locks(session));
     switch (session->job.verb) {
@@ -149,7 +150,7 @@ static kivi_status next_request(my_session *session, kivi_error **error)
 {
     kivi_status status = KIVI_OK;
 
-    if (is_done(session) && session->request.groups[0] != GROUP_ROLLBACK) {
+    if (is_done(session) && !session->undoing) {
         if (session->job.verb == VERB_WRITE)
             status = kvi_my_write_next(session, error);
         else if (session->job.verb == VERB_READ)
@@ -161,6 +162,7 @@ static kivi_status next_request(my_session *session, kivi_error **error)
         note_refusal(session);
     if (!session->in_transaction)
         return KIVI_OK;
+    session->undoing = true;
     kvi_my_request_begin(session);
     kvi_my_statement(session, GROUP_ROLLBACK);
     kvi_my_put(session, "ROLLBACK");
@@ -235,7 +237,7 @@ static kivi_status settle(my_session *session, kivi_status status)
 /* Bytes that nobody asked for, or an end that was not noticed while it was idle. */
 static bool is_stale(const my_session *session)
 {
-    struct pollfd look = {.fd = (int)mysql_get_socket(&session->my), .events = POLLIN | POLLRDHUP};
+    struct pollfd look = {.fd = kvi_my_socket(session), .events = POLLIN | POLLRDHUP};
 
     return kvi_coarse_ns() - session->used_ns > IDLE_NS && poll(&look, 1, 0) > 0;
 }
