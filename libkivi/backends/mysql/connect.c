@@ -111,7 +111,8 @@ static void set_tls(MYSQL *my, const my_settings *settings)
         mysql_optionsv(my, MYSQL_OPT_SSL_CRL, settings->crl_file);
     if (settings->cert_file) {
         mysql_optionsv(my, MYSQL_OPT_SSL_CERT, settings->cert_file);
-        mysql_optionsv(my, MYSQL_OPT_SSL_KEY, settings->key_file ? settings->key_file : settings->cert_file);
+        mysql_optionsv(my, MYSQL_OPT_SSL_KEY,
+                       settings->key_file ? settings->key_file : settings->cert_file);
     }
 }
 
@@ -170,7 +171,8 @@ static kivi_status attempt(my_session *session, kivi_error **error)
     session->waits = mysql_real_connect_start(
         &session->connected, &session->my, session->host, endpoint->user ? endpoint->user : "",
         session->password ? session->password : "", session->instance->settings.database,
-        place->path ? 0 : (unsigned)strtoul(place->port, NULL, 10), place->path, CLIENT_MULTI_STATEMENTS);
+        place->path ? 0 : (unsigned)strtoul(place->port, NULL, 10), place->path,
+        CLIENT_MULTI_STATEMENTS);
     name_the_server(session);
     return KIVI_PENDING;
 }
@@ -196,7 +198,8 @@ static kivi_status established(my_session *session, kivi_error **error)
     my_instance *instance = session->instance;
 
     session->operation = OP_NONE;
-    atomic_store_explicit(&instance->version, mysql_get_server_version(&session->my), memory_order_relaxed);
+    atomic_store_explicit(&instance->version, mysql_get_server_version(&session->my),
+                          memory_order_relaxed);
     atomic_store_explicit(&instance->first, session->server, memory_order_relaxed);
     kvi_resolve_leave(&session->walk, false);
     kvi_wipe(session->password);

@@ -85,7 +85,8 @@ static kvi_sql_code meaning_of(unsigned number)
 
 static kivi_status fail(const kvi_sql_code *meaning, unsigned number, const char *state, kivi_error **error)
 {
-    *error = kvi_my_host->error(meaning->status, number, meaning->retryable, "%s (%u)", meaning->text, number);
+    *error = kvi_my_host->error(meaning->status, number, meaning->retryable, "%s (%u)",
+                                meaning->text, number);
     kvi_my_host->error_native_text(*error, state);
     return meaning->status;
 }
@@ -98,8 +99,8 @@ bool kvi_my_is_conflict(unsigned code)
 bool kvi_my_is_loss(unsigned code)
 {
     return (code >= CR_MIN_ERROR && code <= CR_MAX_ERROR) ||
-           (code >= CR_ERR_NET_READ && code <= CR_MARIADB_LAST_ERROR) || code == 1927 || code == 1158 || code == 1159 ||
-           code == 1160 || code == 1161;
+           (code >= CR_ERR_NET_READ && code <= CR_MARIADB_LAST_ERROR) || code == 1927 ||
+           code == 1158 || code == 1159 || code == 1160 || code == 1161;
 }
 
 kivi_status kvi_my_refuse(const my_session *session, unsigned code, kivi_error **error)
@@ -119,7 +120,8 @@ typedef struct login_words {
 } login_words;
 
 static const login_words tls_words[] = {
-    {"verify failed", "TLS: the server's certificate is not accepted: unknown authority, expired or revoked"},
+    {"verify failed",
+     "TLS: the server's certificate is not accepted: unknown authority, expired or revoked"},
     {"certificate has expired", "TLS: the server's certificate has expired"},
     {"Validation of SSL server certificate", "TLS: the server's certificate is for another name"},
     {"doesn't support it", "TLS: the server does not offer it"},

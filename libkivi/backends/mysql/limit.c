@@ -16,8 +16,13 @@ static void say(my_session *session, uint32_t limit_ms)
     if (limit_ms == session->limit_ms)
         return;
     session->limit_ms = limit_ms;
-    snprintf(text, sizeof(text), "SET SESSION innodb_lock_wait_timeout = %u /*M!100101 , max_statement_time = %u.%03u */",
-             limit_ms && lock_s < 1 ? 1 : limit_ms ? lock_s : 50, limit_ms / 1000, limit_ms % 1000);
+    snprintf(
+        text, sizeof(text),
+        "SET SESSION innodb_lock_wait_timeout = %u /*M!100101 , max_statement_time = %u.%03u */",
+        limit_ms && lock_s < 1 ? 1
+        : limit_ms             ? lock_s
+                               : 50,
+        limit_ms / 1000, limit_ms % 1000);
     kvi_my_statement(session, GROUP_LIMIT);
     kvi_my_put(session, text);
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ROUNDS_MOST 6 /* others may make or drop the table at the same time */
+#define ROUNDS_MOST 6                      /* others may make or drop the table at the same time */
 #define PACKET_MARGIN (UINT64_C(64) << 10) /* of a statement besides its values */
 
 enum { STEP_ASK = 0, STEP_CREATE, STEP_MEND, STEP_LOOK, STEP_MARK };
@@ -44,7 +44,8 @@ kivi_status kvi_my_login_begin(my_session *session, kivi_error **error)
     return ask_table(session, error);
 }
 
-static kivi_status run(my_session *session, uint32_t step, const char *before, const char *behind, kivi_error **error)
+static kivi_status run(my_session *session, uint32_t step, const char *before, const char *behind,
+                       kivi_error **error)
 {
     kvi_my_request_begin(session);
     kvi_my_statement(session, GROUP_LOGIN);
@@ -127,11 +128,13 @@ static kivi_status asked(my_session *session, kivi_error **error)
     const char *lacks;
 
     if (!table->exists && (!settings->create || session->login.rounds >= ROUNDS_MOST))
-        return refuse(KIVI_INVALID, "no table %s, and it is not to be made (create=false)", settings->table, error);
+        return refuse(KIVI_INVALID, "no table %s, and it is not to be made (create=false)",
+                      settings->table, error);
     if (!table->exists)
         return create(session, error);
     if (!*table->key_type || !*table->value_type)
-        return refuse(KIVI_INVALID, "table %s has no columns key_name and value_data", settings->table, error);
+        return refuse(KIVI_INVALID, "table %s has no columns key_name and value_data",
+                      settings->table, error);
     lacks = kvi_my_table_lacks(table, settings->table, text);
     if (lacks && settings->mend && !session->login.mended)
         return mend(session, lacks, error);
@@ -149,7 +152,8 @@ kivi_status kvi_my_login_end(my_session *session, kivi_error **error)
 
     if (login->step == STEP_MARK) /* whoever may not change the table cannot mark it; it is empty all the same */
         return tell(session, true, error);
-    if (refused && (login->step != STEP_CREATE || login->rounds >= ROUNDS_MOST || !kvi_my_is_conflict(refused)))
+    if (refused &&
+        (login->step != STEP_CREATE || login->rounds >= ROUNDS_MOST || !kvi_my_is_conflict(refused)))
         return kvi_my_refuse(session, refused, error);
     switch (login->step) {
     case STEP_ASK:

@@ -25,8 +25,8 @@ extern const kivi_host *kvi_my_host;
 typedef struct my_settings {
     kvi_endpoint endpoint;
     char *database;
-    char *table;  /* in quotes */
-    char *name;   /* the same, bare */
+    char *table; /* in quotes */
+    char *name;  /* the same, bare */
     char *ca_file, *ca_dir, *crl_file, *cert_file, *key_file, *server_name;
     bool tls, verify;
     bool environment; /* libmariadb's own variables count */
@@ -43,7 +43,7 @@ typedef struct my_instance {
     my_settings settings;
     void *reporter;
     _Atomic uint64_t swept_ns;
-    _Atomic uint32_t first;         /* the server that took the last connection */
+    _Atomic uint32_t first;        /* the server that took the last connection */
     _Atomic unsigned long version; /* of the server met last; 0: none yet */
 } my_instance;
 
@@ -79,7 +79,15 @@ typedef struct my_bytes {
 } my_bytes;
 
 /* Whose a statement is: GROUP_VERB and what follows are a verb's own numbers. */
-enum { GROUP_LIMIT = 0, GROUP_SWEEP, GROUP_LOGIN, GROUP_BEGIN, GROUP_COMMIT, GROUP_ROLLBACK, GROUP_VERB };
+enum {
+    GROUP_LIMIT = 0,
+    GROUP_SWEEP,
+    GROUP_LOGIN,
+    GROUP_BEGIN,
+    GROUP_COMMIT,
+    GROUP_ROLLBACK,
+    GROUP_VERB
+};
 
 enum { STATEMENTS = 16 }; /* of one request */
 
@@ -141,7 +149,7 @@ typedef struct my_session {
     uint64_t until_ns;    /* a write may be at work till then */
     /* the verb's */
     my_way way;
-    uint32_t round;       /* 0: the first request */
+    uint32_t round; /* 0: the first request */
     bool in_transaction;
     bool undoing; /* the request takes a refused transaction back */
     kvi_sql_judging judging;
@@ -176,7 +184,7 @@ void kvi_my_put_table(my_session *session);
 #define MY_HASH(value) "UNHEX(LEFT(MD5(" value "), 16))"
 #define MY_COUNTS "(kivi_hash <=> " MY_HASH("value_data") ")"
 #define MY_LIVE "(kivi_expires IS NULL OR kivi_expires > " MY_NOW " OR NOT " MY_COUNTS ")"
-#define MY_LEFT                                          \
+#define MY_LEFT                                         \
     "IF(kivi_expires IS NULL OR NOT " MY_COUNTS ", 0, " \
     "GREATEST(1, CEIL(kivi_expires - " MY_NOW ")))"
 /* Behind it comes a number of ms. The moment, not when the statement began, which may have waited for a lock. */
@@ -242,7 +250,7 @@ const char *kvi_my_table_lacks(const my_table *table, const char *name, char tex
 kivi_status kvi_my_no_memory(kivi_error **error);
 kivi_status kvi_my_broken(kivi_error **error);
 bool kvi_my_is_conflict(unsigned code); /* rolled back for another's sake: to be done again */
-bool kvi_my_is_loss(unsigned code);     /* the connection is gone, by libmariadb's words or the server's */
+bool kvi_my_is_loss(unsigned code); /* the connection is gone, by libmariadb's words or the server's */
 /* What a refusal means for the verb. */
 kivi_status kvi_my_refuse(const my_session *session, unsigned code, kivi_error **error);
 /* A failed login, by its code. UNAVAILABLE without an error: the address did not do. */

@@ -128,8 +128,8 @@ static void my_detail(void *instance, char *text, size_t capacity)
     unsigned long version = atomic_load_explicit(&my->version, memory_order_relaxed);
 
     if (version)
-        snprintf(text, capacity, "version %lu.%lu.%lu, table %s", version / 10000, version / 100 % 100,
-                 version % 100, my->settings.table);
+        snprintf(text, capacity, "version %lu.%lu.%lu, table %s", version / 10000,
+                 version / 100 % 100, version % 100, my->settings.table);
     else
         snprintf(text, capacity, "table %s", my->settings.table);
 }

@@ -152,7 +152,8 @@ void kvi_my_read_rows(my_session *session, uint8_t group, MYSQL_RES **rows)
         if (flags & COLUMN_VALUE)
             value = kvi_my_column(*rows, row, 1);
         take_pair(session, item, value,
-                  flags & COLUMN_EXPIRY ? kvi_my_number(row, flags & COLUMN_VALUE ? 2 : 1) : KIVI_TTL_NONE);
+                  flags & COLUMN_EXPIRY ? kvi_my_number(row, flags & COLUMN_VALUE ? 2 : 1)
+                                        : KIVI_TTL_NONE);
     }
     end_group(vector, group);
 }

@@ -95,8 +95,9 @@ kivi_status kvi_my_count_begin(my_session *session, kivi_error **error)
     kvi_my_statement(session, GROUP_VERB);
     kvi_my_put(session, "SELECT COUNT(*) FROM");
     kvi_my_put_table(session);
-    return put_range(session, session->job.count->prefix, kivi_bytes(NULL, 0)) ? KIVI_OK
-                                                                               : kvi_my_no_memory(error);
+    return put_range(session, session->job.count->prefix, kivi_bytes(NULL, 0))
+               ? KIVI_OK
+               : kvi_my_no_memory(error);
 }
 
 void kvi_my_count_rows(my_session *session, MYSQL_RES *rows)

@@ -218,8 +218,8 @@ static kivi_status log_in(my_session *session, kivi_status status, kivi_error **
 /* Whether the server answered all that was asked, so that the session is in order whatever the verb came to. */
 static bool is_whole(const my_session *session, kivi_status status)
 {
-    return session->phase == PHASE_READY && session->operation == OP_NONE && !session->in_transaction &&
-           status != KIVI_UNAVAILABLE;
+    return session->phase == PHASE_READY && session->operation == OP_NONE &&
+           !session->in_transaction && status != KIVI_UNAVAILABLE;
 }
 
 static kivi_status settle(my_session *session, kivi_status status)

@@ -13,12 +13,16 @@ void kvi_my_table_ask(my_session *session)
     kvi_my_put(session, "SELECT '', @@max_allowed_packet, @@global.read_only, "
                         "@@global.innodb_flush_log_at_trx_commit, ''");
     kvi_my_statement(session, GROUP_LOGIN);
-    kvi_my_put(session, "SELECT COLUMN_NAME, COLUMN_TYPE, COLUMN_COMMENT, '', '' FROM information_schema.COLUMNS "
-                        "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ");
+    kvi_my_put(
+        session,
+        "SELECT COLUMN_NAME, COLUMN_TYPE, COLUMN_COMMENT, '', '' FROM information_schema.COLUMNS "
+        "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ");
     kvi_my_put_bytes(session, name);
     kvi_my_statement(session, GROUP_LOGIN);
-    kvi_my_put(session, "SELECT 'unique', MAX(COLUMN_NAME), '', '', '' FROM information_schema.STATISTICS "
-                        "WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 AND SUB_PART IS NULL AND TABLE_NAME = ");
+    kvi_my_put(session,
+               "SELECT 'unique', MAX(COLUMN_NAME), '', '', '' FROM information_schema.STATISTICS "
+               "WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 AND SUB_PART IS NULL AND "
+               "TABLE_NAME = ");
     kvi_my_put_bytes(session, name);
     kvi_my_put(session, " GROUP BY INDEX_NAME HAVING COUNT(*) = 1");
 }
@@ -72,8 +76,9 @@ const char *kvi_my_table_lacks(const my_table *table, const char *name, char tex
     if (!strstr(table->value_type, "blob"))
         size += snprintf(text + size, MY_MEND - (size_t)size, ", MODIFY value_data LONGBLOB NOT NULL");
     if (!*table->expires_type)
-        size += snprintf(text + size, MY_MEND - (size_t)size,
-                         ", ADD COLUMN kivi_expires BIGINT NULL, ADD INDEX kivi_expires (kivi_expires)");
+        size += snprintf(
+            text + size, MY_MEND - (size_t)size,
+            ", ADD COLUMN kivi_expires BIGINT NULL, ADD INDEX kivi_expires (kivi_expires)");
     if (!*table->hash_type)
         size += snprintf(text + size, MY_MEND - (size_t)size, ", ADD COLUMN kivi_hash BINARY(8) NULL");
     if (!table->unique)

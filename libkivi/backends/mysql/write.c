@@ -6,7 +6,7 @@
 enum { GROUP_LOCK = GROUP_VERB, GROUP_FOUND, GROUP_ADD, GROUP_CHANGE };
 
 #define INSERT_COLUMNS "(key_name, value_data, kivi_expires, kivi_hash) VALUES "
-#define TAKE_NEW                                                   \
+#define TAKE_NEW                                                 \
     " ON DUPLICATE KEY UPDATE value_data = VALUES(value_data), " \
     "kivi_expires = VALUES(kivi_expires), kivi_hash = VALUES(kivi_hash)"
 /* Of the row that is made: its value is said before. */
@@ -14,7 +14,8 @@ enum { GROUP_LOCK = GROUP_VERB, GROUP_FOUND, GROUP_ADD, GROUP_CHANGE };
 
 static bool is_plain(const kivi_write_item *item, int32_t kind)
 {
-    return item->kind == kind && item->condition == KIVI_IF_ALWAYS && !(item->flags & KIVI_OP_WANT_EXISTED) &&
+    return item->kind == kind && item->condition == KIVI_IF_ALWAYS &&
+           !(item->flags & KIVI_OP_WANT_EXISTED) &&
            (kind != KIVI_OP_SET || item->ttl_ms != KIVI_TTL_KEEP);
 }
 
@@ -95,7 +96,8 @@ static void put_sweep(my_session *session)
     kvi_my_statement(session, GROUP_SWEEP);
     kvi_my_put(session, "DELETE FROM");
     kvi_my_put_table(session);
-    kvi_my_put(session, "WHERE kivi_expires < " MY_NOW " AND " MY_COUNTS " ORDER BY kivi_expires LIMIT ");
+    kvi_my_put(session,
+               "WHERE kivi_expires < " MY_NOW " AND " MY_COUNTS " ORDER BY kivi_expires LIMIT ");
     kvi_my_put_number(session, instance->settings.sweep);
 }
 
@@ -137,7 +139,8 @@ static void put_add(my_session *session)
 static bool makes(const kivi_write_item *item)
 {
     return item->condition == KIVI_IF_ABSENT ||
-           (item->condition == KIVI_IF_ALWAYS && (item->kind == KIVI_OP_SET || item->kind == KIVI_OP_INCREMENT));
+           (item->condition == KIVI_IF_ALWAYS &&
+            (item->kind == KIVI_OP_SET || item->kind == KIVI_OP_INCREMENT));
 }
 
 static bool any_makes(const kivi_write_vector *vector)
@@ -266,7 +269,8 @@ static void take_found(my_session *session, MYSQL_RES *rows)
     MYSQL_ROW row;
 
     while ((row = mysql_fetch_row(rows))) {
-        size_t at = kvi_sql_find_item(vector->items, vector->item_size, vector->count, kvi_my_column(rows, row, 0));
+        size_t at = kvi_sql_find_item(vector->items, vector->item_size, vector->count,
+                                      kvi_my_column(rows, row, 0));
         bool there = kvi_my_number(row, 1) != 0;
         if (at == vector->count)
             continue;
