@@ -119,6 +119,7 @@ static void set_tls(MYSQL *my, const my_settings *settings)
 /* Nothing is done behind the core, no file of the client is given away, and characters are bytes. */
 static bool prepare(my_session *session, bool socket)
 {
+    const my_settings *settings = &session->instance->settings;
     MYSQL *my = &session->my;
     my_bool no = 0;
     unsigned none = 0, protocol = socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
@@ -132,7 +133,12 @@ static bool prepare(my_session *session, bool socket)
     mysql_optionsv(my, MYSQL_OPT_LOCAL_INFILE, &none);
     mysql_optionsv(my, MYSQL_OPT_PROTOCOL, &protocol);
     mysql_optionsv(my, MYSQL_SET_CHARSET_NAME, "binary");
-    set_tls(my, &session->instance->settings);
+    /* Whoever answers could ask for the password as it is. */
+    if (!settings->tls || !settings->verify)
+        mysql_optionsv(
+            my, MARIADB_OPT_RESTRICTED_AUTH,
+            "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password");
+    set_tls(my, settings);
     return true;
 }
 

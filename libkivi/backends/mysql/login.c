@@ -127,6 +127,11 @@ static kivi_status asked(my_session *session, kivi_error **error)
     char text[MY_MEND];
     const char *lacks;
 
+    if (settings->primary && !table->writes) {
+        *error = kvi_my_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_YES,
+                                    "no server takes writes (target=primary)");
+        return KIVI_UNAVAILABLE;
+    }
     if (!table->exists && (!settings->create || session->login.rounds >= ROUNDS_MOST))
         return refuse(KIVI_INVALID, "no table %s, and it is not to be made (create=false)",
                       settings->table, error);

@@ -29,6 +29,7 @@ typedef struct my_settings {
     char *name;  /* the same, bare */
     char *ca_file, *ca_dir, *crl_file, *cert_file, *key_file, *server_name;
     bool tls, verify;
+    bool primary;     /* only a server that takes writes will do */
     bool environment; /* libmariadb's own variables count */
     bool create, mend;
     int64_t sweep, io_timeout_ms;
@@ -99,7 +100,7 @@ typedef struct my_request {
     unsigned refused; /* by this error, and by the statement `answered`; 0: all were done */
 } my_request;
 
-typedef enum my_way { WAY_SET, WAY_DELETE, WAY_ADD, WAY_JUDGE } my_way;
+typedef enum my_way { WAY_SET, WAY_DELETE, WAY_ADD, WAY_IF, WAY_JUDGE } my_way;
 
 /* What the server says of itself and of the table (table.c). */
 typedef struct my_table {
@@ -187,8 +188,9 @@ void kvi_my_put_table(my_session *session);
 #define MY_LEFT                                         \
     "IF(kivi_expires IS NULL OR NOT " MY_COUNTS ", 0, " \
     "GREATEST(1, CEIL(kivi_expires - " MY_NOW ")))"
-/* Behind it comes a number of ms. The moment, not when the statement began, which may have waited for a lock. */
-#define MY_AFTER "CEIL(UNIX_TIMESTAMP(SYSDATE(6)) * 1000) + "
+/* Behind it comes a number of ms. What may have waited for a lock adds how long: never is an expiry early. */
+#define MY_AFTER "CEIL" MY_NOW " + "
+#define MY_WAITED "CEIL(UNIX_TIMESTAMP(SYSDATE(6)) * 1000) - CEIL" MY_NOW
 
 /* When what has this TTL expires; NULL: never. */
 void kvi_my_put_expiry(my_session *session, int64_t ttl_ms);

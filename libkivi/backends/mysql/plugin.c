@@ -22,7 +22,8 @@ static void fill_instance(my_instance *my, kivi_instance *instance)
     instance->max_items = ITEMS_MOST;
     instance->max_bytes = BYTES_MOST;
     instance->max_stored_key = MY_KEY_MOST;
-    can->consistency = my->settings.endpoint.count > 1 ? KIVI_EVENTUAL : KIVI_LEADER;
+    can->consistency = my->settings.endpoint.count > 1 && !my->settings.primary ? KIVI_EVENTUAL
+                                                                                : KIVI_LEADER;
     can->max_value = VALUE_MOST;
     can->ttl_resolution_ms = 1;
     can->atomic_max = ITEMS_MOST;

@@ -107,14 +107,24 @@ static kivi_status refused(my_session *session, kivi_error **error)
     return KIVI_OK;
 }
 
+/* Rows that a statement found or made; of an update also those that were so before. */
+static uint64_t changed(my_session *session)
+{
+    static const char matched[] = "Rows matched: ";
+    const char *info = mysql_info(&session->my);
+
+    if (info && strncmp(info, matched, sizeof(matched) - 1) == 0)
+        return strtoull(info + sizeof(matched) - 1, NULL, 10);
+    return mysql_affected_rows(&session->my);
+}
+
 static void take(my_session *session)
 {
     my_request *request = &session->request;
     MYSQL_RES *rows = session->result;
 
     session->result = NULL;
-    kvi_my_take(session, request->groups[request->answered++], &rows,
-                rows ? 0 : mysql_affected_rows(&session->my));
+    kvi_my_take(session, request->groups[request->answered++], &rows, rows ? 0 : changed(session));
     mysql_free_result(rows);
 }
 

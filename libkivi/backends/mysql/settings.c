@@ -13,6 +13,8 @@ const kivi_option_info kvi_my_options[] = {
     KVI_OPTION_TEXT("database", NULL, "the database, where the URL's path does not name it"),
     KVI_OPTION_TEXT("table", "kv_store", "the table"),
     KVI_ENDPOINT_LOGIN,
+    KVI_OPTION("target", KIVI_OPTION_CHOICE, 0, NULL, "any primary", 0,
+               0, "of several servers, which will do: any, or the one that takes writes; not set: primary where there are several"),
     FLAG("create", "true", "make the table where it is not there"),
     FLAG("mend", "false", "add what a table that another program made lacks"),
     FLAG("environment", "true", "read the variables that libmariadb reads"),
@@ -97,6 +99,9 @@ static bool copy_texts(my_settings *settings, const kivi_config *config)
 
 static void read_rest(my_settings *settings, const kivi_config *config)
 {
+    const char *target = kvi_option_given(kvi_my_host, config, "target");
+
+    settings->primary = target ? strcmp(target, "primary") == 0 : settings->endpoint.count > 1;
     settings->verify = is_true(config, "tls_verify");
     settings->create = is_true(config, "create");
     settings->mend = is_true(config, "mend");

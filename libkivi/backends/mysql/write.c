@@ -3,12 +3,13 @@
 
 #include <stdlib.h>
 
-enum { GROUP_LOCK = GROUP_VERB, GROUP_FOUND, GROUP_ADD, GROUP_CHANGE };
+enum { GROUP_LOCK = GROUP_VERB, GROUP_FOUND, GROUP_ADD, GROUP_IF, GROUP_CHANGE };
 
+#define STATEMENT_MOST (UINT64_C(2) << 20) /* of a value and what is expected, together */
 #define INSERT_COLUMNS "(key_name, value_data, kivi_expires, kivi_hash) VALUES "
 #define TAKE_NEW                                                 \
     " ON DUPLICATE KEY UPDATE value_data = VALUES(value_data), " \
-    "kivi_expires = VALUES(kivi_expires), kivi_hash = VALUES(kivi_hash)"
+    "kivi_hash = VALUES(kivi_hash), kivi_expires = VALUES(kivi_expires)"
 /* Of the row that is made: its value is said before. */
 #define HASH_OF_NEW MY_HASH("value_data")
 
@@ -32,6 +33,26 @@ static bool is_atomic(const kivi_write_vector *vector)
     return vector->flags & KIVI_VECTOR_ATOMIC && vector->count > 1;
 }
 
+static bool wants_value(const kivi_write_item *item)
+{
+    return item->kind == KIVI_OP_INCREMENT || item->condition == KIVI_IF_EQUAL ||
+           item->condition == KIVI_IF_VERSION;
+}
+
+/* Whether one statement does it, which finds the key where the condition holds and tells no more than that. */
+static bool is_one_statement(const kivi_write_item *item)
+{
+    bool tells = item->flags & KIVI_OP_WANT_EXISTED;
+
+    if (item->condition == KIVI_IF_ABSENT || (tells && wants_value(item)))
+        return false;
+    if (item->expected.size + item->value.size > STATEMENT_MOST)
+        return false;
+    if (item->kind == KIVI_OP_SET)
+        return item->condition != KIVI_IF_ALWAYS;
+    return item->kind == KIVI_OP_DELETE || item->kind == KIVI_OP_TOUCH;
+}
+
 static my_way choose(const kivi_write_vector *vector)
 {
     const kivi_write_item *first = kivi_write_item_at(vector, 0);
@@ -42,7 +63,7 @@ static my_way choose(const kivi_write_vector *vector)
         return WAY_DELETE;
     if (vector->count == 1 && first->kind == KIVI_OP_SET && first->condition == KIVI_IF_ABSENT)
         return WAY_ADD;
-    return WAY_JUDGE;
+    return vector->count == 1 && is_one_statement(first) ? WAY_IF : WAY_JUDGE;
 }
 
 static void tell_sent(const kivi_write_vector *vector)
@@ -110,7 +131,7 @@ static void put_set(my_session *session)
     begin_insert(session, GROUP_CHANGE);
     for (size_t i = 0; i < vector->count; i++)
         put_row(session, i == 0, kivi_write_item_at(vector, i), 0);
-    kvi_my_put(session, TAKE_NEW);
+    kvi_my_put(session, TAKE_NEW " + " MY_WAITED);
 }
 
 static void put_delete(my_session *session)
@@ -133,6 +154,45 @@ static void put_add(my_session *session)
     begin_insert(session, GROUP_ADD);
     put_row(session, true, item, 0);
     kvi_my_put(session, " ON DUPLICATE KEY UPDATE key_name = VALUES(key_name)");
+}
+
+/* Assignments are done from left to right, and see what those before them did. */
+static void put_update(my_session *session, const kivi_write_item *item)
+{
+    kvi_my_put(session, "UPDATE");
+    kvi_my_put_table(session);
+    kvi_my_put(session, "SET kivi_expires = ");
+    if (item->ttl_ms == KIVI_TTL_KEEP)
+        kvi_my_put(session, "IF(" MY_COUNTS ", kivi_expires, NULL)");
+    else
+        kvi_my_put_expiry(session, item->ttl_ms);
+    if (item->ttl_ms > 0)
+        kvi_my_put(session, " + " MY_WAITED);
+    if (item->kind == KIVI_OP_SET) {
+        kvi_my_put(session, ", value_data = ");
+        kvi_my_put_bytes(session, item->value);
+    }
+    kvi_my_put(session, ", kivi_hash = IF(kivi_expires IS NULL, NULL, " HASH_OF_NEW ") ");
+}
+
+static void put_if(my_session *session)
+{
+    const kivi_write_item *item = kivi_write_item_at(session->job.writes, 0);
+
+    kvi_my_statement(session, GROUP_IF);
+    if (item->kind == KIVI_OP_DELETE) {
+        kvi_my_put(session, "DELETE FROM");
+        kvi_my_put_table(session);
+    } else {
+        put_update(session, item);
+    }
+    kvi_my_put(session, "WHERE key_name = ");
+    kvi_my_put_bytes(session, item->key);
+    if (wants_value(item)) {
+        kvi_my_put(session, " AND value_data = ");
+        kvi_my_put_bytes(session, item->expected);
+    }
+    kvi_my_put(session, " AND " MY_LIVE);
 }
 
 /* Whether the item may write a key that is not there, which is locked by a row that has expired. */
@@ -162,12 +222,6 @@ static void put_stand_ins(my_session *session)
         kvi_my_put(session, ",'',0," HASH_OF_NEW ")");
     }
     kvi_my_put(session, " ON DUPLICATE KEY UPDATE key_name = VALUES(key_name)");
-}
-
-static bool wants_value(const kivi_write_item *item)
-{
-    return item->kind == KIVI_OP_INCREMENT || item->condition == KIVI_IF_EQUAL ||
-           item->condition == KIVI_IF_VERSION;
 }
 
 static void put_find(my_session *session)
@@ -225,6 +279,8 @@ kivi_status kvi_my_write_begin(my_session *session, kivi_error **error)
         put_set(session);
     else if (session->way == WAY_DELETE)
         put_delete(session);
+    else if (session->way == WAY_IF)
+        put_if(session);
     else
         put_add(session);
     put_sweep(session);
@@ -283,7 +339,7 @@ void kvi_my_write_rows(my_session *session, uint8_t group, MYSQL_RES **rows, uin
 {
     if (group == GROUP_FOUND && *rows)
         take_found(session, *rows);
-    else if (group == GROUP_ADD)
+    else if (group == GROUP_ADD || group == GROUP_IF)
         session->judging.marks[0] = changed ? KVI_SQL_SEEN : 0;
 }
 
@@ -392,6 +448,18 @@ static kivi_status second(my_session *session, kivi_error **error)
     return KIVI_PENDING;
 }
 
+/* `done`: a statement that tells of the item did something. */
+static void tell_written(const my_session *session, kivi_write_item *item, bool done)
+{
+    bool missed = session->way >= WAY_ADD && !done;
+
+    item->existed = session->way == WAY_ADD ? missed : done;
+    if (missed && session->way == WAY_IF && item->condition == KIVI_IF_ALWAYS)
+        item->status = item->kind == KIVI_OP_TOUCH ? KIVI_NOT_FOUND : KIVI_OK;
+    else
+        item->status = missed ? KIVI_CONDITION : KIVI_OK;
+}
+
 kivi_status kvi_my_write_next(my_session *session, kivi_error **error)
 {
     const kivi_write_vector *vector = session->job.writes;
@@ -402,11 +470,7 @@ kivi_status kvi_my_write_next(my_session *session, kivi_error **error)
         kvi_sql_answer(&session->judging);
         return KIVI_OK;
     }
-    for (size_t i = 0; i < vector->count; i++) {
-        kivi_write_item *item = kivi_write_item_at(vector, i);
-        bool missed = session->way == WAY_ADD && !(session->judging.marks[i] & KVI_SQL_SEEN);
-        item->existed = missed;
-        item->status = missed ? KIVI_CONDITION : KIVI_OK;
-    }
+    for (size_t i = 0; i < vector->count; i++)
+        tell_written(session, kivi_write_item_at(vector, i), session->judging.marks[i] & KVI_SQL_SEEN);
     return KIVI_OK;
 }
