@@ -94,6 +94,48 @@ Test(sql, bounds_are_tight)
     }
 }
 
+static void expect_behind_bytes(const char *prefix, const char *wanted)
+{
+    uint8_t bytes[40];
+    size_t size = kvi_sql_behind_bytes(kivi_str(prefix), bytes);
+
+    cr_assert_eq(size, strlen(wanted), "%zu bytes behind \"%s\"", size, prefix);
+    cr_assert_eq(memcmp(bytes, wanted, size), 0, "other bytes behind \"%s\"", prefix);
+}
+
+Test(sql, bounds_are_bytes)
+{
+    expect_behind_bytes("", "");
+    expect_behind_bytes("a", "b");
+    expect_behind_bytes("\x7f", "\x80");
+    expect_behind_bytes("\xc3\xbf", "\xc3\xc0");
+    expect_behind_bytes("a\xff\xff", "b"); /* the last byte: the one before it */
+    expect_behind_bytes("a\xfe\xff", "a\xff");
+    expect_behind_bytes("\xff\xff", "");
+}
+
+static void expect_begin(const char *prefix, const char *after, const char *cursor, const char *wanted)
+{
+    kivi_scan_range range = {
+        .prefix = kivi_str(prefix), .after = kivi_str(after), .cursor = kivi_str(cursor)};
+    kivi_slice from = kvi_sql_begins_behind(&range);
+
+    cr_assert_eq(from.size, strlen(wanted), "%zu bytes with \"%s\"", from.size, prefix);
+    cr_assert_eq(memcmp(from.data ? from.data : "", wanted, from.size), 0,
+                 "another key with \"%s\"", prefix);
+}
+
+Test(sql, pages_begin_behind_their_cursor)
+{
+    expect_begin("", "", "", "");
+    expect_begin("b", "", "", "");
+    expect_begin("b", "ba", "", "ba");
+    expect_begin("b", "ba", "bb", "bb");
+    expect_begin("b", "a", "", ""); /* before the prefix: it begins with the prefix itself */
+    expect_begin("b", "c", "", "c");
+    expect_begin("bb", "b", "", "b");
+}
+
 /* ---- Items by key ---- */
 
 Test(sql, items_are_found_whatever_their_size)
@@ -229,6 +271,17 @@ Test(sql, limits_of_one_timeout_stay)
         cr_assert_eq(kvi_sql_limit(5000 * MS, spent * MS, set), set, "after %d ms", (int)spent);
     cr_assert_lt(kvi_sql_limit(500 * MS, 0, set), 500u, "a shorter one is set");
     cr_assert_gt(kvi_sql_limit(50000 * MS, 0, set), 40000u, "so is a longer one");
+}
+
+Test(sql, locks_are_given_up_before_the_statement)
+{
+    cr_assert_eq(kvi_sql_lock_limit(0), 0);
+    cr_assert_eq(kvi_sql_lock_limit(1), 1);
+    for (uint32_t limit = 2; limit < 1000000; limit = limit * 9 / 8 + 1) {
+        uint32_t lock = kvi_sql_lock_limit(limit);
+        cr_assert(lock >= 1 && lock < limit, "%u of %u ms", lock, limit);
+        cr_assert(lock >= limit / 2, "only %u of %u ms", lock, limit);
+    }
 }
 
 Test(sql, sweeps_keep_their_distance)
