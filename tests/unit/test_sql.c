@@ -133,7 +133,8 @@ Test(sql, pages_begin_behind_their_cursor)
     expect_begin("b", "ba", "bb", "bb");
     expect_begin("b", "a", "", ""); /* before the prefix: it begins with the prefix itself */
     expect_begin("b", "c", "", "c");
-    expect_begin("bb", "b", "", "b");
+    expect_begin("bb", "b", "", "");
+    expect_begin("bb", "bb", "", "bb");
 }
 
 /* ---- Items by key ---- */

@@ -68,6 +68,7 @@ kivi_slice kvi_sql_begins_behind(const kivi_scan_range *range)
 {
     kivi_slice from = range->cursor.size ? range->cursor : range->after, prefix = range->prefix;
     size_t common = from.size < prefix.size ? from.size : prefix.size;
+    int order = common ? memcmp(from.data, prefix.data, common) : 0;
 
-    return common && memcmp(from.data, prefix.data, common) < 0 ? kivi_bytes(NULL, 0) : from;
+    return order < 0 || (order == 0 && from.size < prefix.size) ? kivi_bytes(NULL, 0) : from;
 }
