@@ -281,6 +281,7 @@ CASE(scan, after)
     kivi_slice afters[] = {keys[COUNT / 2],
                            joined(s, keys[COUNT / 2], kivi_bytes("", 1)),
                            key(s, "k"),
+                           kivi_bytes(range.prefix.data, range.prefix.size - 1),
                            key(s, "a"),
                            kivi_bytes("\0", 1),
                            key(s, "kzzz"),
