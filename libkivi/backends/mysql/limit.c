@@ -41,7 +41,7 @@ void kvi_my_limit_verb(my_session *session, bool short_locks)
     uint32_t limit;
 
     session->until_ns = 0;
-    if (!kvi_my_changes(session)) {
+    if (!kvi_sql_changes(&session->job)) {
         if (!session->limit_ms)
             return;
         limit = kvi_sql_limit(deadline, kvi_my_host->monotonic_ns(), session->limit_ms);

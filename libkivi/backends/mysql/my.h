@@ -50,17 +50,6 @@ typedef struct my_instance {
 
 /* ---- Sessions ---- */
 
-typedef enum my_verb { VERB_NONE = 0, VERB_READ, VERB_WRITE, VERB_SCAN, VERB_COUNT } my_verb;
-
-typedef struct my_job {
-    my_verb verb;
-    kivi_read_vector *reads;
-    kivi_write_vector *writes;
-    const kivi_scan_range *range;
-    kivi_scan_sink *sink;
-    kivi_count *count;
-} my_job;
-
 typedef enum my_phase {
     PHASE_CLOSED = 0,
     PHASE_RESOLVING,
@@ -127,13 +116,11 @@ typedef struct my_session {
     my_phase phase;
     MYSQL my;
     bool has_my; /* `my` is initialised */
-    my_job job;
+    kvi_sql_job job;
     /* connecting */
     kvi_resolve walk;
-    uint32_t server, tried; /* of the settings' servers: the one being tried, and how many were */
-    uint64_t server_ns;     /* when it was begun */
-    bool reached;           /* it took the connection */
-    bool vague;             /* some server did more than refuse */
+    kvi_turns turns;
+    bool reached; /* it took the connection */
     char *password;
     char host[300]; /* the address to connect to, then the name in the certificate */
     my_login login;
@@ -167,7 +154,7 @@ typedef struct my_session {
 kivi_status kvi_my_session_open(my_instance *instance, my_session **session, kivi_error **error);
 void kvi_my_session_close(my_session *session);
 void kvi_my_session_abandon(my_session *session, bool in_verb);
-kivi_status kvi_my_session_begin(my_session *session, const my_job *job, kivi_wait *wait,
+kivi_status kvi_my_session_begin(my_session *session, const kvi_sql_job *job, kivi_wait *wait,
                                  kivi_error **error);
 kivi_status kvi_my_session_step(my_session *session, uint32_t revents, kivi_poll *poll,
                                 kivi_error **error);
@@ -276,8 +263,5 @@ kivi_status kvi_my_scan_begin(my_session *session, kivi_error **error);
 void kvi_my_scan_rows(my_session *session, MYSQL_RES *rows);
 kivi_status kvi_my_count_begin(my_session *session, kivi_error **error);
 void kvi_my_count_rows(my_session *session, MYSQL_RES *rows);
-
-/* Whether anything of the verb may change the store. */
-bool kvi_my_changes(const my_session *session);
 
 #endif

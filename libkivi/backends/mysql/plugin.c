@@ -91,29 +91,32 @@ static kivi_status my_read(void *instance, void *session, kivi_read_vector *vect
                            kivi_error **error)
 {
     (void)instance;
-    return kvi_my_session_begin(session, &(my_job){.verb = VERB_READ, .reads = vector}, wait, error);
+    return kvi_my_session_begin(session, &(kvi_sql_job){.verb = KVI_SQL_READ, .reads = vector},
+                                wait, error);
 }
 
 static kivi_status my_write(void *instance, void *session, kivi_write_vector *vector,
                             kivi_wait *wait, kivi_error **error)
 {
     (void)instance;
-    return kvi_my_session_begin(session, &(my_job){.verb = VERB_WRITE, .writes = vector}, wait, error);
+    return kvi_my_session_begin(session, &(kvi_sql_job){.verb = KVI_SQL_WRITE, .writes = vector},
+                                wait, error);
 }
 
 static kivi_status my_scan(void *instance, void *session, const kivi_scan_range *range,
                            kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error)
 {
     (void)instance;
-    return kvi_my_session_begin(session, &(my_job){.verb = VERB_SCAN, .range = range, .sink = sink},
-                                wait, error);
+    return kvi_my_session_begin(
+        session, &(kvi_sql_job){.verb = KVI_SQL_SCAN, .range = range, .sink = sink}, wait, error);
 }
 
 static kivi_status my_count(void *instance, void *session, kivi_count *count, kivi_wait *wait,
                             kivi_error **error)
 {
     (void)instance;
-    return kvi_my_session_begin(session, &(my_job){.verb = VERB_COUNT, .count = count}, wait, error);
+    return kvi_my_session_begin(session, &(kvi_sql_job){.verb = KVI_SQL_COUNT, .count = count},
+                                wait, error);
 }
 
 static kivi_status my_step(void *instance, void *session, uint32_t revents, kivi_poll *poll,

@@ -2,28 +2,17 @@
 #include "my.h"
 
 enum { GROUP_PLAIN = GROUP_VERB, GROUP_LOCKED = GROUP_PLAIN + 4, GROUP_CHANGED };
-enum { COLUMN_VALUE = 1, COLUMN_EXPIRY = 2 };
-
-static int wish(const kivi_read_item *item)
-{
-    return (item->want & (KIVI_WANT_VALUE | KIVI_WANT_VERSION) ? COLUMN_VALUE : 0) |
-           (item->want & KIVI_WANT_EXPIRY ? COLUMN_EXPIRY : 0);
-}
 
 static bool is_taken(const kivi_read_item *item)
 {
     return item->then == KIVI_THEN_DELETE;
 }
 
-static bool is_touched(const kivi_read_item *item)
-{
-    return item->then == KIVI_THEN_TOUCH && item->ttl_ms != KIVI_TTL_KEEP;
-}
-
 /* The statement that an item is asked by. */
 static uint8_t group_of(const kivi_read_item *item)
 {
-    return is_taken(item) || is_touched(item) ? GROUP_LOCKED : (uint8_t)(GROUP_PLAIN + wish(item));
+    return is_taken(item) || kvi_sql_is_touched(item) ? GROUP_LOCKED
+                                                      : (uint8_t)(GROUP_PLAIN + kvi_sql_wish(item));
 }
 
 static bool is_in(const kivi_read_item *item, uint8_t group)
@@ -55,9 +44,9 @@ static void ask_plain(my_session *session, uint8_t group)
 
     kvi_my_statement(session, group);
     kvi_my_put(session, "SELECT key_name");
-    if (flags & COLUMN_VALUE)
+    if (flags & KVI_SQL_VALUE)
         kvi_my_put(session, ", value_data");
-    if (flags & COLUMN_EXPIRY)
+    if (flags & KVI_SQL_EXPIRY)
         kvi_my_put(session, ", " MY_LEFT);
     kvi_my_put(session, " FROM");
     kvi_my_put_table(session);
@@ -113,18 +102,6 @@ static kivi_read_item *find(const kivi_read_vector *vector, kivi_slice key)
     return item && item->status == KIVI_PENDING ? item : NULL;
 }
 
-static void take_pair(my_session *session, kivi_read_item *item, kivi_slice value, int64_t ttl_ms)
-{
-    kivi_read_vector *vector = session->job.reads;
-    kivi_status status = KIVI_OK;
-
-    if (item->want & KIVI_WANT_EXPIRY && !is_touched(item))
-        item->ttl_ms = ttl_ms;
-    if (item->want & (KIVI_WANT_VALUE | KIVI_WANT_VERSION))
-        status = vector->deliver(vector, item, value, kivi_bytes(NULL, 0));
-    item->status = status;
-}
-
 static void end_group(const kivi_read_vector *vector, uint8_t group)
 {
     for (size_t i = 0; i < vector->count; i++)
@@ -149,11 +126,11 @@ void kvi_my_read_rows(my_session *session, uint8_t group, MYSQL_RES **rows)
         kivi_slice value = {NULL, 0};
         if (!item)
             continue;
-        if (flags & COLUMN_VALUE)
+        if (flags & KVI_SQL_VALUE)
             value = kvi_my_column(*rows, row, 1);
-        take_pair(session, item, value,
-                  flags & COLUMN_EXPIRY ? kvi_my_number(row, flags & COLUMN_VALUE ? 2 : 1)
-                                        : KIVI_TTL_NONE);
+        kvi_sql_tell_found(session->job.reads, item, value,
+                           flags & KVI_SQL_EXPIRY ? kvi_my_number(row, flags & KVI_SQL_VALUE ? 2 : 1)
+                                                  : KIVI_TTL_NONE);
     }
     end_group(vector, group);
 }
@@ -198,7 +175,7 @@ static size_t put_touched(my_session *session)
     while ((row = mysql_fetch_row(session->held))) {
         kivi_slice key = kvi_my_column(session->held, row, 0);
         const kivi_read_item *item = find(session->job.reads, key);
-        if (!item || !is_touched(item) || !is_live(row))
+        if (!item || !kvi_sql_is_touched(item) || !is_live(row))
             continue;
         if (!count) {
             kvi_my_statement(session, GROUP_CHANGED);
@@ -219,8 +196,10 @@ static void tell_held(my_session *session)
     mysql_data_seek(session->held, 0);
     while ((row = mysql_fetch_row(session->held))) {
         kivi_read_item *item = find(session->job.reads, kvi_my_column(session->held, row, 0));
-        if (item && is_live(row)) /* else what was taken had expired */
-            take_pair(session, item, kvi_my_column(session->held, row, 1), kvi_my_number(row, 2));
+        if (!item || !is_live(row)) /* what was taken had expired */
+            continue;
+        kvi_sql_tell_found(session->job.reads, item, kvi_my_column(session->held, row, 1),
+                           kvi_sql_is_touched(item) ? item->ttl_ms : kvi_my_number(row, 2));
     }
     end_group(session->job.reads, GROUP_LOCKED);
     mysql_free_result(session->held);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #define PAGE_MOST 1024 /* rows of a statement: libmariadb holds all of them */
-enum { COLUMN_VALUE = 1, COLUMN_EXPIRY = 2 };
 
 /* Keys under the prefix, of which `from` says where to begin: behind it, or, where it is empty, with the prefix. */
 static bool put_range(my_session *session, kivi_slice prefix, kivi_slice from)
@@ -35,14 +34,14 @@ kivi_status kvi_my_scan_begin(my_session *session, kivi_error **error)
         *error = kvi_my_host->error(KIVI_INVALID, 0, KIVI_RETRY_NO, "no cursor of this store");
         return KIVI_INVALID;
     }
-    session->scan_flags = (range->flags & KIVI_SCAN_KEYS ? 0 : COLUMN_VALUE) |
-                          (range->flags & KIVI_SCAN_WANT_EXPIRY ? COLUMN_EXPIRY : 0);
+    session->scan_flags = (range->flags & KIVI_SCAN_KEYS ? 0 : KVI_SQL_VALUE) |
+                          (range->flags & KIVI_SCAN_WANT_EXPIRY ? KVI_SQL_EXPIRY : 0);
     session->scan_limit = range->limit < PAGE_MOST ? range->limit : PAGE_MOST;
     kvi_my_statement(session, GROUP_VERB);
     kvi_my_put(session, "SELECT key_name");
-    if (session->scan_flags & COLUMN_VALUE)
+    if (session->scan_flags & KVI_SQL_VALUE)
         kvi_my_put(session, ", value_data");
-    if (session->scan_flags & COLUMN_EXPIRY)
+    if (session->scan_flags & KVI_SQL_EXPIRY)
         kvi_my_put(session, ", " MY_LEFT);
     kvi_my_put(session, " FROM");
     kvi_my_put_table(session);
@@ -57,7 +56,8 @@ kivi_status kvi_my_scan_begin(my_session *session, kivi_error **error)
 static kivi_status take_row(my_session *session, MYSQL_RES *rows, MYSQL_ROW row, bool is_last)
 {
     kivi_scan_sink *sink = session->job.sink;
-    bool has_value = session->scan_flags & COLUMN_VALUE, has_expiry = session->scan_flags & COLUMN_EXPIRY;
+    bool has_value = session->scan_flags & KVI_SQL_VALUE,
+         has_expiry = session->scan_flags & KVI_SQL_EXPIRY;
     kivi_slice key = kvi_my_column(rows, row, 0), value = {NULL, 0};
     kivi_status status;
 

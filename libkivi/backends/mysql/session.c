@@ -75,11 +75,11 @@ void kvi_my_take(my_session *session, uint8_t group, MYSQL_RES **rows, uint64_t 
     default:
         break;
     }
-    if (session->job.verb == VERB_WRITE)
+    if (session->job.verb == KVI_SQL_WRITE)
         kvi_my_write_rows(session, group, rows, changed);
-    else if (*rows && session->job.verb == VERB_READ)
+    else if (*rows && session->job.verb == KVI_SQL_READ)
         kvi_my_read_rows(session, group, rows);
-    else if (*rows && session->job.verb == VERB_COUNT)
+    else if (*rows && session->job.verb == KVI_SQL_COUNT)
         kvi_my_count_rows(session, *rows);
     else if (*rows)
         kvi_my_scan_rows(session, *rows);
@@ -87,23 +87,12 @@ void kvi_my_take(my_session *session, uint8_t group, MYSQL_RES **rows, uint64_t 
 
 /* ---- Verbs ---- */
 
-bool kvi_my_changes(const my_session *session)
-{
-    const kivi_read_vector *reads = session->job.reads;
-
-    if (session->job.verb == VERB_WRITE)
-        return true;
-    for (size_t i = 0; session->job.verb == VERB_READ && i < reads->count; i++)
-        if (kivi_read_item_at(reads, i)->then != KIVI_THEN_NOTHING)
-            return true;
-    return false;
-}
-
 static bool has_short_locks(const my_session *session)
 {
     const kivi_write_vector *writes = session->job.writes;
 
-    return session->job.verb == VERB_WRITE && writes->count > 1 && !(writes->flags & KIVI_VECTOR_ATOMIC);
+    return session->job.verb == KVI_SQL_WRITE && writes->count > 1 &&
+           !(writes->flags & KIVI_VECTOR_ATOMIC);
 }
 
 static kivi_status begin_verb(my_session *session, kivi_error **error)
@@ -114,12 +103,12 @@ static kivi_status begin_verb(my_session *session, kivi_error **error)
     kvi_my_request_begin(session);
     kvi_my_limit_verb(session, has_short_locks(session));
     switch (session->job.verb) {
-    case VERB_READ:
+    case KVI_SQL_READ:
         kvi_my_read_begin(session);
         return KIVI_OK;
-    case VERB_WRITE:
+    case KVI_SQL_WRITE:
         return kvi_my_write_begin(session, error);
-    case VERB_COUNT:
+    case KVI_SQL_COUNT:
         return kvi_my_count_begin(session, error);
     default:
         return kvi_my_scan_begin(session, error);
@@ -133,7 +122,7 @@ static void note_refusal(my_session *session)
 
     if (request->groups[request->answered] == GROUP_SWEEP)
         return;
-    if (kvi_my_is_conflict(request->refused) && kvi_my_changes(session))
+    if (kvi_my_is_conflict(request->refused) && kvi_sql_changes(&session->job))
         return;
     session->verdict = kvi_my_refuse(session, request->refused, &session->why);
 }
@@ -151,9 +140,9 @@ static kivi_status next_request(my_session *session, kivi_error **error)
     kivi_status status = KIVI_OK;
 
     if (is_done(session) && !session->undoing) {
-        if (session->job.verb == VERB_WRITE)
+        if (session->job.verb == KVI_SQL_WRITE)
             status = kvi_my_write_next(session, error);
-        else if (session->job.verb == VERB_READ)
+        else if (session->job.verb == KVI_SQL_READ)
             status = kvi_my_read_next(session);
         session->round++;
         return status;
@@ -206,13 +195,25 @@ static kivi_status start(my_session *session, kivi_error **error)
 /* ---- Steps ---- */
 
 /* A round of the login is over, or there is none yet. */
+static kivi_status log_in(my_session *session, kivi_status status, kivi_error **error);
+
+/* Connected at once, or by a step: the login goes on. */
+static kivi_status connected(my_session *session, kivi_status status, kivi_error **error)
+{
+    if (status || session->phase != PHASE_LOGIN)
+        return status;
+    return log_in(session, kvi_my_login_begin(session, error), error);
+}
+
 static kivi_status log_in(my_session *session, kivi_status status, kivi_error **error)
 {
     if (status == KIVI_OK) {
         session->phase = PHASE_READY;
         return start(session, error);
     }
-    return status == KIVI_PENDING ? status : kvi_my_next_server(session, status, error);
+    return status == KIVI_PENDING
+               ? status
+               : connected(session, kvi_my_next_server(session, status, error), error);
 }
 
 /* Whether the server answered all that was asked, so that the session is in order whatever the verb came to. */
@@ -229,7 +230,7 @@ static kivi_status settle(my_session *session, kivi_status status)
     if (status && !is_whole(session, status))
         kvi_my_disconnect(session);
     forget_verdict(session);
-    session->job.verb = VERB_NONE;
+    session->job.verb = KVI_SQL_NONE;
     session->used_ns = kvi_coarse_ns();
     return status;
 }
@@ -247,15 +248,7 @@ static bool is_connecting(const my_session *session)
     return session->phase == PHASE_RESOLVING || session->phase == PHASE_CONNECTING;
 }
 
-/* Connected at once, or by a step: the login goes on. */
-static kivi_status connected(my_session *session, kivi_status status, kivi_error **error)
-{
-    if (status || session->phase != PHASE_LOGIN)
-        return status;
-    return log_in(session, kvi_my_login_begin(session, error), error);
-}
-
-kivi_status kvi_my_session_begin(my_session *session, const my_job *job, kivi_wait *wait,
+kivi_status kvi_my_session_begin(my_session *session, const kvi_sql_job *job, kivi_wait *wait,
                                  kivi_error **error)
 {
     kivi_status status;

@@ -18,7 +18,7 @@ static void silent(void *user, const PGresult *notice)
 
 static const kvi_place *place_of(const pg_session *session)
 {
-    return &session->instance->settings.endpoint.targets[session->server].place;
+    return kvi_turns_place(&session->turns);
 }
 
 /* ---- libpq's words are read, so they are English ---- */
@@ -116,38 +116,20 @@ static kivi_status begin_server(pg_session *session, kivi_error **error)
     kivi_status status;
 
     kvi_resolve_leave(&session->walk, false);
-    session->server_ns = kvi_pg_host->monotonic_ns();
     session->phase = PHASE_RESOLVING;
     status = kvi_resolve_begin(&session->walk, place_of(session), error);
     return status ? status : try_addresses(session, error);
 }
 
-/* Whether another server may do where this one did not. */
-static bool may_differ(kivi_status status)
-{
-    return status == KIVI_UNAVAILABLE || status == KIVI_DENIED;
-}
-
 kivi_status kvi_pg_next_server(pg_session *session, kivi_status status, kivi_error **error)
 {
-    const pg_settings *settings = &session->instance->settings;
-
     while (status && status != KIVI_PENDING) {
-        session->vague = session->vague || kvi_pg_host->error_retryable(*error) != KIVI_RETRY_LATER;
-        if (!may_differ(status) || session->tried + 1 >= settings->endpoint.count)
+        if (!kvi_turns_next(&session->turns, status, error)) {
+            kvi_turns_fail(&session->turns, status, error);
             break;
+        }
         drop(session);
-        kvi_pg_host->error_free(*error);
-        *error = NULL;
-        session->tried++;
-        session->server = (session->server + 1) % (uint32_t)settings->endpoint.count;
         status = begin_server(session, error);
-    }
-    /* Of several servers one may have been only out of luck: then it is worth another try. */
-    if (status == KIVI_UNAVAILABLE && session->vague &&
-        kvi_pg_host->error_retryable(*error) == KIVI_RETRY_LATER) {
-        kvi_pg_host->error_free(*error);
-        *error = kvi_pg_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_YES, "no server took the connection");
     }
     return status;
 }
@@ -157,9 +139,8 @@ kivi_status kvi_pg_connect(pg_session *session, kivi_error **error)
     locale_t before = speak_english();
     kivi_status status;
 
-    session->tried = 0;
-    session->vague = false;
-    session->server = atomic_load_explicit(&session->instance->first, memory_order_relaxed);
+    kvi_turns_begin(&session->turns, &session->instance->settings.endpoint,
+                    atomic_load_explicit(&session->instance->first, memory_order_relaxed));
     status = kvi_pg_next_server(session, begin_server(session, error), error);
     speak_again(before);
     return status;
@@ -167,26 +148,10 @@ kivi_status kvi_pg_connect(pg_session *session, kivi_error **error)
 
 /* ---- Steps ---- */
 
-/* How long this server still has, where another is left; negative: no limit. */
-static int64_t server_left(const pg_session *session)
-{
-    const kvi_endpoint *endpoint = &session->instance->settings.endpoint;
-    uint64_t spent;
-
-    if (session->tried + 1 >= endpoint->count)
-        return -1;
-    spent = kvi_pg_host->monotonic_ns() - session->server_ns;
-    return spent < endpoint->server_timeout_ns ? (int64_t)(endpoint->server_timeout_ns - spent) : 0;
-}
-
 static kivi_status server_silent(pg_session *session, kivi_error **error)
 {
-    char text[KVI_PLACE_SIZE];
-
     drop(session);
-    *error = kvi_pg_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_YES, "%s: said nothing for server_timeout",
-                                kvi_place_text(place_of(session), text));
-    return KIVI_UNAVAILABLE;
+    return kvi_turns_silent(&session->turns, error);
 }
 
 static kivi_status next_address(pg_session *session, int code, kivi_error **error)
@@ -214,7 +179,7 @@ static kivi_status established(pg_session *session, kivi_error **error)
 {
     atomic_store_explicit(&session->instance->version, PQserverVersion(session->conn),
                           memory_order_relaxed);
-    atomic_store_explicit(&session->instance->first, session->server, memory_order_relaxed);
+    atomic_store_explicit(&session->instance->first, session->turns.server, memory_order_relaxed);
     kvi_resolve_leave(&session->walk, false);
     if (PQsetnonblocking(session->conn, 1) || !PQenterPipelineMode(session->conn))
         return kvi_pg_broken(error);
@@ -227,7 +192,7 @@ static kivi_status step(pg_session *session, uint32_t revents, kivi_error **erro
     kivi_status status;
     int code;
 
-    if (server_left(session) == 0)
+    if (kvi_turns_left(&session->turns) == 0)
         return server_silent(session, error);
     if (session->phase == PHASE_RESOLVING) {
         status = kvi_resolve_advance(&session->walk, error);
@@ -257,7 +222,7 @@ kivi_status kvi_pg_connect_step(pg_session *session, uint32_t revents, kivi_erro
 
 void kvi_pg_connect_poll(pg_session *session, kivi_poll *poll)
 {
-    int64_t left = server_left(session);
+    int64_t left = kvi_turns_left(&session->turns);
 
     poll->timeout_ns = left;
     if (session->phase == PHASE_RESOLVING) {

@@ -34,7 +34,7 @@ kivi_status kvi_pg_limit_verb(pg_session *session, kivi_error **error)
     uint32_t limit;
 
     session->until_ns = 0;
-    if (!kvi_pg_changes(session)) {
+    if (!kvi_sql_changes(&session->job)) {
         if (!session->limit_ms)
             return KIVI_OK;
         limit = kvi_sql_limit(deadline, kvi_pg_host->monotonic_ns(), session->limit_ms);

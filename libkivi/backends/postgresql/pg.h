@@ -42,7 +42,7 @@ extern const size_t kvi_pg_option_count;
 
 /* ---- statement.c ---- */
 
-enum { COLUMN_VALUE = 1, COLUMN_EXPIRY = 2, SCAN_AFTER = 4, SCAN_BELOW = 8 };
+enum { SCAN_AFTER = 4, SCAN_BELOW = 8 }; /* beside KVI_SQL_VALUE and KVI_SQL_EXPIRY */
 
 /* Statements by number; those of reads and scans have one for each set of flags. */
 enum {
@@ -82,17 +82,6 @@ bool kvi_pg_statements_make(pg_instance *instance);
 void kvi_pg_statements_free(pg_instance *instance);
 
 /* ---- Sessions ---- */
-
-typedef enum pg_verb { VERB_NONE = 0, VERB_READ, VERB_WRITE, VERB_SCAN, VERB_COUNT } pg_verb;
-
-typedef struct pg_job {
-    pg_verb verb;
-    kivi_read_vector *reads;
-    kivi_write_vector *writes;
-    const kivi_scan_range *range;
-    kivi_scan_sink *sink;
-    kivi_count *count;
-} pg_job;
 
 typedef enum pg_phase {
     PHASE_CLOSED = 0,
@@ -163,13 +152,11 @@ typedef struct pg_session {
     pg_instance *instance;
     pg_phase phase;
     PGconn *conn;
-    pg_job job;
+    kvi_sql_job job;
     /* connecting */
     kvi_resolve walk;
-    uint32_t server, tried; /* of the settings' servers: the one being tried, and how many were */
-    uint64_t server_ns;     /* when it was begun */
-    bool reached;           /* it took the connection */
-    bool vague;             /* some server did more than refuse */
+    kvi_turns turns;
+    bool reached; /* it took the connection */
     PostgresPollingStatusType poll;
     pg_login login;
     /* statements in flight */
@@ -198,7 +185,7 @@ typedef struct pg_session {
 kivi_status kvi_pg_session_open(pg_instance *instance, pg_session **session, kivi_error **error);
 void kvi_pg_session_close(pg_session *session);
 void kvi_pg_session_abandon(pg_session *session, bool in_verb);
-kivi_status kvi_pg_session_begin(pg_session *session, const pg_job *job, kivi_wait *wait,
+kivi_status kvi_pg_session_begin(pg_session *session, const kvi_sql_job *job, kivi_wait *wait,
                                  kivi_error **error);
 kivi_status kvi_pg_session_step(pg_session *session, uint32_t revents, kivi_poll *poll,
                                 kivi_error **error);
@@ -297,18 +284,5 @@ kivi_status kvi_pg_scan_begin(pg_session *session, kivi_error **error);
 void kvi_pg_scan_rows(pg_session *session, const PGresult *result);
 kivi_status kvi_pg_count_begin(pg_session *session, kivi_error **error);
 void kvi_pg_count_rows(pg_session *session, const PGresult *result);
-
-/* Whether anything of the verb may change the store. */
-static inline bool kvi_pg_changes(const pg_session *session)
-{
-    const kivi_read_vector *reads = session->job.reads;
-
-    if (session->job.verb == VERB_WRITE)
-        return true;
-    for (size_t i = 0; session->job.verb == VERB_READ && i < reads->count; i++)
-        if (kivi_read_item_at(reads, i)->then != KIVI_THEN_NOTHING)
-            return true;
-    return false;
-}
 
 #endif

@@ -3,20 +3,14 @@
 
 enum { GROUP_PLAIN = GROUP_VERB, GROUP_TAKE = GROUP_PLAIN + 4, GROUP_TOUCH };
 
-static int wish(const kivi_read_item *item)
-{
-    return (item->want & (KIVI_WANT_VALUE | KIVI_WANT_VERSION) ? COLUMN_VALUE : 0) |
-           (item->want & KIVI_WANT_EXPIRY ? COLUMN_EXPIRY : 0);
-}
-
 /* The statement that an item is asked by. */
 static uint16_t group_of(const kivi_read_item *item)
 {
     if (item->then == KIVI_THEN_DELETE)
         return GROUP_TAKE;
-    if (item->then == KIVI_THEN_TOUCH && item->ttl_ms != KIVI_TTL_KEEP)
+    if (kvi_sql_is_touched(item))
         return GROUP_TOUCH;
-    return (uint16_t)(GROUP_PLAIN + wish(item));
+    return (uint16_t)(GROUP_PLAIN + kvi_sql_wish(item));
 }
 
 static bool is_in(const kivi_read_item *item, uint16_t group)
@@ -107,18 +101,6 @@ kivi_status kvi_pg_read_begin(pg_session *session, kivi_error **error)
 
 /* ---- Answers ---- */
 
-static void take_pair(pg_session *session, kivi_read_item *item, kivi_slice value, int64_t ttl_ms)
-{
-    kivi_read_vector *vector = session->job.reads;
-    kivi_status status = KIVI_OK;
-
-    if (item->want & KIVI_WANT_EXPIRY)
-        item->ttl_ms = ttl_ms;
-    if (item->want & (KIVI_WANT_VALUE | KIVI_WANT_VERSION))
-        status = vector->deliver(vector, item, value, kivi_bytes(NULL, 0));
-    item->status = status;
-}
-
 /* The columns are those of the group, behind the key where there are several. */
 static void take_plain_row(pg_session *session, const PGresult *result, int row,
                            kivi_read_item *item, uint16_t group)
@@ -128,11 +110,11 @@ static void take_plain_row(pg_session *session, const PGresult *result, int row,
     int64_t ttl_ms = KIVI_TTL_NONE;
     int flags = group - GROUP_PLAIN;
 
-    if (flags & COLUMN_VALUE)
+    if (flags & KVI_SQL_VALUE)
         value = kvi_pg_slice(result, row, column++);
-    if (flags & COLUMN_EXPIRY)
+    if (flags & KVI_SQL_EXPIRY)
         ttl_ms = kvi_pg_int8(result, row, column);
-    take_pair(session, item, value, ttl_ms);
+    kvi_sql_tell_found(session->job.reads, item, value, ttl_ms);
 }
 
 static void take_all_rows(pg_session *session, const PGresult *result, uint16_t group)
@@ -152,7 +134,8 @@ static void take_all_rows(pg_session *session, const PGresult *result, uint16_t 
         if (is_plain)
             take_plain_row(session, result, row, item, group);
         else if (*PQgetvalue(result, row, 3)) /* else what was taken had expired */
-            take_pair(session, item, kvi_pg_slice(result, row, 1), kvi_pg_int8(result, row, 2));
+            kvi_sql_tell_found(session->job.reads, item, kvi_pg_slice(result, row, 1),
+                               kvi_pg_int8(result, row, 2));
     }
 }
 

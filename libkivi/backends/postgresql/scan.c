@@ -17,8 +17,8 @@ kivi_status kvi_pg_scan_begin(pg_session *session, kivi_error **error)
     kivi_slice from = kvi_sql_begins_behind(range);
     uint8_t *below = malloc(range->prefix.size + 4);
     size_t below_size = below ? kvi_sql_behind(range->prefix, below) : 0;
-    int flags = (range->flags & KIVI_SCAN_KEYS ? 0 : COLUMN_VALUE) |
-                (range->flags & KIVI_SCAN_WANT_EXPIRY ? COLUMN_EXPIRY : 0) |
+    int flags = (range->flags & KIVI_SCAN_KEYS ? 0 : KVI_SQL_VALUE) |
+                (range->flags & KIVI_SCAN_WANT_EXPIRY ? KVI_SQL_EXPIRY : 0) |
                 (from.size ? SCAN_AFTER : 0) | (below_size ? SCAN_BELOW : 0);
     kivi_status status = KIVI_OK;
 
@@ -48,7 +48,8 @@ void kvi_pg_scan_rows(pg_session *session, const PGresult *result)
 {
     const kivi_scan_range *range = session->job.range;
     kivi_scan_sink *sink = session->job.sink;
-    bool has_value = session->scan_flags & COLUMN_VALUE, has_expiry = session->scan_flags & COLUMN_EXPIRY;
+    bool has_value = session->scan_flags & KVI_SQL_VALUE,
+         has_expiry = session->scan_flags & KVI_SQL_EXPIRY;
     int rows = PQntuples(result);
     kivi_slice last = {NULL, 0};
 

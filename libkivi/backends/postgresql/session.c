@@ -75,11 +75,11 @@ static kivi_status begin_verb(pg_session *session, kivi_error **error)
     if (status)
         return status;
     switch (session->job.verb) {
-    case VERB_READ:
+    case KVI_SQL_READ:
         return kvi_pg_read_begin(session, error);
-    case VERB_WRITE:
+    case KVI_SQL_WRITE:
         return kvi_pg_write_begin(session, error);
-    case VERB_COUNT:
+    case KVI_SQL_COUNT:
         return kvi_pg_count_begin(session, error);
     default:
         return kvi_pg_scan_begin(session, error);
@@ -132,11 +132,11 @@ static void take_rows(pg_session *session, PGresult **result, const pg_awaited *
     default:
         break;
     }
-    if (session->job.verb == VERB_READ)
+    if (session->job.verb == KVI_SQL_READ)
         kvi_pg_read_rows(session, result, awaited->group);
-    else if (session->job.verb == VERB_WRITE)
+    else if (session->job.verb == KVI_SQL_WRITE)
         kvi_pg_write_rows(session, *result, awaited->statement);
-    else if (session->job.verb == VERB_COUNT)
+    else if (session->job.verb == KVI_SQL_COUNT)
         kvi_pg_count_rows(session, *result);
     else
         kvi_pg_scan_rows(session, *result);
@@ -148,11 +148,11 @@ static kivi_status end_transaction(pg_session *session, kivi_error **error)
     pg_refusal refusal = session->refusal;
 
     session->refusal = (pg_refusal){.told = false};
-    if (!refusal.told && session->job.verb == VERB_READ)
+    if (!refusal.told && session->job.verb == KVI_SQL_READ)
         kvi_pg_read_committed(session);
     if (!refusal.told)
-        return session->job.verb == VERB_WRITE ? kvi_pg_write_committed(session, error) : KIVI_OK;
-    if (kvi_pg_is_conflict(refusal.state) && kvi_pg_changes(session))
+        return session->job.verb == KVI_SQL_WRITE ? kvi_pg_write_committed(session, error) : KIVI_OK;
+    if (kvi_pg_is_conflict(refusal.state) && kvi_sql_changes(&session->job))
         return KIVI_OK; /* what has no answer is a leftover, to be asked again */
     session->verdict = kvi_pg_refuse(&refusal, kvi_pg_limit_is_over(session), &session->why);
     return KIVI_OK;
@@ -209,7 +209,7 @@ static kivi_status end_statement(pg_session *session, kivi_error **error)
     session->answered++;
     if (awaited.kind != AWAIT_ROWS || awaited.group < GROUP_VERB)
         return KIVI_OK;
-    if (session->job.verb == VERB_READ && !session->refusal.told)
+    if (session->job.verb == KVI_SQL_READ && !session->refusal.told)
         kvi_pg_read_done(session, awaited.group);
     if (awaited.statement != PG_FETCH)
         return KIVI_OK;
@@ -292,7 +292,7 @@ static kivi_status settle(pg_session *session, kivi_status status)
     if (status && !is_whole(session, status))
         kvi_pg_disconnect(session);
     forget_verdict(session);
-    session->job.verb = VERB_NONE;
+    session->job.verb = KVI_SQL_NONE;
     session->used_ns = kvi_coarse_ns();
     return status;
 }
@@ -305,7 +305,7 @@ static bool is_stale(const pg_session *session)
     return kvi_coarse_ns() - session->used_ns > IDLE_NS && poll(&look, 1, 0) > 0;
 }
 
-kivi_status kvi_pg_session_begin(pg_session *session, const pg_job *job, kivi_wait *wait,
+kivi_status kvi_pg_session_begin(pg_session *session, const kvi_sql_job *job, kivi_wait *wait,
                                  kivi_error **error)
 {
     kivi_status status;

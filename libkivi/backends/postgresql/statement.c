@@ -113,9 +113,9 @@ static bool put(char **sql, const char *format, const char *table)
 static bool put_columns(char **sql, int flags, const char *key, const char *where,
                         const char *table, const char *tail)
 {
-    const char *value = flags & COLUMN_VALUE ? "t.value_data" : "";
-    const char *left = flags & COLUMN_EXPIRY ? LEFT : "";
-    const char *first = *key && flags & (COLUMN_VALUE | COLUMN_EXPIRY) ? ", " : "";
+    const char *value = flags & KVI_SQL_VALUE ? "t.value_data" : "";
+    const char *left = flags & KVI_SQL_EXPIRY ? LEFT : "";
+    const char *first = *key && flags & (KVI_SQL_VALUE | KVI_SQL_EXPIRY) ? ", " : "";
     const char *second = *value && *left ? ", " : "";
     const char *none = !*value && !*left && !*key ? "1" : "";
 
@@ -133,7 +133,7 @@ static bool put_scan(char **sql, int flags, const char *table)
     snprintf(where, sizeof(where), "t.key_name COLLATE \"C\" %s $1::text%s",
              flags & SCAN_AFTER ? ">" : ">=",
              flags & SCAN_BELOW ? " AND t.key_name COLLATE \"C\" < $3::text" : "");
-    return put_columns(sql, flags & (COLUMN_VALUE | COLUMN_EXPIRY), "t.key_name", where, table,
+    return put_columns(sql, flags & (KVI_SQL_VALUE | KVI_SQL_EXPIRY), "t.key_name", where, table,
                        " ORDER BY t.key_name COLLATE \"C\" LIMIT $2::bigint");
 }
 

@@ -83,6 +83,35 @@ void kvi_endpoint_clear(kvi_endpoint *endpoint); /* wipes secrets; zeroed is not
 kivi_status kvi_endpoint_password(const kvi_endpoint *endpoint, char **password, kivi_error **error);
 void kvi_wipe(char *text); /* wipes and frees; NULL is nothing */
 
+/* ---- Servers in turn (turns.c): of which one will do ---- */
+
+/*
+ * Connecting tries them from the last that worked on, each once:
+ *
+ *   begin -> try kvi_turns_place() -> it fails: kvi_turns_next() -> true: the next is to be tried
+ *                                                                   false: kvi_turns_fail() says why
+ */
+typedef struct kvi_turns {
+    const kvi_endpoint *endpoint;
+    uint32_t server, tried; /* the one being tried, and how many were before it */
+    uint64_t begun_ns;      /* when it was begun */
+    bool vague;             /* some server did more than refuse */
+} kvi_turns;
+
+void kvi_turns_begin(kvi_turns *turns, const kvi_endpoint *endpoint, uint32_t first);
+/* Whether another server is to be tried after the failure, which is then forgotten. */
+bool kvi_turns_next(kvi_turns *turns, kivi_status status, kivi_error **error);
+/* No other server is left: what the last failure is for the whole. */
+void kvi_turns_fail(const kvi_turns *turns, kivi_status status, kivi_error **error);
+/* How long this server still has, where another is left, in ns; negative: no limit. */
+int64_t kvi_turns_left(const kvi_turns *turns);
+/* Its time was over: UNAVAILABLE. */
+kivi_status kvi_turns_silent(const kvi_turns *turns, kivi_error **error);
+static inline const kvi_place *kvi_turns_place(const kvi_turns *turns)
+{
+    return &turns->endpoint->targets[turns->server].place;
+}
+
 /* ---- For the backend's own options ---- */
 
 /* NULL for none and for an empty one. */

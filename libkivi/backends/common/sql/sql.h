@@ -42,6 +42,39 @@ static inline bool kvi_sql_begins(kivi_slice key, kivi_slice prefix)
     return key.size >= prefix.size && (!prefix.size || memcmp(key.data, prefix.data, prefix.size) == 0);
 }
 
+/* ---- Verbs (job.c) ---- */
+
+/* What a session is at. */
+typedef enum kvi_sql_verb {
+    KVI_SQL_NONE = 0,
+    KVI_SQL_READ,
+    KVI_SQL_WRITE,
+    KVI_SQL_SCAN,
+    KVI_SQL_COUNT
+} kvi_sql_verb;
+
+typedef struct kvi_sql_job {
+    kvi_sql_verb verb;
+    kivi_read_vector *reads;
+    kivi_write_vector *writes;
+    const kivi_scan_range *range;
+    kivi_scan_sink *sink;
+    kivi_count *count;
+} kvi_sql_job;
+
+/* Whether anything of it may change the store. */
+bool kvi_sql_changes(const kvi_sql_job *job);
+/* What of a row somebody wants. */
+enum { KVI_SQL_VALUE = 1, KVI_SQL_EXPIRY = 2 };
+int kvi_sql_wish(const kivi_read_item *item);
+/* Whether a read changes the key's expiry. */
+static inline bool kvi_sql_is_touched(const kivi_read_item *item)
+{
+    return item->then == KIVI_THEN_TOUCH && item->ttl_ms != KIVI_TTL_KEEP;
+}
+/* An item that was found: its value goes to who wants it, and it has its status. */
+void kvi_sql_tell_found(kivi_read_vector *vector, kivi_read_item *item, kivi_slice value, int64_t ttl_ms);
+
 /* ---- Items by key (judging.c) ---- */
 
 /* Where an item with this key is in a vector's items, sorted by key; `count`: nowhere. */
