@@ -32,6 +32,8 @@ typedef struct tally_stream {
 void tally_begin(tally *t);
 void tally_end(tally *t);
 void tally_feed(tally *t, tally_stream *stream, const char *bytes, size_t size);
+/* All of a file. */
+void tally_file(const char *path, tally *t);
 unsigned tally_count(tally *t, unsigned slot, unsigned long number);
 
 /* ---- pulse.c: how long the machine itself stood still ---- */

@@ -54,6 +54,19 @@ void tally_feed(tally *t, tally_stream *stream, const char *bytes, size_t size)
     }
 }
 
+void tally_file(const char *path, tally *t)
+{
+    FILE *file = fopen(path, "r");
+    char bytes[65536];
+    tally_stream stream = {.size = 0};
+    size_t size;
+
+    CHECK_SAYING(file != NULL, "%s", path);
+    while ((size = fread(bytes, 1, sizeof(bytes), file)) > 0)
+        tally_feed(t, &stream, bytes, size);
+    fclose(file);
+}
+
 unsigned tally_count(tally *t, unsigned slot, unsigned long number)
 {
     unsigned count;

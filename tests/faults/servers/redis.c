@@ -113,19 +113,6 @@ static void redis_url(const running_server *server, const char *host, int port,
 
 /* ---- Its record ---- */
 
-static void tally_file(const char *path, tally *t)
-{
-    FILE *file = fopen(path, "r");
-    char bytes[65536];
-    tally_stream stream = {.size = 0};
-    size_t size;
-
-    CHECK_SAYING(file != NULL, "%s", path);
-    while ((size = fread(bytes, 1, sizeof(bytes), file)) > 0)
-        tally_feed(t, &stream, bytes, size);
-    fclose(file);
-}
-
 /* Version 7 keeps it in a folder of parts, older ones in one file. */
 static void redis_applied(running_server *server, tally *t)
 {
