@@ -57,10 +57,9 @@ static void drop(my_session *session)
     }
     clear_held(session);
     if (session->has_my)
-        mysql_close(&session->my);
+        kvi_my_end(session);
     kvi_wipe(session->password);
     session->password = NULL;
-    session->has_my = false;
     session->limit_ms = 0;
     session->in_transaction = false;
     session->operation = OP_NONE;
@@ -84,8 +83,7 @@ void kvi_my_connection_abandon(my_session *session, bool in_verb)
     if (session->has_my) {
         end_operation(session);
         clear_held(session);
-        mysql_close(&session->my);
-        session->has_my = false;
+        kvi_my_end(session);
     }
     kvi_wipe(session->password);
     session->password = NULL;

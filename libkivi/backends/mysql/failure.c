@@ -75,9 +75,14 @@ static const kvi_sql_code codes[] = {
 static kvi_sql_code meaning_of(unsigned number)
 {
     static const kvi_sql_code unknown = {"", KIVI_INTERNAL, KIVI_RETRY_NO, "the server refused"};
+    /* Of the server's files: such as a table of its own that was taken away as it ended a session. */
+    static const kvi_sql_code system = {"", KIVI_UNAVAILABLE, KIVI_RETRY_YES,
+                                        "the server's system failed"};
     char text[16];
     const kvi_sql_code *found;
 
+    if (number < 1000)
+        return system;
     snprintf(text, sizeof(text), "%u ", number);
     found = kvi_sql_find_code(codes, sizeof(codes) / sizeof(codes[0]), text);
     return found ? *found : unknown;

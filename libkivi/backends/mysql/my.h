@@ -202,6 +202,8 @@ void kvi_my_take(my_session *session, uint8_t group, MYSQL_RES **rows, uint64_t 
 /* Starts the operation, or goes on with it; `waits` says what for. */
 void kvi_my_operate(my_session *session, my_operation operation);
 void kvi_my_operate_on(my_session *session, int ready);
+/* Says goodbye and frees what libmariadb has. */
+void kvi_my_end(my_session *session);
 /* Its descriptor; -1: none. */
 int kvi_my_socket(const my_session *session);
 int kvi_my_ready(const my_session *session, uint32_t revents);

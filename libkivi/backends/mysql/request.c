@@ -1,15 +1,65 @@
 /* libmariadb's operations in steps, and requests: statements that go together, answered one behind the other. */
 #include "my.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+
+/* ---- SIGPIPE ---- */
+
+/* Under TLS libmariadb's writes raise it where the peer is gone: none is seen, and one that was there before stays. */
+typedef struct quiet {
+    sigset_t before;
+    bool blocked;
+} quiet;
+
+static void be_quiet(const my_session *session, quiet *q)
+{
+    sigset_t pipe, pending;
+
+    q->blocked = session->instance->settings.tls && sigpending(&pending) == 0 &&
+                 !sigismember(&pending, SIGPIPE);
+    if (!q->blocked)
+        return;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &q->before);
+}
+
+static void be_as_before(quiet *q)
+{
+    static const struct timespec now = {0, 0};
+    sigset_t pipe;
+
+    if (!q->blocked)
+        return;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
+        ;
+    pthread_sigmask(SIG_SETMASK, &q->before, NULL);
+}
+
+void kvi_my_end(my_session *session)
+{
+    quiet q;
+
+    be_quiet(session, &q);
+    mysql_close(&session->my);
+    be_as_before(&q);
+    session->has_my = false;
+}
 
 /* ---- Operations ---- */
 
 void kvi_my_operate(my_session *session, my_operation operation)
 {
     const my_bytes *text = &session->request.text;
+    quiet q;
 
+    be_quiet(session, &q);
     session->operation = operation;
     switch (operation) {
     case OP_QUERY:
@@ -24,10 +74,14 @@ void kvi_my_operate(my_session *session, my_operation operation)
     default:
         break; /* OP_CONNECT is begun by who knows whereto */
     }
+    be_as_before(&q);
 }
 
 void kvi_my_operate_on(my_session *session, int ready)
 {
+    quiet q;
+
+    be_quiet(session, &q);
     switch (session->operation) {
     case OP_CONNECT:
         session->waits = mysql_real_connect_cont(&session->connected, &session->my, ready);
@@ -45,6 +99,7 @@ void kvi_my_operate_on(my_session *session, int ready)
         session->waits = 0;
         break;
     }
+    be_as_before(&q);
 }
 
 int kvi_my_socket(const my_session *session)
