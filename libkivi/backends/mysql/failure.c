@@ -124,9 +124,14 @@ typedef struct login_words {
     const char *words, *text;
 } login_words;
 
+#define UNKNOWN_AUTHORITY \
+    "TLS: the server's certificate is not accepted: unknown authority, expired or revoked"
+
 static const login_words tls_words[] = {
-    {"verify failed",
-     "TLS: the server's certificate is not accepted: unknown authority, expired or revoked"},
+    {"self-signed", UNKNOWN_AUTHORITY},
+    {"self signed", UNKNOWN_AUTHORITY},
+    {"unable to get", UNKNOWN_AUTHORITY},
+    {"verify failed", UNKNOWN_AUTHORITY},
     {"certificate has expired", "TLS: the server's certificate has expired"},
     {"Validation of SSL server certificate", "TLS: the server's certificate is for another name"},
     {"doesn't support it", "TLS: the server does not offer it"},
@@ -149,7 +154,7 @@ static kivi_status tls_failed(my_session *session, kivi_error **error)
     for (size_t i = 0; i < sizeof(tls_words) / sizeof(tls_words[0]); i++)
         if (strstr(text, tls_words[i].words))
             return say(KIVI_DENIED, CR_SSL_CONNECTION_ERROR, tls_words[i].text, error);
-    return say(KIVI_DENIED, CR_SSL_CONNECTION_ERROR, "TLS: the handshake failed", error);
+    return KIVI_UNAVAILABLE; /* it was cut off */
 }
 
 kivi_status kvi_my_login_failed(my_session *session, kivi_error **error)
