@@ -114,6 +114,8 @@ kivi_status kvi_my_refuse(const my_session *session, unsigned code, kivi_error *
 
     if (meaning.status == KIVI_PENDING)
         meaning.status = KIVI_BUSY;
+    if ((code == 1969 || code == 3024) && kvi_my_limit_is_over(session))
+        meaning.status = KIVI_TIMEOUT;
     return fail(&meaning, code, mysql_sqlstate((MYSQL *)(uintptr_t)&session->my), error);
 }
 

@@ -56,3 +56,9 @@ void kvi_my_limit_verb(my_session *session, bool short_locks)
     session->until_ns = now + limit * NS_PER_MS + GRACE_NS;
     say(session, short_locks ? shorten(limit) : limit);
 }
+
+bool kvi_my_limit_is_over(const my_session *session)
+{
+    return session->until_ns && session->limit_ms &&
+           kvi_my_host->monotonic_ns() + session->limit_ms * NS_PER_MS / 8 + GRACE_NS >= session->until_ns;
+}

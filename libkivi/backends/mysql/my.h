@@ -251,6 +251,8 @@ kivi_status kvi_my_login_failed(my_session *session, kivi_error **error);
 
 /* Sets the session's limits by the deadline of the verb that begins, where it has others: the request's first statement. */
 void kvi_my_limit_verb(my_session *session, bool short_locks);
+/* Whether the time that the server had for the verb is over. */
+bool kvi_my_limit_is_over(const my_session *session);
 
 /* ---- read.c, write.c, scan.c: begin puts the first request together, rows takes a result, next comes at its end ---- */
 
