@@ -75,7 +75,7 @@ static const kvi_sql_code codes[] = {
 static kvi_sql_code meaning_of(unsigned number)
 {
     static const kvi_sql_code unknown = {"", KIVI_INTERNAL, KIVI_RETRY_NO, "the server refused"};
-    /* Of the server's files: such as a table of its own that was taken away as it ended a session. */
+    /* Of the server's files: such as a temporary table that another server took away as it started. */
     static const kvi_sql_code system = {"", KIVI_UNAVAILABLE, KIVI_RETRY_YES,
                                         "the server's system failed"};
     char text[16];

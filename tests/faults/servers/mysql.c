@@ -47,6 +47,12 @@ static FILE *open_mark(const running_server *server, const char *mode)
     return fopen(path, mode);
 }
 
+/* A server that starts takes away every temporary table in its folder, of servers that run as well. */
+static void own_temporary_files(running_server *server)
+{
+    server_argument(server, "--tmpdir=%s", server->directory);
+}
+
 static void mysql_prepare(running_server *server)
 {
     server_argument(server, "mariadb-install-db");
@@ -57,6 +63,7 @@ static void mysql_prepare(running_server *server)
     server_argument(server, "--auth-root-authentication-method=normal");
     server_argument(server, "--datadir=%s/db", server->directory);
     server_argument(server, "--skip-log-bin");
+    own_temporary_files(server);
     server_run(server);
 }
 
@@ -78,6 +85,7 @@ static void mysql_command(running_server *server)
     server_argument(server, "--binlog-row-image=MINIMAL");
     server_argument(server, "--skip-binlog-annotate-row-events");
     server_argument(server, "--sync-binlog=1");
+    own_temporary_files(server);
 }
 
 /* Whether it greets who comes. */

@@ -1,4 +1,5 @@
 # MySQL: one MariaDB over TCP, TLS and a unix socket. It refuses root: then it runs as nobody. It does not wait for the disk.
+# Temporary tables lie in a folder of its own: a server that starts takes away those of every other that it finds.
 user=nobody
 [ "$(id -u)" = 0 ] || user=$(id -un)
 # The path of a socket is at most 107 bytes, and the checkout may lie deep.
@@ -6,14 +7,15 @@ data=$(folder_for "$user" mysql)
 cd "$data"
 socket=$data/sock
 (as_user "$user" mariadb-install-db --no-defaults --force --skip-name-resolve --skip-test-db \
-    --auth-root-authentication-method=normal --datadir="$data/db" --skip-log-bin --innodb-flush-log-at-trx-commit=0)
+    --auth-root-authentication-method=normal --datadir="$data/db" --tmpdir="$data" \
+    --skip-log-bin --innodb-flush-log-at-trx-commit=0)
 make_certificates "$data"
 [ "$(id -u)" != 0 ] || chown "$user" server.key
 
 port=$(free_port)
-run_server --user "$user" mysql /usr/sbin/mariadbd --no-defaults --datadir="$data/db" --bind-address=127.0.0.1 --port="$port" \
-    --socket="$socket" --pid-file="$data/pid" --skip-name-resolve --max-connections=300 --innodb-buffer-pool-size=64M \
-    --innodb-flush-log-at-trx-commit=0 --ssl-ca="$data/ca.pem" --ssl-cert="$data/server.pem" --ssl-key="$data/server.key"
+run_server --user "$user" mysql /usr/sbin/mariadbd --no-defaults --datadir="$data/db" --tmpdir="$data" \
+    --bind-address=127.0.0.1 --port="$port" --socket="$socket" --pid-file="$data/pid" --skip-name-resolve --max-connections=300 \
+    --innodb-buffer-pool-size=64M --innodb-flush-log-at-trx-commit=0 --ssl-ca="$data/ca.pem" --ssl-cert="$data/server.pem" --ssl-key="$data/server.key"
 as_root() {
     mariadb --no-defaults --socket="$socket" --user=root "$@"
 }
