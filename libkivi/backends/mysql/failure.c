@@ -108,13 +108,13 @@ bool kvi_my_is_loss(unsigned code)
            code == 1158 || code == 1159 || code == 1160 || code == 1161;
 }
 
-kivi_status kvi_my_refuse(const my_session *session, unsigned code, kivi_error **error)
+kivi_status kvi_my_refuse(const my_session *session, unsigned code, bool late, kivi_error **error)
 {
     kvi_sql_code meaning = meaning_of(code);
 
     if (meaning.status == KIVI_PENDING)
         meaning.status = KIVI_BUSY;
-    if ((code == 1969 || code == 3024) && kvi_my_limit_is_over(session))
+    if ((code == 1969 || code == 3024) && late)
         meaning.status = KIVI_TIMEOUT;
     return fail(&meaning, code, mysql_sqlstate((MYSQL *)(uintptr_t)&session->my), error);
 }

@@ -159,7 +159,7 @@ kivi_status kvi_my_login_end(my_session *session, kivi_error **error)
         return tell(session, true, error);
     if (refused &&
         (login->step != STEP_CREATE || login->rounds >= ROUNDS_MOST || !kvi_my_is_conflict(refused)))
-        return kvi_my_refuse(session, refused, error);
+        return kvi_my_refuse(session, refused, false, error);
     switch (login->step) {
     case STEP_ASK:
         return asked(session, error);

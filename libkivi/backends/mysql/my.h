@@ -111,7 +111,11 @@ typedef struct my_found {
     int64_t expires; /* of a value that is there; 0: never */
 } my_found;
 
-typedef struct my_session {
+/* Takes the rows of a statement, or NULL; `*rows` is kept where it is set to NULL. */
+typedef struct my_session my_session;
+typedef void my_take(my_session *session, uint8_t group, MYSQL_RES **rows, uint64_t changed);
+
+struct my_session {
     my_instance *instance;
     my_phase phase;
     MYSQL my;
@@ -131,6 +135,7 @@ typedef struct my_session {
     MYSQL *connected;
     MYSQL_RES *result;
     my_request request;
+    my_take *take; /* what its answers go to */
     uint64_t used_ns;
     uint64_t deadline_ns; /* of the verb; UINT64_MAX: none */
     uint32_t limit_ms;    /* in force at the server; 0: none */
@@ -149,7 +154,7 @@ typedef struct my_session {
     kivi_status sink_status; /* a page that could not be kept */
     kivi_status verdict;     /* of the verb, told when it is rolled back */
     kivi_error *why;
-} my_session;
+};
 
 kivi_status kvi_my_session_open(my_instance *instance, my_session **session, kivi_error **error);
 void kvi_my_session_close(my_session *session);
@@ -196,8 +201,6 @@ void kvi_my_statement(my_session *session, uint8_t group);
 /* OK, with all statements answered or one of them refused; PENDING. */
 kivi_status kvi_my_request_send(my_session *session, kivi_error **error);
 kivi_status kvi_my_request_step(my_session *session, uint32_t revents, kivi_error **error);
-/* The rows of a statement, or NULL; `*rows` is kept where it is set to NULL. session.c. */
-void kvi_my_take(my_session *session, uint8_t group, MYSQL_RES **rows, uint64_t changed);
 
 /* Starts the operation, or goes on with it; `waits` says what for. */
 void kvi_my_operate(my_session *session, my_operation operation);
@@ -242,8 +245,8 @@ kivi_status kvi_my_no_memory(kivi_error **error);
 kivi_status kvi_my_broken(kivi_error **error);
 bool kvi_my_is_conflict(unsigned code); /* rolled back for another's sake: to be done again */
 bool kvi_my_is_loss(unsigned code); /* the connection is gone, by libmariadb's words or the server's */
-/* What a refusal means for the verb. */
-kivi_status kvi_my_refuse(const my_session *session, unsigned code, kivi_error **error);
+/* What a refusal means for the verb; `late`: the time that the server had for it is over. */
+kivi_status kvi_my_refuse(const my_session *session, unsigned code, bool late, kivi_error **error);
 /* A failed login, by its code. UNAVAILABLE without an error: the address did not do. */
 kivi_status kvi_my_login_failed(my_session *session, kivi_error **error);
 

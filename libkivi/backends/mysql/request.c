@@ -179,7 +179,7 @@ static void take(my_session *session)
     MYSQL_RES *rows = session->result;
 
     session->result = NULL;
-    kvi_my_take(session, request->groups[request->answered++], &rows, rows ? 0 : changed(session));
+    session->take(session, request->groups[request->answered++], &rows, rows ? 0 : changed(session));
     mysql_free_result(rows);
 }
 

@@ -8,6 +8,40 @@
 #define IDLE_NS \
     UINT64_C(50000000) /* after so long without use it is asked whether the server is still there */
 
+/* ---- Answers ---- */
+
+static void take_rows(my_session *session, uint8_t group, MYSQL_RES **rows, uint64_t changed)
+{
+    switch (group) {
+    case GROUP_LIMIT:
+        return;
+    case GROUP_LOGIN:
+        kvi_my_login_rows(session, *rows);
+        return;
+    case GROUP_SWEEP:
+        if (changed)
+            kvi_my_host->report(session->instance->reporter, KIVI_EVENT_SWEEP, KIVI_OK, changed);
+        return;
+    case GROUP_BEGIN:
+        session->in_transaction = true;
+        return;
+    case GROUP_COMMIT:
+    case GROUP_ROLLBACK:
+        session->in_transaction = false;
+        return;
+    default:
+        break;
+    }
+    if (session->job.verb == KVI_SQL_WRITE)
+        kvi_my_write_rows(session, group, rows, changed);
+    else if (*rows && session->job.verb == KVI_SQL_READ)
+        kvi_my_read_rows(session, group, rows);
+    else if (*rows && session->job.verb == KVI_SQL_COUNT)
+        kvi_my_count_rows(session, *rows);
+    else if (*rows)
+        kvi_my_scan_rows(session, *rows);
+}
+
 /* ---- Beginning and end of a session ---- */
 
 kivi_status kvi_my_session_open(my_instance *instance, my_session **session, kivi_error **error)
@@ -16,6 +50,7 @@ kivi_status kvi_my_session_open(my_instance *instance, my_session **session, kiv
     if (!*session)
         return kvi_my_no_memory(error);
     (*session)->instance = instance;
+    (*session)->take = take_rows;
     return KIVI_OK;
 }
 
@@ -49,40 +84,6 @@ void kvi_my_session_abandon(my_session *session, bool in_verb)
     kvi_my_connection_abandon(session, in_verb);
     if (!in_verb)
         free_session(session);
-}
-
-/* ---- Answers ---- */
-
-void kvi_my_take(my_session *session, uint8_t group, MYSQL_RES **rows, uint64_t changed)
-{
-    switch (group) {
-    case GROUP_LIMIT:
-        return;
-    case GROUP_LOGIN:
-        kvi_my_login_rows(session, *rows);
-        return;
-    case GROUP_SWEEP:
-        if (changed)
-            kvi_my_host->report(session->instance->reporter, KIVI_EVENT_SWEEP, KIVI_OK, changed);
-        return;
-    case GROUP_BEGIN:
-        session->in_transaction = true;
-        return;
-    case GROUP_COMMIT:
-    case GROUP_ROLLBACK:
-        session->in_transaction = false;
-        return;
-    default:
-        break;
-    }
-    if (session->job.verb == KVI_SQL_WRITE)
-        kvi_my_write_rows(session, group, rows, changed);
-    else if (*rows && session->job.verb == KVI_SQL_READ)
-        kvi_my_read_rows(session, group, rows);
-    else if (*rows && session->job.verb == KVI_SQL_COUNT)
-        kvi_my_count_rows(session, *rows);
-    else if (*rows)
-        kvi_my_scan_rows(session, *rows);
 }
 
 /* ---- Verbs ---- */
@@ -124,7 +125,8 @@ static void note_refusal(my_session *session)
         return;
     if (kvi_my_is_conflict(request->refused) && kvi_sql_changes(&session->job))
         return;
-    session->verdict = kvi_my_refuse(session, request->refused, &session->why);
+    session->verdict = kvi_my_refuse(session, request->refused, kvi_my_limit_is_over(session),
+                                     &session->why);
 }
 
 static bool is_done(const my_session *session)
