@@ -3,8 +3,10 @@
 
 usage: memcached.py KIVI URL, of a ring: KIVI_TEST_MEMCACHED
 """
+import ctypes
 import subprocess
 import sys
+from urllib.parse import quote
 
 import pylibmc
 from pymemcache.client.base import Client
@@ -17,6 +19,11 @@ RINGS = [("modula", "", {}, None), ("consistent", "&distribution=consistent", {"
          ("weighted", "&distribution=weighted&weights=8,1,2", {"ketama_weighted": True}, [8, 1, 2]),
          ("modula by md5", "&hash=md5", {"hash": "md5"}, None),
          ("ketama by fnv1a", "&distribution=ketama&hash=fnv1a_32", {"ketama": True, "hash": "fnv1a_32"}, None)]
+
+SERVERS = " ".join(f"--SERVER={server}" for server in servers)
+WEIGHTED = " ".join(f"--SERVER={server}/?{weight}" for server, weight in zip(servers, (8, 1, 2)))
+CONFIGURATIONS = [("modula", SERVERS), ("consistent by fnv1a", f"{SERVERS} --DISTRIBUTION=consistent --HASH=fnv1a_32"),
+                  ("weighted", f"--DISTRIBUTION=consistent,md5 --POOL-MIN=1 {WEIGHTED}")]
 
 
 def run(store, *arguments):
@@ -37,15 +44,47 @@ def tell(name, problems):
 def check_ring(name, options, behaviors, weights):
     store = f"memcached://{','.join(servers)}/?codec=raw{options}"
     names = [f"{server}:{weight}" for server, weight in zip(servers, weights)] if weights else servers
-    peer = pylibmc.Client(names, behaviors=behaviors)
+    check_both(name, store, "pylibmc", pylibmc.Client(names, behaviors=behaviors))
+
+
+def check_both(name, store, peer_name, peer):
     for key in KEYS:
         run(store, "set", "--text", key, f"ours {key}")
-    tell(f"pylibmc finds our keys, {name}",
+    tell(f"{peer_name} finds our keys, {name}",
          [f"{key}: {peer.get(key)!r}" for key in KEYS if peer.get(key) not in (f"ours {key}", f"ours {key}".encode())])
     for key in KEYS:
         peer.set(key, b"theirs " + key.encode())
-    tell(f"we find those of pylibmc, {name}",
+    tell(f"we find those of {peer_name}, {name}",
          [key for key in KEYS if run(store, "get", "--raw", key) != b"theirs " + key.encode()])
+
+
+class Configured:
+    """libmemcached itself, which reads the same configuration string."""
+
+    def __init__(self, text):
+        self.library = ctypes.CDLL("libmemcached.so.11")
+        self.library.memcached.restype = ctypes.c_void_p
+        self.library.memcached_get.restype = ctypes.c_void_p
+        self.library.memcached_get.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p,
+                                               ctypes.c_void_p, ctypes.c_void_p]
+        self.library.memcached_set.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p,
+                                               ctypes.c_size_t, ctypes.c_long, ctypes.c_uint32]
+        self.places = self.library.memcached(text.encode(), ctypes.c_size_t(len(text)))
+        assert self.places, text
+
+    def set(self, key, value):
+        assert self.library.memcached_set(self.places, key.encode(), len(key), value, len(value), 0, 0) == 0
+
+    def get(self, key):
+        size, flags, status = ctypes.c_size_t(), ctypes.c_uint32(), ctypes.c_int()
+        found = self.library.memcached_get(self.places, key.encode(), len(key), ctypes.byref(size), ctypes.byref(flags),
+                                           ctypes.byref(status))
+        return ctypes.string_at(found, size.value) if found else None
+
+
+def check_configuration(name, text):
+    store, peer = f"memcached:?codec=raw&configuration={quote(text)}", Configured(text)
+    check_both(f"{name} by a string", store, "libmemcached", peer)
 
 
 def check_one():
@@ -61,5 +100,7 @@ def check_one():
 
 for ring in RINGS:
     check_ring(*ring)
+for string in CONFIGURATIONS:
+    check_configuration(*string)
 check_one()
 sys.exit(failed)

@@ -56,12 +56,12 @@ static void expect_refused(const char *text, const kvi_endpoint_rules *rules, ki
 /* ---- Where ---- */
 
 /* Places as "HOST PORT, HOST PORT". */
-static void expect_places(const char *text, const char *wanted)
+static void expect_places_by(const char *text, const kvi_endpoint_rules *rules, const char *wanted)
 {
     kvi_endpoint endpoint;
     char places[256] = "";
 
-    cr_assert_eq(read_url(text, &several, &endpoint), KIVI_OK, "%s: %s", text, kivi_error_message(error));
+    cr_assert_eq(read_url(text, rules, &endpoint), KIVI_OK, "%s: %s", text, kivi_error_message(error));
     for (size_t i = 0; i < endpoint.count; i++) {
         const kvi_place *place = &endpoint.targets[i].place;
         size_t at = strlen(places);
@@ -73,6 +73,11 @@ static void expect_places(const char *text, const char *wanted)
     kvi_endpoint_clear(&endpoint);
 }
 
+static void expect_places(const char *text, const char *wanted)
+{
+    expect_places_by(text, &several, wanted);
+}
+
 Test(endpoint, servers)
 {
     expect_places("far:", "127.0.0.1 7000");
@@ -81,6 +86,21 @@ Test(endpoint, servers)
     expect_places("far://[::1]:2", "::1 2");
     expect_places("far://a:1,b:65535", "a 1, b 65535");
     expect_places("far://a,b:2,[::1],[::2]:3?port=9", "a 9, b 2, ::1 9, ::2 3");
+}
+
+/* The backend knows them: the URL's are not looked at, and one alone has its port behind it. */
+Test(endpoint, servers_from_elsewhere)
+{
+    static const char *const lists[] = {"box:1", "a:1,[::1]:2"}, *const wanted[] = {"box 1",
+                                                                                    "a 1, ::1 2"};
+    kvi_endpoint_rules rules = {.tls_form = "sure: URLs"};
+
+    for (size_t i = 0; i < 2; i++) {
+        rules.list = lists[i];
+        expect_places_by("far:", &rules, wanted[i]);
+    }
+    rules.list = "box:0";
+    expect_refused("far:", &rules, KIVI_INVALID, "HOST:PORT,HOST:PORT");
 }
 
 Test(endpoint, servers_that_are_misspelt)

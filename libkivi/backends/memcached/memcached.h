@@ -48,8 +48,16 @@ typedef struct mc_ring_rules {
 
 kivi_status kvi_mc_ring_new(const kvi_endpoint *endpoint, const mc_ring_rules *rules,
                             mc_ring **ring, kivi_error **error);
+/* As a configuration string says; *servers: "HOST:PORT,HOST:PORT" as it names them, to be freed. */
+kivi_status kvi_mc_ring_configured(const char *text, mc_ring **ring, char **servers, kivi_error **error);
 void kvi_mc_ring_free(mc_ring *ring);
 uint32_t kvi_mc_ring_place(const mc_ring *ring, kivi_slice key); /* any thread */
+
+/* ---- configuration.c ---- */
+
+/* The words of a configuration string of libmemcached's that say where keys are, as it takes them. What would put them
+ * elsewhere than here, and what is no word of it, is refused by its name. */
+kivi_status kvi_mc_configuration_read(const char *text, char **words, kivi_error **error);
 
 /* ---- Replies (line.c) ---- */
 

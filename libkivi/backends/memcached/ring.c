@@ -108,6 +108,54 @@ kivi_status kvi_mc_ring_new(const kvi_endpoint *endpoint, const mc_ring_rules *r
     return status;
 }
 
+/* ---- Configuration strings ---- */
+
+#define PORT_ROOM sizeof(":65535,")
+
+/* "HOST:PORT,HOST:PORT"; NULL without memory. */
+static char *list_servers(const memcached_st *places)
+{
+    uint32_t count = memcached_server_count(places);
+    size_t room = 1, size = 0;
+    char *list;
+
+    for (uint32_t i = 0; i < count; i++)
+        room += strlen(memcached_server_name(memcached_server_instance_by_position(places, i))) + PORT_ROOM;
+    list = calloc(1, room);
+    for (uint32_t i = 0; list && i < count; i++) {
+        const memcached_instance_st *server = memcached_server_instance_by_position(places, i);
+        size += (size_t)snprintf(list + size, room - size, "%s%s:%u", i ? "," : "",
+                                 memcached_server_name(server),
+                                 (unsigned)memcached_server_port(server));
+    }
+    return list;
+}
+
+/* What stands in such a string has an order: libmemcached itself reads it, so that keys are where its clients look. */
+kivi_status kvi_mc_ring_configured(const char *text, mc_ring **ring, char **servers, kivi_error **error)
+{
+    mc_ring *made = calloc(1, sizeof(*made));
+    char *words = NULL;
+    kivi_status status;
+
+    *ring = made;
+    *servers = NULL;
+    if (!made)
+        return kvi_mc_no_memory(error);
+    status = kvi_mc_configuration_read(text, &words, error);
+    if (status)
+        return status;
+    made->places = memcached(words, strlen(words));
+    free(words);
+    if (!made->places)
+        return refuse(
+            "option configuration: libmemcached takes each of its words, but not together", error);
+    if (memcached_server_count(made->places) == 0)
+        return refuse("option configuration: no --SERVER=HOST:PORT in it", error);
+    *servers = list_servers(made->places);
+    return *servers ? KIVI_OK : kvi_mc_no_memory(error);
+}
+
 void kvi_mc_ring_free(mc_ring *ring)
 {
     if (ring && ring->places)

@@ -16,6 +16,9 @@ const kivi_option_info kvi_mc_options[] = {
     KVI_OPTION("hash", KIVI_OPTION_CHOICE, 0, "default",
                "default md5 crc fnv1_64 fnv1a_64 fnv1_32 fnv1a_32 murmur jenkins", 0, 0,
                "the hash of keys, as libmemcached does it"),
+    KVI_OPTION_TEXT("configuration", NULL,
+                    "the servers, and where keys are, as libmemcached's strings say it: "
+                    "--SERVER=HOST:PORT/?WEIGHT --DISTRIBUTION=... --HASH=..."),
     KVI_OPTION_TEXT("weights", NULL, "of several servers: 8,1,1; not set: all the same"),
     KVI_ENDPOINT_LOGIN,
     KVI_ENDPOINT_TLS("memcacheds: "),
@@ -27,6 +30,27 @@ static kivi_status refuse(kivi_error **error, const char *words)
     return kvi_option_refuse(kvi_mc_host, KIVI_INVALID, words, error);
 }
 
+/* Its string says what these do. */
+static kivi_status read_configuration(mc_instance *mc, const kivi_config *config, bool is_unix,
+                                      char **servers, kivi_error **error)
+{
+    static const char *const others[] = {"host", "port", "distribution", "hash", "weights"};
+    const char *text = kvi_option_given(kvi_mc_host, config, "configuration");
+
+    if (!text)
+        return KIVI_OK;
+    if (is_unix)
+        return refuse(error, "option configuration: its servers are not behind a unix socket");
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (!kvi_mc_host->option_is_set(config, others[i]))
+            continue;
+        *error = kvi_mc_host->error(KIVI_INVALID, 0, KIVI_RETRY_NO,
+                                    "option configuration says it all: leave %s out", others[i]);
+        return KIVI_INVALID;
+    }
+    return kvi_mc_ring_configured(text, &mc->ring, servers, error);
+}
+
 static kivi_status read_ring(mc_instance *mc, const kivi_config *config, kivi_error **error)
 {
     const mc_ring_rules rules = {
@@ -35,6 +59,10 @@ static kivi_status read_ring(mc_instance *mc, const kivi_config *config, kivi_er
         .weights = kvi_option_given(kvi_mc_host, config, "weights"),
     };
 
+    if (mc->ring && mc->endpoint.count > 1)
+        return KIVI_OK;
+    kvi_mc_ring_free(mc->ring); /* of one server */
+    mc->ring = NULL;
     if (mc->endpoint.count > 1)
         return kvi_mc_ring_new(&mc->endpoint, &rules, &mc->ring, error);
     return rules.weights ? refuse(error, "weights are for several servers") : KIVI_OK;
@@ -74,7 +102,8 @@ kivi_status kvi_mc_settings_read(mc_instance *mc, const kivi_config *config, kiv
     const char *scheme = kvi_mc_host->option_text(config, "scheme");
     const char *path = kvi_option_given(kvi_mc_host, config, "path");
     bool is_unix = strcmp(scheme, "memcached+unix") == 0;
-    const kvi_endpoint_rules rules = {
+    char *servers = NULL;
+    kvi_endpoint_rules rules = {
         .socket_form = is_unix ? "memcached+unix:///PATH" : NULL,
         .tls_form = "memcacheds: URLs",
         .is_tls = strcmp(scheme, "memcacheds") == 0,
@@ -85,7 +114,11 @@ kivi_status kvi_mc_settings_read(mc_instance *mc, const kivi_config *config, kiv
     if (!is_unix && path && strcmp(path, "/") != 0)
         return refuse(error,
                       "a path in the URL: Memcached has one keyspace; use the option namespace");
-    status = kvi_endpoint_read(&mc->endpoint, kvi_mc_host, config, &rules, error);
+    status = read_configuration(mc, config, is_unix, &servers, error);
+    rules.list = servers;
+    if (status == KIVI_OK)
+        status = kvi_endpoint_read(&mc->endpoint, kvi_mc_host, config, &rules, error);
+    free(servers);
     if (status == KIVI_OK)
         status = check_login(mc, error);
     if (status == KIVI_OK)

@@ -47,7 +47,7 @@ static kivi_status read_places(kvi_endpoint *endpoint, const kivi_config *config
                                const kvi_endpoint_rules *rules, kivi_error **error)
 {
     const kivi_host *core = endpoint->core;
-    const char *hosts = kvi_option_given(core, config, "host");
+    const char *hosts = rules->list ? rules->list : kvi_option_given(core, config, "host");
     const char *port = rules->port && !core->option_is_set(config, "port")
                            ? rules->port
                            : core->option_text(config, "port");
@@ -59,7 +59,7 @@ static kivi_status read_places(kvi_endpoint *endpoint, const kivi_config *config
         return kvi_option_refuse(core, KIVI_INVALID, "no host", error);
     if (rules->single && strchr(hosts, ','))
         return kvi_option_refuse(core, KIVI_UNSUPPORTED, rules->single, error);
-    status = kvi_endpoint_list(endpoint, hosts, port, error);
+    status = kvi_endpoint_list(endpoint, hosts, port, rules->list != NULL, error);
     for (size_t i = 0; i < endpoint->count; i++)
         endpoint->targets[i].place.attempt_ms = (uint32_t)core->option_int(config,
                                                                            "address_timeout");

@@ -59,6 +59,7 @@
 /* What this backend has of them, and how this store is reached. Texts are static. */
 typedef struct kvi_endpoint_rules {
     const char *socket_form; /* the store is behind a unix socket, `path`, which is written so; NULL: hosts */
+    const char *list; /* HOST:PORT,HOST:PORT, known to the backend from elsewhere; NULL: options host and port say it */
     const char *single; /* why several servers are refused; NULL: the table has KVI_ENDPOINT_PLACES */
     const char *port; /* of servers that name none, where the option is not set; NULL: the table's */
     const char *tls_form; /* who may give tls_ options, as "rediss: URLs"; NULL: the table has none */

@@ -4,9 +4,10 @@
 
 #include "endpoint.h"
 
-/* Makes endpoint->targets of the servers that `hosts` names, with `port` for those that name none. */
+/* Makes endpoint->targets of the servers that `hosts` names, with `port` for those that name none. `whole`: one alone, too, is
+ * written HOST:PORT; else its port has been cut off. */
 kivi_status kvi_endpoint_list(kvi_endpoint *endpoint, const char *hosts, const char *port,
-                              kivi_error **error);
+                              bool whole, kivi_error **error);
 kivi_status kvi_endpoint_no_memory(const kivi_host *core, kivi_error **error);
 
 #endif

@@ -76,14 +76,14 @@ static size_t count_commas(const char *text)
 }
 
 kivi_status kvi_endpoint_list(kvi_endpoint *endpoint, const char *hosts, const char *port,
-                              kivi_error **error)
+                              bool whole, kivi_error **error)
 {
     size_t commas = count_commas(hosts);
 
     endpoint->targets = calloc(commas + 1, sizeof(*endpoint->targets));
     if (!endpoint->targets)
         return kvi_endpoint_no_memory(endpoint->core, error);
-    if (commas == 0) /* the URL's, already cut: an IPv6 address may be bare */
+    if (commas == 0 && !whole) /* the URL's: an IPv6 address may be bare */
         return add(endpoint, hosts, strlen(hosts), port, strlen(port))
                    ? KIVI_OK
                    : kvi_endpoint_no_memory(endpoint->core, error);
