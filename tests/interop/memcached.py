@@ -4,11 +4,14 @@
 usage: memcached.py KIVI URL, of a ring: KIVI_TEST_MEMCACHED
 """
 import ctypes
+import pickle
 import subprocess
 import sys
+import zlib
 from urllib.parse import quote
 
 import pylibmc
+from pymemcache import serde
 from pymemcache.client.base import Client
 
 kivi, url = sys.argv[1], sys.argv[2]
@@ -98,9 +101,44 @@ def check_one():
          [] if run(store, "get", "--raw", "interop") == b"theirs" and 90 < left <= 100 else [str(left)])
 
 
+# What the clients make of values: (what it is, the value, what raw bytes must be read as).
+VALUES = [("bytes", b"\0\r\n\xff", bytes), ("no bytes", b"", bytes), ("a text", "f\u00fcr", bytes.decode), ("a number", 42, int),
+          ("a long number", 2 ** 70, int), ("a tree", {"a": [1, None, "b"]}, pickle.loads)]
+
+
+def check_values(client, peer):
+    """Read by codec=raw: the bytes, of which the client's flags say the type. They stay theirs until we write others."""
+    store, problems, kept, replaced = f"memcached://{servers[0]}/?codec=raw", [], [], []
+    for name, value, reads in VALUES:
+        peer.set("interop", value)
+        found = run(store, "get", "--raw", "interop")
+        if reads(found) != value:
+            problems.append(f"{name}: {found!r}")
+        run(store, "expire", "interop", "100")
+        if peer.get("interop") != value:
+            kept.append(f"{name}: {peer.get('interop')!r}")
+        run(store, "set", "--text", "interop", "ours")
+        if peer.get("interop") not in ("ours", b"ours"):
+            replaced.append(f"{name}: {peer.get('interop')!r}")
+    tell(f"we read the values of {client}", problems)
+    tell(f"{client} knows its values again when we gave them another end", kept)
+    tell(f"{client} reads bytes where we replaced its values", replaced)
+
+
+def check_compressed():
+    peer, long = pylibmc.Client([servers[0]]), b"long " * 1000
+    peer.set("interop", long, min_compress_len=100)
+    found = run(f"memcached://{servers[0]}/?codec=raw", "get", "--raw", "interop")
+    tell("what pylibmc compressed is read as it lies there", [] if zlib.decompress(found) == long else [repr(found[:40])])
+
+
 for ring in RINGS:
     check_ring(*ring)
 for string in CONFIGURATIONS:
     check_configuration(*string)
 check_one()
+host, port = servers[0].rsplit(":", 1)
+check_values("pylibmc", pylibmc.Client([servers[0]]))
+check_values("pymemcache", Client((host, int(port)), serde=serde.pickle_serde))
+check_compressed()
 sys.exit(failed)
