@@ -30,25 +30,65 @@ bool kvi_mc_ask_version(mc_server *server)
     return queue_line(server, REPLY_VERSION, "version\r\n");
 }
 
+static mc_place *place_of(const mc_server *server)
+{
+    return &server->session->instance->places[server->index];
+}
+
+void kvi_mc_login_forget(mc_server *server)
+{
+    if (server->unheard)
+        atomic_store_explicit(&place_of(server)->mute, true, memory_order_relaxed);
+    server->unheard = false;
+}
+
+static bool was_mute(mc_server *server)
+{
+    bool mute;
+
+    kvi_mc_login_forget(server);
+    mute = atomic_exchange_explicit(&place_of(server)->mute, false, memory_order_relaxed);
+    server->unheard = !mute;
+    return mute;
+}
+
+static kivi_status ask_in_binary(mc_server *server, kivi_error **error)
+{
+    return kvi_mc_binary_ask(server) ? KIVI_OK : kvi_mc_no_memory(error);
+}
+
 kivi_status kvi_mc_login_begin(mc_server *server, kivi_error **error)
 {
     const kvi_endpoint *endpoint = &server->session->instance->endpoint;
     char *password;
-    kivi_status status = kvi_endpoint_password(endpoint, &password, error);
+    kivi_status status;
     bool queued;
 
+    if (was_mute(server))
+        return ask_in_binary(server, error);
+    status = kvi_endpoint_password(endpoint, &password, error);
     if (status)
         return status;
     server->item_most = server->time_s = server->uptime_s = server->process = 0;
     server->asked_ms = (int64_t)(kvi_mc_host->monotonic_ns() / 1000000);
     queued = (!password || queue_auth(server, endpoint->user, password)) &&
-             kvi_mc_ask_version(server) && queue_line(server, REPLY_SETTINGS, "stats settings\r\n") &&
+             kvi_mc_ask_version(server) && queue_line(server, REPLY_META, "mn\r\n") &&
+             queue_line(server, REPLY_SETTINGS, "stats settings\r\n") &&
              queue_line(server, REPLY_STATS, "stats\r\n");
     kvi_wipe(password);
     return queued ? KIVI_OK : kvi_mc_no_memory(error);
 }
 
 /* ---- Answers ---- */
+
+/* One that took "ms" for an error would take the value for commands. */
+static kivi_status no_meta(kivi_error **error)
+{
+    *error = kvi_mc_host->error(
+        KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO,
+        "the server, or a proxy before it, has no meta commands: Memcached 1.6 or later is needed");
+    return KIVI_UNSUPPORTED;
+}
 
 static kivi_status take_version(mc_server *server, kivi_slice text, kivi_error **error)
 {
@@ -58,16 +98,19 @@ static kivi_status take_version(mc_server *server, kivi_slice text, kivi_error *
 
     for (int i = 0; i < 3 && kvi_mc_digits(&at, end, &parts[i]) && at < end && *at == '.'; i++)
         at++;
-    if (parts[0] < 1 || (parts[0] == 1 && parts[1] < 6)) {
-        *error = kvi_mc_host->error(
-            KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO,
-            "the server has no meta commands: Memcached 1.6 or later is needed");
-        return KIVI_UNSUPPORTED;
-    }
+    if (parts[0] < 1 || (parts[0] == 1 && parts[1] < 6))
+        return no_meta(error);
     atomic_store_explicit(&server->session->instance->version,
                           (uint32_t)(parts[0] * 10000 + parts[1] % 100 * 100 + parts[2] % 100),
                           memory_order_relaxed);
     return KIVI_OK;
+}
+
+static kivi_status take_meta(kivi_slice text, kivi_error **error)
+{
+    if (kvi_mc_begins(text, "MN"))
+        return KIVI_OK;
+    return kvi_mc_begins(text, "ERROR") ? no_meta(error) : kvi_mc_breach(error);
 }
 
 static void take_number(kivi_slice text, const char *name, uint64_t *number)
@@ -80,7 +123,7 @@ static void take_number(kivi_slice text, const char *name, uint64_t *number)
 
 static void take_stat(mc_server *server, mc_reply reply, kivi_slice text)
 {
-    mc_place *place = &server->session->instance->places[server->index];
+    mc_place *place = place_of(server);
 
     if (reply == REPLY_SETTINGS) {
         take_number(text, "STAT item_size_max ", &server->item_most);
@@ -107,6 +150,9 @@ kivi_status kvi_mc_login_line(mc_server *server, mc_reply reply, kivi_slice text
                               kivi_error **error)
 {
     *last = true;
+    server->unheard = false;
+    if (reply == REPLY_META)
+        return take_meta(text, error);
     if (reply == REPLY_AUTH)
         return kvi_mc_begins(text, "STORED") ? KIVI_OK : refused(text, error);
     if (reply == REPLY_VERSION)

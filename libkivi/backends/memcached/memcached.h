@@ -20,6 +20,7 @@ typedef struct mc_place {
     _Atomic uint64_t boot;      /* which start of it was seen last; 0: none yet */
     _Atomic uint64_t item_most; /* its item_size_max; 0: not known yet */
     _Atomic bool evicts;
+    _Atomic bool mute; /* the last login ended without a byte of it */
 } mc_place;
 
 typedef struct mc_instance {
@@ -87,8 +88,10 @@ kivi_status kvi_mc_refusal(kivi_slice text, kivi_error **error);
 /* ---- Sessions ---- */
 
 typedef enum mc_reply {
-    REPLY_AUTH = 0,
+    REPLY_BINARY = 0, /* of a server that was mute */
+    REPLY_AUTH,
     REPLY_VERSION,
+    REPLY_META,
     REPLY_SETTINGS,
     REPLY_STATS,
     REPLY_READ,        /* mg of a read */
@@ -123,6 +126,7 @@ typedef struct mc_server {
     mc_session *session;
     uint32_t index;
     kvi_pipeline pipeline;
+    bool unheard;    /* a login has begun, and nothing of it was answered */
     uint64_t sealed; /* TLS: how much had been queued when the last record was ended */
     /* learned at the login */
     uint64_t item_most;
@@ -186,6 +190,16 @@ kivi_status kvi_mc_login_begin(mc_server *server, kivi_error **error);
 kivi_status kvi_mc_login_line(mc_server *server, mc_reply reply, kivi_slice text, bool *last,
                               kivi_error **error);
 kivi_status kvi_mc_login_end(mc_server *server, kivi_error **error);
+/* Notes a login of which nothing was answered; before its session is closed, too. */
+void kvi_mc_login_forget(mc_server *server);
+
+/* ---- binary.c: a server that ends connections at their first line may speak the binary protocol alone (-S, -B binary) ---- */
+
+/* Asks it in that protocol. False without memory. */
+bool kvi_mc_binary_ask(mc_server *server);
+/* Takes a packet. Never OK in the end: UNSUPPORTED where it is so, else UNAVAILABLE, and the next login is the usual one. */
+kivi_status kvi_mc_binary_reply(mc_server *server, const uint8_t *bytes, size_t size,
+                                kvi_portion *portion, kivi_error **error);
 
 /* ---- read.c, write.c, judge.c: queue the commands of one item; take one reply. False without memory, or of a breach. ---- */
 

@@ -104,6 +104,8 @@ static kivi_status take_reply(void *owner, kvi_command *command, const uint8_t *
     const uint8_t *feed = size ? memchr(bytes, '\n', size) : NULL;
     kivi_slice text;
 
+    if (command->kind == REPLY_BINARY)
+        return kvi_mc_binary_reply(server, bytes, size, portion, error);
     if (!feed)
         return size > LINE_MOST ? kvi_mc_breach(error) : KIVI_PENDING;
     text = kivi_bytes(bytes, (size_t)(feed - bytes));
@@ -171,8 +173,11 @@ static void free_session(mc_session *session)
 
 void kvi_mc_session_close(mc_session *session)
 {
-    for (size_t i = 0; i < session->instance->rules.count; i++)
+    for (size_t i = 0; i < session->instance->rules.count; i++) {
+        if (session->servers[i].pipeline.phase == KVI_PHASE_CLOSED) /* no login that was just given up */
+            kvi_mc_login_forget(&session->servers[i]);
         kvi_pipeline_free(&session->servers[i].pipeline);
+    }
     kvi_members_free(&session->members);
     free_session(session);
 }
