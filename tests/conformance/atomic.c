@@ -135,6 +135,24 @@ CASE(atomic, refused)
     EXPECT_MISSING(b);
 }
 
+/* Keys of many servers: refused before anything is sent. */
+CASE(atomic, keys_that_lie_apart)
+{
+    if (!s->can.atomic_by_tag)
+        return;
+    kivi_op ops[8];
+    for (size_t i = 0; i < 8; i++) {
+        char tag[16];
+        snprintf(tag, sizeof tag, "{%zu}.", i);
+        ops[i] = op_of(KIVI_OP_SET, 0, joined(s, text(s, tag), key(s, "apart")), text(s, "v"), none);
+    }
+    kivi_result *result = NULL;
+    ANSWERS(KIVI_UNSUPPORTED, kivi_store_apply(s->store, NULL, ops, 8, KIVI_APPLY_ATOMIC, &result, E));
+    kivi_result_free(result);
+    for (size_t i = 0; i < 8; i++)
+        EXPECT_MISSING(ops[i].key);
+}
+
 CASE(atomic, limit)
 {
     if (lacks_atomic(s, 1))

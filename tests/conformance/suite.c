@@ -41,6 +41,23 @@ static void fill_in_url(subject *s, const char *name)
     }
 }
 
+/* Whether the keys of the case must lie together: its batches are atomic. */
+static bool needs_a_tag(const subject *s)
+{
+    return s->can.atomic_by_tag &&
+           (strncmp(s->title, "atomic", 6) == 0 || strncmp(s->title, "random", 6) == 0);
+}
+
+static void tag_prefix(subject *s)
+{
+    size_t size = strlen(s->prefix);
+    memmove(s->prefix + 1, s->prefix, size);
+    s->prefix[0] = '{';
+    s->prefix[size] = '}';
+    s->prefix[size + 1] = '.';
+    s->prefix[size + 2] = '\0';
+}
+
 static void make_prefix(subject *s)
 {
     struct timespec now;
@@ -102,6 +119,8 @@ subject *subject_begin(const row *parameter, const char *title, unsigned seconds
     OK(kivi_store_open(s->url, NULL, NULL, &s->store, E));
     via_use_queue(parameter->traits & ROW_QUEUE);
     learn_can(s, s->store, &s->can);
+    if (needs_a_tag(s))
+        tag_prefix(s);
     s->codec = kivi_store_codec(s->store);
     return s;
 }

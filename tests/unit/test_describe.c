@@ -83,9 +83,10 @@ Test(describe, capabilities)
     cr_assert(find(&is, "in_place", &token) && token.as.boolean == can.in_place);
     cr_assert(find(&is, "shared_keyspace", &token) && token.as.boolean == can.shared_keyspace);
     cr_assert(find(&is, "evicts", &token) && token.as.boolean == can.evicts);
+    cr_assert(find(&is, "atomic_by_tag", &token) && token.as.boolean == can.atomic_by_tag);
     kivi_reader_start(is.reader, kivi_buffer_slice(&is.map));
     cr_assert_eq(kivi_reader_next(is.reader, &token), KIVI_OK);
-    cr_assert_eq(token.as.count, 20, "every field of kivi_capabilities");
+    cr_assert_eq(token.as.count, 21, "every field of kivi_capabilities");
     describe_end(&is);
     kivi_store_unref(store);
 }

@@ -54,7 +54,7 @@ static kivi_status describe_capabilities(kivi_store *store, kivi_writer *out, ki
 
     if (status)
         return status;
-    kivi_writer_map(out, 20);
+    kivi_writer_map(out, 21);
     put_text(out, "consistency", consistency_word(is.consistency));
     put_uint(out, "max_key", is.max_key);
     put_uint(out, "max_key_plain", is.max_key_plain);
@@ -75,6 +75,7 @@ static kivi_status describe_capabilities(kivi_store *store, kivi_writer *out, ki
     put_bool(out, "local", is.local);
     put_bool(out, "in_place", is.in_place);
     put_bool(out, "evicts", is.evicts);
+    put_bool(out, "atomic_by_tag", is.atomic_by_tag);
     return KIVI_OK;
 }
 

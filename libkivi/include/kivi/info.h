@@ -44,7 +44,8 @@ typedef struct kivi_capabilities {
     bool local;                /**< no network between: embedded engines */
     bool in_place;             /**< kivi_store_visit() shows values where they lie */
     bool evicts;               /**< the store drops keys before their time, when it is full */
-    uint8_t reserved[2];
+    bool atomic_by_tag; /**< the keys of an atomic batch must lie together, by a {tag} that they share: UNSUPPORTED elsewhere */
+    uint8_t reserved[1];
 } kivi_capabilities;
 
 /** Returns a store's capabilities. Does not block. Limits that only a server knows are as its sessions have learned so far. Since 0.1. */
