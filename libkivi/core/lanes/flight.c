@@ -267,13 +267,12 @@ static void halve_part(kvi_flight *flight)
 }
 
 /*
- * Without an error of the backend's own it is what the sink of a scan returned, or a count that it leaves to a walk: the
+ * Without an error of the backend's own it is what the sink of a scan returned, or a question that it leaves to the core: the
  * verb has ended in order.
  */
 static bool ended_in_order(const kvi_flight *flight, kivi_status status, const kivi_error *error)
 {
-    return (flight->kind == KVI_SCAN || flight->kind == KVI_COUNT) && !error &&
-           kivi_status_class(status) != KIVI_CLASS_TRANSIENT;
+    return kvi_is_question(flight->kind) && !error && kivi_status_class(status) != KIVI_CLASS_TRANSIENT;
 }
 
 /* A verb has ended with `status`; takes the error over. */

@@ -76,8 +76,13 @@ kivi_status kivi_store_health(kivi_store *store, const kivi_call *call, kivi_hea
     kivi_health local = {.struct_size = sizeof(local)};
     kivi_status status = kvi_begin_any(&ctx, store, call, "health", error);
     uint64_t begun = kvi_monotonic_ns();
-    if (!status)
-        status = store->backend->health ? kvi_run_health(&ctx) : look_for_a_key(&ctx);
+    bool asks = store->backend->health != NULL;
+    if (!status && asks)
+        status = kvi_run_health(&ctx);
+    if (asks && status == KIVI_UNSUPPORTED && !ctx.error)
+        asks = false, status = KIVI_OK; /* a store of one server after all */
+    if (!status && !asks)
+        status = look_for_a_key(&ctx);
     if (!status) {
         local.latency_ns = kvi_monotonic_ns() - begun;
         if (store->backend->detail)

@@ -450,7 +450,7 @@ typedef struct kivi_backend {
                          kivi_error **error);
     /** How the store is: OK, or what is wrong. For stores of several servers, one of which may be silent while the others
      *  answer: asks them all, whether or not a key of theirs was ever wanted. A login on the way makes the store learn. A
-     *  verb as scan is. NULL: the core reads a key. (optional) */
+     *  verb as scan is. NULL, or KIVI_UNSUPPORTED without an error: the core reads a key. (optional) */
     kivi_status (*health)(void *instance, void *session, kivi_wait *wait, kivi_error **error);
     /** One line for health checks that found the store well, without secrets; does not block. (optional) */
     void (*detail)(void *instance, char *text, size_t capacity);
