@@ -11,15 +11,31 @@
 
 bool kvi_members_init(kvi_members *members, const kvi_members_rules *rules)
 {
-    *members = (kvi_members){.rules = rules, .set = {.fd = -1}};
-    members->all = calloc(rules->count, sizeof(*members->all));
+    *members = (kvi_members){.rules = rules, .count = rules->count, .set = {.fd = -1}};
+    members->all = calloc(rules->count ? rules->count : 1, sizeof(*members->all));
     return members->all && kvi_net_set_init(&members->set, rules->count);
 }
 
 void kvi_members_put(kvi_members *members, size_t index, kvi_pipeline *pipeline)
 {
     members->all[index].pipeline = pipeline;
-    members->set.members[index].net = &pipeline->net;
+    kvi_net_set_put(&members->set, index, pipeline ? &pipeline->net : NULL);
+}
+
+bool kvi_members_grow(kvi_members *members, size_t count)
+{
+    kvi_member *more;
+
+    if (count <= members->count)
+        return true;
+    more = realloc(members->all, count * sizeof(*more));
+    if (more)
+        members->all = more;
+    if (!more || !kvi_net_set_grow(&members->set, count))
+        return false;
+    memset(more + members->count, 0, (count - members->count) * sizeof(*more));
+    members->count = count;
+    return true;
 }
 
 static void free_lists(kvi_members *members)
@@ -72,17 +88,21 @@ static void sort_items(kvi_members *members, size_t count)
 {
     size_t begin = 0;
 
-    for (size_t i = 0; i < members->rules->count; i++)
+    for (size_t i = 0; i < members->count; i++)
         members->all[i].count = 0;
     for (size_t i = 0; i < count; i++)
-        members->all[members->places[i]].count++;
-    for (size_t i = 0; i < members->rules->count; i++) {
+        if (members->places[i] != KVI_NOWHERE)
+            members->all[members->places[i]].count++;
+    for (size_t i = 0; i < members->count; i++) {
         members->all[i].items = members->order + begin;
         begin += members->all[i].count;
         members->all[i].count = 0;
     }
     for (size_t i = 0; i < count; i++) {
-        kvi_member *member = &members->all[members->places[i]];
+        kvi_member *member;
+        if (members->places[i] == KVI_NOWHERE)
+            continue;
+        member = &members->all[members->places[i]];
         members->order[member->items - members->order + (ptrdiff_t)member->count++] = (uint32_t)i;
     }
 }
@@ -91,7 +111,7 @@ static void sort_items(kvi_members *members, size_t count)
 
 static bool is_one(const kvi_members *members)
 {
-    return members->rules->count == 1;
+    return kvi_members_is_one(members);
 }
 
 static void fail_read(const kivi_host *core, kivi_read_item *item, kivi_status status,
@@ -128,7 +148,7 @@ static void fail_items(kvi_members *members, const kvi_member *member, kivi_stat
     core->error_free(error);
 }
 
-static void send_away(kvi_members *members, size_t index)
+void kvi_members_send_away(kvi_members *members, size_t index)
 {
     const kvi_members_rules *rules = members->rules;
 
@@ -136,7 +156,7 @@ static void send_away(kvi_members *members, size_t index)
                           memory_order_relaxed);
 }
 
-static bool is_away(const kvi_members *members, size_t index)
+bool kvi_members_is_away(const kvi_members *members, size_t index)
 {
     uint64_t until = atomic_load_explicit(&members->rules->away_until[index], memory_order_relaxed);
 
@@ -170,7 +190,7 @@ static kivi_status settle(kvi_members *members, kvi_member *member, kivi_status 
     if (status == KIVI_OK || (!members->reads && !members->writes))
         return status;
     if (status == KIVI_UNAVAILABLE && members->rules->core->error_retryable(*error) == KIVI_RETRY_LATER)
-        send_away(members, (size_t)(member - members->all));
+        kvi_members_send_away(members, (size_t)(member - members->all));
     fail_items(members, member, status, *error);
     *error = NULL;
     return KIVI_OK;
@@ -218,7 +238,7 @@ static uint32_t last_look(const kvi_member *member)
 static kivi_status give_up(kvi_members *members, kvi_member *member, kivi_error **error)
 {
     kvi_pipeline_give_up(member->pipeline);
-    send_away(members, (size_t)(member - members->all));
+    kvi_members_send_away(members, (size_t)(member - members->all));
     *error = silence_error(members, member);
     return settle(members, member, KIVI_UNAVAILABLE, error);
 }
@@ -237,7 +257,7 @@ static kivi_status look_after(kvi_members *members, kivi_poll *until, kivi_error
     uint64_t now = members->rules->core->monotonic_ns();
     kivi_status status = KIVI_OK;
 
-    for (size_t i = 0; status == KIVI_OK && i < members->rules->count; i++) {
+    for (size_t i = 0; status == KIVI_OK && i < members->count; i++) {
         kvi_member *member = &members->all[i];
         int64_t left;
         if (!member->active)
@@ -265,7 +285,7 @@ static kivi_status look_after(kvi_members *members, kivi_poll *until, kivi_error
 /* The verb is over for all: by a failure that is no server's. */
 static kivi_status give_all_up(kvi_members *members, kivi_status status)
 {
-    for (size_t i = 0; i < members->rules->count; i++) {
+    for (size_t i = 0; i < members->count; i++) {
         if (!members->all[i].active)
             continue;
         kvi_pipeline_give_up(members->all[i].pipeline);
@@ -291,7 +311,7 @@ static kivi_status begin_one(kvi_members *members, size_t index, kivi_error **er
     kvi_member *member = &members->all[index];
     kivi_status status;
 
-    if (!is_one(members) && is_away(members, index)) {
+    if (!is_one(members) && kvi_members_is_away(members, index)) {
         *error = away_error(members, index);
         if (!members->reads && !members->writes)
             return KIVI_UNAVAILABLE;
@@ -330,7 +350,7 @@ kivi_status kvi_members_begin(kvi_members *members, kivi_read_vector *reads,
     if (is_one(members))
         return begin_single(members, error);
     sort_items(members, reads ? reads->count : writes->count);
-    for (size_t i = 0; status == KIVI_OK && i < members->rules->count; i++)
+    for (size_t i = 0; status == KIVI_OK && i < members->count; i++)
         if (members->all[i].count)
             status = begin_one(members, i, error);
     return status ? give_all_up(members, status) : finish(members);
@@ -357,9 +377,10 @@ kivi_status kvi_members_begin_on_all(kvi_members *members, kivi_error **error)
     members->writes = NULL;
     if (is_one(members))
         return begin_single(members, error);
-    for (size_t i = 0; status == KIVI_OK && i < members->rules->count; i++) {
+    for (size_t i = 0; status == KIVI_OK && i < members->count; i++) {
         members->all[i].count = 0;
-        status = begin_one(members, i, error);
+        if (members->all[i].pipeline)
+            status = begin_one(members, i, error);
     }
     return status ? give_all_up(members, status) : finish(members);
 }
@@ -382,7 +403,7 @@ static kivi_status step_ready(kvi_members *members, uint32_t revents, kivi_error
 /* A pipeline that has not taken all that has come is stepped again at once. */
 static bool is_behind(const kvi_members *members)
 {
-    for (size_t i = 0; i < members->rules->count; i++)
+    for (size_t i = 0; i < members->count; i++)
         if (members->all[i].active && members->all[i].pipeline->behind)
             return true;
     return false;

@@ -2,6 +2,7 @@
 #include "net_set_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* ---- Beginning and end ---- */
@@ -11,6 +12,28 @@ bool kvi_net_set_init(kvi_net_set *set, size_t count)
     *set = (kvi_net_set){
         .members = calloc(count ? count : 1, sizeof(*set->members)), .count = count, .fd = -1};
     return set->members != NULL;
+}
+
+bool kvi_net_set_grow(kvi_net_set *set, size_t count)
+{
+    kvi_net_member *more;
+
+    if (count <= set->count)
+        return true;
+    more = realloc(set->members, count * sizeof(*more));
+    if (!more)
+        return false;
+    memset(more + set->count, 0, (count - set->count) * sizeof(*more));
+    set->members = more;
+    set->count = count;
+    return true;
+}
+
+void kvi_net_set_put(kvi_net_set *set, size_t index, const kvi_net *net)
+{
+    if (set->members[index].events) /* a child may have its socket: it cannot be taken out of the set */
+        kvi_net_set_close(set);
+    set->members[index] = (kvi_net_member){.net = net};
 }
 
 void kvi_net_set_free(kvi_net_set *set)

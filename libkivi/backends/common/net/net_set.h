@@ -10,9 +10,9 @@
  * waited for itself, without a set.
  */
 typedef struct kvi_net_member {
-    const kvi_net *net;
-    bool waits;      /* the owner's to set: the verb in flight waits for this one */
-    uint32_t events; /* that the set has; 0: it is not in there */
+    const kvi_net *net; /* NULL: none, and it does not wait */
+    bool waits;         /* the owner's to set: the verb in flight waits for this one */
+    uint32_t events;    /* that the set has; 0: it is not in there */
     int fd;
     uint32_t closings; /* of the connection, when it was put there */
 } kvi_net_member;
@@ -31,6 +31,10 @@ typedef struct kvi_net_news {
 
 /* For so many members, whose `net` the owner then fills in. False without memory. */
 bool kvi_net_set_init(kvi_net_set *set, size_t count);
+/* For more of them, whose `net` is NULL until the owner puts one there. False without memory. */
+bool kvi_net_set_grow(kvi_net_set *set, size_t count);
+/* A member's connection, or NULL where it has none any more: before its owner closes and frees it. */
+void kvi_net_set_put(kvi_net_set *set, size_t index, const kvi_net *net);
 void kvi_net_set_free(kvi_net_set *set);
 /* In a child of a fork: the set is the parent's as well, and is only closed. */
 void kvi_net_set_abandon(kvi_net_set *set, bool whole);

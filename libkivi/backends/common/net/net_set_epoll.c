@@ -18,9 +18,14 @@ void kvi_net_set_close(kvi_net_set *set)
         set->members[i].events = 0;
 }
 
-static const kivi_host *core_of(const kvi_net_set *set)
+/* Of any that has a connection: who waits has one. */
+static const kvi_place *place_of(const kvi_net_set *set)
 {
-    return set->members[0].net->target->place.core;
+    size_t i = 0;
+
+    while (!set->members[i].net)
+        i++;
+    return &set->members[i].net->target->place;
 }
 
 static bool has_closed(const kvi_net_set *set)
@@ -36,9 +41,9 @@ static bool has_closed(const kvi_net_set *set)
 static kivi_status failed(const kvi_net_set *set, int code, kivi_error **error)
 {
     if (code == ENOMEM)
-        return kvi_place_no_memory(&set->members[0].net->target->place, error);
-    *error = core_of(set)->error(KIVI_IO, code, KIVI_RETRY_NO,
-                                 "cannot wait for several servers: epoll failed with %d", code);
+        return kvi_place_no_memory(place_of(set), error);
+    *error = place_of(set)->core->error(KIVI_IO, code, KIVI_RETRY_NO,
+                                        "cannot wait for several servers: epoll failed with %d", code);
     return KIVI_IO;
 }
 
@@ -49,7 +54,7 @@ static kivi_status open_set(kvi_net_set *set, kivi_error **error)
         kvi_net_set_close(set);
     if (set->fd >= 0)
         return KIVI_OK;
-    core_of(set)->guard_descriptors();
+    place_of(set)->core->guard_descriptors();
     set->fd = epoll_create1(EPOLL_CLOEXEC);
     return set->fd >= 0 ? KIVI_OK : failed(set, errno, error);
 }
