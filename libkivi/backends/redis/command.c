@@ -1,4 +1,5 @@
 /* Commands in the form in which they are sent, and the list of those in flight. */
+#include "members.h"
 #include "redis.h"
 
 #include <stdlib.h>
@@ -27,6 +28,16 @@ bool kvi_redis_more_room(redis_session *session, size_t count)
         return false;
     session->order_room = room;
     return true;
+}
+
+size_t kvi_redis_own_count(const redis_session *session, size_t count)
+{
+    return session->member ? session->member->count : count;
+}
+
+uint32_t kvi_redis_own_item(const redis_session *session, size_t at)
+{
+    return session->member ? kvi_member_item(session->member, at) : (uint32_t)at;
 }
 
 /* ---- Arguments ---- */
@@ -104,11 +115,34 @@ uint8_t *kvi_redis_put_unsigned(uint8_t *at, uint64_t number)
 
 /* ---- Commands ---- */
 
+static bool queue_asking(redis_session *session)
+{
+    uint8_t *at = kvi_redis_begin(session, REPLY_ASKING, 0, 1, 1, KVI_REDIS_ARGUMENT);
+
+    if (!at)
+        return false;
+    command_at(session, session->pipeline.count)->base.unasked = true;
+    kvi_redis_end(session, kvi_redis_put_text(at, "ASKING"));
+    return true;
+}
+
+/* Whether a node of a cluster wants to be told that its refusal of the item's slot was heard of. */
+static bool wants_asking(const redis_session *session, redis_reply reply, uint32_t item)
+{
+    return session->cluster && session->pipeline.phase == KVI_PHASE_READY &&
+           reply != REPLY_ASKING && kvi_cluster_asks(session, reply, item);
+}
+
 uint8_t *kvi_redis_begin(redis_session *session, redis_reply reply, uint32_t item, uint32_t count,
                          uint32_t arguments, size_t most)
 {
-    redis_command *command = kvi_pipeline_add(&session->pipeline, (uint8_t)reply, item, count);
-    uint8_t *at = command ? kvi_net_room(&session->pipeline.net, most + KVI_REDIS_ARGUMENT) : NULL;
+    redis_command *command;
+    uint8_t *at;
+
+    if (wants_asking(session, reply, item) && !queue_asking(session))
+        return NULL;
+    command = kvi_pipeline_add(&session->pipeline, (uint8_t)reply, item, count);
+    at = command ? kvi_net_room(&session->pipeline.net, most + KVI_REDIS_ARGUMENT) : NULL;
 
     if (!at)
         return NULL;

@@ -1,4 +1,5 @@
 /* Logging in: who we are, which protocol and database, and what the server is. One pipeline. */
+#include "cluster.h"
 #include "sentinel.h"
 
 /* Values that matter, of the answers of HELLO and CONFIG GET. */
@@ -16,7 +17,16 @@ static const char *const fields[] = {"",          "version",          "mode",   
                                      "maxmemory", "maxmemory-policy", "appendonly", "appendfsync"};
 
 /* Which command of the pipeline a reply is for: the item of the command. */
-enum { STEP_HELLO = 0, STEP_AUTH, STEP_SELECT, STEP_NAME, STEP_SETTINGS, STEP_SERVER, STEP_ROLE };
+enum {
+    STEP_HELLO = 0,
+    STEP_AUTH,
+    STEP_SELECT,
+    STEP_NAME,
+    STEP_SETTINGS,
+    STEP_SERVER,
+    STEP_ROLE,
+    STEP_READONLY
+};
 
 /* ---- Asking ---- */
 
@@ -132,6 +142,20 @@ static bool queue_role(redis_session *session)
     return true;
 }
 
+/* Reads of a cluster's replicas are refused without it. */
+static bool queue_readonly(redis_session *session)
+{
+    uint8_t *at;
+
+    if (!session->cluster || !session->cluster->cluster->reads_replicas)
+        return true;
+    at = kvi_redis_begin(session, REPLY_LOGIN, STEP_READONLY, 1, 1, KVI_REDIS_ARGUMENT);
+    if (!at)
+        return false;
+    kvi_redis_end(session, kvi_redis_put_text(at, "READONLY"));
+    return true;
+}
+
 /* Without HELLO, which older servers do not know, and which a user may not be allowed. */
 static bool queue_plain(redis_session *session, const char *password)
 {
@@ -153,7 +177,7 @@ static kivi_status queue_round(redis_session *session, kivi_error **error)
     else
         queued = queue_hello(session, password) && queue_select(session);
     kvi_wipe(password);
-    queued = queued && queue_settings(session) && queue_server(session);
+    queued = queued && queue_settings(session) && queue_server(session) && queue_readonly(session);
     return queued ? KIVI_OK : kvi_redis_no_memory(error);
 }
 
@@ -364,6 +388,8 @@ static kivi_status tell_settings(const redis_session *session, kivi_error **erro
     learned.evicts = login->has_limit && login->drops;
     learned.durable = login->logs && login->syncs;
     learned.identity = login->server + (uint64_t)session->instance->settings.db;
+    if (session->cluster)
+        kvi_cluster_learn(session, &learned);
     return kvi_redis_host->learned(session->instance->reporter, &learned, error);
 }
 
@@ -375,14 +401,18 @@ kivi_status kvi_redis_login_end(redis_session *session, kivi_error **error)
         return again(session, error);
     if (login->refused)
         return refuse(session, error);
-    if (login->is_cluster)
-        return refuse_mode("part of a Redis Cluster, which is not supported yet", error);
     if (login->is_sentinel)
         return refuse_mode("a Redis Sentinel: write redis+sentinel://HOST:PORT/SERVICE", error);
+    if (login->is_cluster && !session->cluster)
+        return refuse_mode("part of a Redis Cluster: write redis+cluster://HOST:PORT,HOST:PORT/", error);
+    if (session->cluster && !login->is_cluster && !login->plain)
+        return refuse_mode("no part of a Redis Cluster: write redis://HOST:PORT", error);
     if (session->seek && login->role != ROLE_PRIMARY)
         return kvi_redis_seek_refuse(session->seek, login->role, error);
     session->has_keep = !login->plain;
     session->has_getex = login->version >= 60200;
+    if (session->cluster)
+        kvi_cluster_logged_in(session);
     atomic_store_explicit(&session->instance->version, login->version, memory_order_relaxed);
     return tell_settings(session, error);
 }

@@ -1,5 +1,5 @@
 /* The Redis backend's table: opening an instance, and handing verbs to sessions. */
-#include "redis.h"
+#include "cluster.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +49,7 @@ static void redis_close(void *instance)
 {
     redis_instance *redis = instance;
 
+    kvi_cluster_free(redis->cluster);
     kvi_redis_settings_clear(&redis->settings);
     free(redis);
 }
@@ -57,6 +58,7 @@ static kivi_status redis_open(const kivi_config *config, kivi_wait *wait, kivi_i
                               kivi_error **error)
 {
     redis_instance *redis = calloc(1, sizeof(*redis));
+    const char *space;
     kivi_status status;
 
     (void)wait;
@@ -68,7 +70,19 @@ static kivi_status redis_open(const kivi_config *config, kivi_wait *wait, kivi_i
         return status;
     }
     redis->reporter = kvi_redis_host->reporter(config);
+    if (strstr(kvi_redis_host->option_text(config, "scheme"), "+cluster")) {
+        bool eventual = strcmp(kvi_redis_host->option_text(config, "consistency"), "eventual") == 0;
+        redis->cluster = kvi_cluster_new(&redis->settings.endpoint, eventual);
+        if (!redis->cluster) {
+            redis_close(redis);
+            return kvi_redis_no_memory(error);
+        }
+    }
     fill_instance(redis, strcmp(kvi_redis_host->option_text(config, "codec"), "msgpack") == 0, instance);
+    /* In a namespace with a tag all keys lie together. */
+    space = kvi_redis_host->option_text(config, "namespace");
+    instance->capabilities.atomic_by_tag = redis->cluster &&
+                                           !(space && kvi_cluster_has_tag(kivi_str(space)));
     return KIVI_OK;
 }
 
@@ -76,52 +90,87 @@ static kivi_status redis_open(const kivi_config *config, kivi_wait *wait, kivi_i
 
 static kivi_status redis_session_open(void *instance, void **session, kivi_error **error)
 {
+    const redis_instance *redis = instance;
     redis_session *made = NULL;
-    kivi_status status = kvi_redis_session_open(instance, &made, error);
+    cluster_session *several = NULL;
+    kivi_status status;
 
+    if (redis->cluster) {
+        status = kvi_cluster_session_open(instance, &several, error);
+        *session = several;
+        return status;
+    }
+    status = kvi_redis_session_open(instance, &made, error);
     *session = made;
     return status;
 }
 
 static void redis_session_close(void *instance, void *session)
 {
-    (void)instance;
-    kvi_redis_session_close(session);
+    const redis_instance *redis = instance;
+
+    if (redis->cluster)
+        kvi_cluster_session_close(session);
+    else
+        kvi_redis_session_close(session);
 }
 
 static void redis_session_abandon(void *instance, void *session, bool in_verb)
 {
-    (void)instance;
-    kvi_redis_session_abandon(session, in_verb);
+    const redis_instance *redis = instance;
+
+    if (redis->cluster)
+        kvi_cluster_session_abandon(session, in_verb);
+    else
+        kvi_redis_session_abandon(session, in_verb);
+}
+
+static kivi_status begin(const redis_instance *redis, void *session, const redis_job *job,
+                         kivi_error **error)
+{
+    return redis->cluster ? kvi_cluster_session_begin(session, job, error)
+                          : kvi_redis_session_begin(session, job, error);
 }
 
 static kivi_status redis_read(void *instance, void *session, kivi_read_vector *vector,
                               kivi_wait *wait, kivi_error **error)
 {
-    (void)instance, (void)wait;
-    return kvi_redis_session_begin(session, &(redis_job){.verb = VERB_READ, .reads = vector}, error);
+    (void)wait;
+    return begin(instance, session, &(redis_job){.verb = VERB_READ, .reads = vector}, error);
 }
 
 static kivi_status redis_write(void *instance, void *session, kivi_write_vector *vector,
                                kivi_wait *wait, kivi_error **error)
 {
-    (void)instance, (void)wait;
-    return kvi_redis_session_begin(session, &(redis_job){.verb = VERB_WRITE, .writes = vector}, error);
+    (void)wait;
+    return begin(instance, session, &(redis_job){.verb = VERB_WRITE, .writes = vector}, error);
 }
 
 static kivi_status redis_scan(void *instance, void *session, const kivi_scan_range *range,
                               kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error)
 {
-    (void)instance, (void)wait;
-    return kvi_redis_session_begin(
-        session, &(redis_job){.verb = VERB_SCAN, .range = range, .sink = sink}, error);
+    (void)wait;
+    return begin(instance, session, &(redis_job){.verb = VERB_SCAN, .range = range, .sink = sink}, error);
 }
 
 static kivi_status redis_step(void *instance, void *session, uint32_t revents, kivi_poll *poll,
                               kivi_error **error)
 {
-    (void)instance;
-    return kvi_redis_session_step(session, revents, poll, error);
+    const redis_instance *redis = instance;
+
+    return redis->cluster ? kvi_cluster_session_step(session, revents, poll, error)
+                          : kvi_redis_session_step(session, revents, poll, error);
+}
+
+/* Of every node of a cluster; of a single server the core reads a key. */
+static kivi_status redis_health(void *instance, void *session, kivi_wait *wait, kivi_error **error)
+{
+    const redis_instance *redis = instance;
+
+    (void)wait;
+    if (!redis->cluster)
+        return KIVI_UNSUPPORTED;
+    return kvi_cluster_session_begin(session, &(redis_job){.verb = VERB_HEALTH}, error);
 }
 
 static void redis_detail(void *instance, char *text, size_t capacity)
@@ -142,7 +191,8 @@ static kivi_backend table = {
     .struct_size = sizeof(kivi_backend),
     .abi = KIVI_BACKEND_ABI,
     .name = "redis",
-    .schemes = "redis rediss redis+unix redis+sentinel rediss+sentinel",
+    .schemes =
+        "redis rediss redis+unix redis+sentinel rediss+sentinel redis+cluster rediss+cluster",
     .summary = "Redis 5 or later, and what speaks its protocol",
     .options = kvi_redis_options,
     .open = redis_open,
@@ -155,6 +205,7 @@ static kivi_backend table = {
     .write = redis_write,
     .scan = redis_scan,
     .step = redis_step,
+    .health = redis_health,
     .detail = redis_detail,
 };
 

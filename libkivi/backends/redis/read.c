@@ -20,11 +20,9 @@ static bool queue_key(redis_session *session, redis_reply reply, const char *nam
 
 static bool queue_ttl_first(redis_session *session, uint32_t index, const kivi_read_item *item)
 {
-    size_t command = session->pipeline.count;
-
     if (!queue_key(session, REPLY_TTL_FIRST, "PTTL", index, item->key))
         return false;
-    command_at(session, command)->base.more = true;
+    command_at(session, session->pipeline.count - 1)->base.more = true;
     return true;
 }
 
@@ -121,9 +119,13 @@ static bool queue_listed(redis_session *session)
 {
     uint32_t count = (uint32_t)session->order_count;
 
-    if (count == 1)
-        return queue_key(session, REPLY_VALUE, "GET", session->order[0],
-                         read_item(session->job.reads, session->order[0])->key);
+    if (count == 1 || session->cluster) { /* MGET is for keys of one slot */
+        for (uint32_t i = 0; i < count; i++)
+            if (!queue_key(session, REPLY_VALUE, "GET", session->order[i],
+                           read_item(session->job.reads, session->order[i])->key))
+                return false;
+        return true;
+    }
     for (uint32_t first = 0; first < count; first += MGET_MOST)
         if (!queue_values(session, first, count - first < MGET_MOST ? count - first : MGET_MOST))
             return false;
@@ -137,9 +139,10 @@ kivi_status kvi_redis_read_begin(redis_session *session, kivi_error **error)
     if (!kvi_redis_room_for_items(session, vector->count))
         return kvi_redis_no_memory(error);
     session->order_count = session->again_count = 0;
-    for (size_t i = 0; i < vector->count; i++) {
-        const kivi_read_item *item = read_item(vector, i);
-        if (item->status == KIVI_PENDING && !queue_item(session, (uint32_t)i, item))
+    for (size_t i = 0; i < kvi_redis_own_count(session, vector->count); i++) {
+        uint32_t index = kvi_redis_own_item(session, i);
+        const kivi_read_item *item = read_item(vector, index);
+        if (item->status == KIVI_PENDING && !queue_item(session, index, item))
             return kvi_redis_no_memory(error);
     }
     return queue_listed(session) ? KIVI_OK : kvi_redis_no_memory(error);
@@ -224,12 +227,14 @@ static bool item_reply(redis_session *session, redis_command *command, const kvi
     if (token->depth)
         return false;
     if (token->kind == KVI_RESP_ERROR) {
-        if (item->status == KIVI_PENDING)
+        if (item->status == KIVI_PENDING && !kvi_cluster_turns(session, command, token->bytes))
             refused(session, item, token->bytes);
         return true;
     }
     if (item->status != KIVI_PENDING)
         return true; /* its first command was refused */
+    if (item->then == KIVI_THEN_NOTHING && kvi_cluster_has_turned(session, command->base.item))
+        return true; /* or sent elsewhere, where all is asked again */
     switch (command->base.kind) {
     case REPLY_VALUE:
         if (token->kind == KVI_RESP_NIL)

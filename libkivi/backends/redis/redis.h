@@ -49,8 +49,13 @@ bool kvi_redis_scripts_prepare(void);
 
 /* ---- An instance ---- */
 
+struct redis_cluster;
+struct cluster_session;
+struct kvi_member;
+
 typedef struct redis_instance {
     redis_settings settings;
+    struct redis_cluster *cluster; /* NULL: a single server */
     void *reporter;
     _Atomic uint32_t version; /* of the server met last: major * 10000 + minor * 100 + patch; 0: none yet */
 } redis_instance;
@@ -58,22 +63,25 @@ typedef struct redis_instance {
 /* ---- Commands in flight ---- */
 
 typedef enum redis_reply {
-    REPLY_LOGIN = 0, /* login.c */
-    REPLY_VALUE,     /* string or nil: a value for the item */
-    REPLY_VALUES,    /* array of them, for `count` items */
-    REPLY_FOUND,     /* 0 or 1: presence of the item */
-    REPLY_TTL,       /* time left, which is all that was asked */
-    REPLY_TTL_FIRST, /* time left; the value comes with a later command */
-    REPLY_DONE,      /* OK, for a write; nil: its condition (absent or present) did not hold */
-    REPLY_DELETED,   /* how many keys went */
-    REPLY_TOUCHED,   /* 1, or 0: the key is not there */
-    REPLY_EXISTS,    /* 0 or 1: judges a write's condition */
-    REPLY_CODE,      /* what SCRIPT_ITEM answers */
-    REPLY_CODES,     /* what SCRIPT_ATOMIC answers */
-    REPLY_SUM,       /* what SCRIPT_INCREMENT answers */
-    REPLY_SCAN,      /* cursor and keys */
-    REPLY_KEY_TTL,   /* time left of a key of the page */
-    REPLY_KEY_VALUES /* values of keys of the page */
+    REPLY_LOGIN = 0,  /* login.c */
+    REPLY_VALUE,      /* string or nil: a value for the item */
+    REPLY_VALUES,     /* array of them, for `count` items */
+    REPLY_FOUND,      /* 0 or 1: presence of the item */
+    REPLY_TTL,        /* time left, which is all that was asked */
+    REPLY_TTL_FIRST,  /* time left; the value comes with a later command */
+    REPLY_DONE,       /* OK, for a write; nil: its condition (absent or present) did not hold */
+    REPLY_DELETED,    /* how many keys went */
+    REPLY_TOUCHED,    /* 1, or 0: the key is not there */
+    REPLY_EXISTS,     /* 0 or 1: judges a write's condition */
+    REPLY_CODE,       /* what SCRIPT_ITEM answers */
+    REPLY_CODES,      /* what SCRIPT_ATOMIC answers */
+    REPLY_SUM,        /* what SCRIPT_INCREMENT answers */
+    REPLY_SCAN,       /* cursor and keys */
+    REPLY_KEY_TTL,    /* time left of a key of the page */
+    REPLY_KEY_VALUES, /* values of keys of the page */
+    REPLY_KEY_VALUE,  /* value of a key of the page, asked for alone */
+    REPLY_ASKING,     /* ASKING, before a command that a node of a cluster would else refuse */
+    REPLY_ASKED       /* what a node of a cluster is asked that is for no key */
 } redis_reply;
 
 /* What is kept of a command in flight; `base.kind` is a redis_reply. */
@@ -86,7 +94,15 @@ typedef struct redis_command {
     size_t rest, rest_size; /* a script's arguments in net.out, behind its name; rest_size 0: none */
 } redis_command;
 
-typedef enum redis_verb { VERB_NONE = 0, VERB_READ, VERB_WRITE, VERB_SCAN } redis_verb;
+typedef enum redis_verb {
+    VERB_NONE = 0,
+    VERB_READ,
+    VERB_WRITE,
+    VERB_SCAN,
+    VERB_MAP, /* of a cluster's nodes: who has which slot? */
+    VERB_OWN, /* what do you have? */
+    VERB_HEALTH
+} redis_verb;
 
 /* What is to be done; pointers are the core's and live until it is. */
 typedef struct redis_job {
@@ -102,6 +118,7 @@ typedef struct redis_job {
 typedef struct redis_page_key {
     size_t at, size; /* in page.bytes */
     int64_t ttl_ms;  /* TTL_GONE: it is not there any more */
+    bool asks; /* of a cluster: it lies at a node that has not got its slot, and is asked for behind ASKING */
 } redis_page_key;
 
 /* Where a page begins: a SCAN, and how many of its keys were delivered before. */
@@ -177,6 +194,10 @@ typedef struct redis_session {
     uint32_t *again; /* items whose value must be asked for alone */
     size_t again_count;
     redis_page page;
+    /* of a cluster's node */
+    struct cluster_session *cluster; /* NULL: a single server */
+    const struct kvi_member *member; /* which items are its own */
+    uint16_t place;
 } redis_session;
 
 static inline redis_command *command_at(const redis_session *session, size_t index)
@@ -203,6 +224,9 @@ static inline bool kvi_redis_room_for_items(redis_session *session, size_t count
 {
     return count <= session->order_room || kvi_redis_more_room(session, count);
 }
+/* How many items of a vector are the session's, and which they are. */
+size_t kvi_redis_own_count(const redis_session *session, size_t count);
+uint32_t kvi_redis_own_item(const redis_session *session, size_t at);
 /*
  * A command is begun with the number of its arguments and the most bytes that they can take, put together
  * at the pointer, and ended with the pointer behind it. NULL: no memory.
@@ -233,7 +257,8 @@ kivi_error *kvi_redis_refused(const redis_refusal *refusal);
 /* The same for an item or a login; also where the session is to be closed for it. */
 kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal *refusal);
 /*
- * A server that became a replica did nothing. With sentinels the item is sent again within the call, to the primary of now.
+ * A server that became a replica did nothing. With sentinels the item is sent again within the call, to the primary of now. So
+ * it is with what a cluster does not do just now (CLUSTERDOWN, TRYAGAIN).
  */
 void kvi_redis_take_back(const redis_session *session, const redis_refusal *refusal, int32_t *sent);
 #define KVI_REDIS_BREACH                                                                  \
@@ -274,11 +299,39 @@ kivi_status kvi_redis_scan_end(redis_session *session, kivi_error **error);
 
 /* ---- session.c ---- */
 
+/* A session of one node of a cluster, its fields for that zero. */
+kivi_status kvi_redis_node_open(redis_instance *instance, const kvi_net_target *target,
+                                redis_session **session, kivi_error **error);
 kivi_status kvi_redis_session_open(redis_instance *instance, redis_session **session, kivi_error **error);
 void kvi_redis_session_close(redis_session *session);
 void kvi_redis_session_abandon(redis_session *session, bool in_verb);
 kivi_status kvi_redis_session_begin(redis_session *session, const redis_job *job, kivi_error **error);
 kivi_status kvi_redis_session_step(redis_session *session, uint32_t revents, kivi_poll *poll,
                                    kivi_error **error);
+
+/* ---- cluster_turns.c, cluster_page.c, cluster_map.c, cluster_questions.c: for sessions of a cluster's nodes; of a single server they say no ---- */
+
+/* The error is a node's that sends the command's items elsewhere, and they will be asked again: they stay pending. */
+bool kvi_cluster_turns(redis_session *node, const redis_command *command, kivi_slice text);
+bool kvi_cluster_has_turned(const redis_session *node, uint32_t item);
+/* Whether commands of the item, or of the key of a page, need ASKING before them. */
+bool kvi_cluster_asks(const redis_session *node, redis_reply reply, uint32_t item);
+/* A key that SCAN gave lies at the node while its slot is another's. */
+bool kvi_cluster_is_stranger(const redis_session *node, kivi_slice key);
+/* A key that is no stranger was MOVED: its slot is not done by this walk. */
+void kvi_cluster_lost_key(redis_session *node, kivi_slice key);
+/* Where the page begins, and where the next one does. */
+redis_position kvi_cluster_position(redis_session *node);
+kivi_status kvi_cluster_give_cursor(redis_session *node, const redis_position *position);
+/* The page has a pair. */
+void kvi_cluster_delivered(redis_session *node);
+/* The login of a node is done: what it said of itself. */
+void kvi_cluster_logged_in(redis_session *node);
+/* What all nodes have in common, of what one told. */
+void kvi_cluster_learn(const redis_session *node, kivi_learned *learned);
+/* The verbs of a node that are for no key. */
+kivi_status kvi_cluster_question_begin(redis_session *node, kivi_error **error);
+kivi_status kvi_cluster_question_reply(redis_session *node, const kvi_resp_token *token,
+                                       kivi_error **error);
 
 #endif

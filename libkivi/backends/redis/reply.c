@@ -13,7 +13,7 @@ typedef struct refusal_row {
             status, retryable, text, condemns, false, NULL \
         }                                                  \
     }
-#define CLUSTER "the server is part of a Redis Cluster, which is not supported yet"
+#define CLUSTER "the server is part of a Redis Cluster: write redis+cluster://HOST:PORT,HOST:PORT/"
 
 static const refusal_row rows[] = {
     ROW("WRONGTYPE", KIVI_WRONG_TYPE, KIVI_RETRY_NO, "the key holds no plain value", false),
@@ -39,8 +39,12 @@ static const refusal_row rows[] = {
     ROW("MOVED", KIVI_UNSUPPORTED, KIVI_RETRY_NO, CLUSTER " (MOVED)", false),
     ROW("ASK", KIVI_UNSUPPORTED, KIVI_RETRY_NO, CLUSTER " (ASK)", false),
     ROW("CROSSSLOT", KIVI_UNSUPPORTED, KIVI_RETRY_NO, CLUSTER " (CROSSSLOT)", false),
-    ROW("CLUSTERDOWN", KIVI_UNSUPPORTED, KIVI_RETRY_NO, CLUSTER " (CLUSTERDOWN)", false),
-    ROW("TRYAGAIN", KIVI_UNSUPPORTED, KIVI_RETRY_NO, CLUSTER " (TRYAGAIN)", false),
+    ROW("CLUSTERDOWN", KIVI_UNAVAILABLE, KIVI_RETRY_YES,
+        "the cluster is down, or a part of it (CLUSTERDOWN)", false),
+    ROW("TRYAGAIN", KIVI_UNAVAILABLE, KIVI_RETRY_YES,
+        "the keys of the batch are moving to another node (TRYAGAIN)", false),
+    ROW("ERR This instance has cluster support disabled", KIVI_UNSUPPORTED, KIVI_RETRY_NO,
+        "the server is no part of a Redis Cluster: write redis://HOST:PORT", true),
     ROW("NOPROTO", KIVI_UNSUPPORTED, KIVI_RETRY_NO,
         "the server does not speak this protocol (NOPROTO)", true),
     ROW("ERR max number of clients", KIVI_UNAVAILABLE, KIVI_RETRY_YES,
@@ -128,9 +132,15 @@ kivi_error *kvi_redis_refusal_error(redis_session *session, const redis_refusal 
     return kvi_redis_refused(refusal);
 }
 
+static bool is_code(const redis_refusal *refusal, const char *code)
+{
+    return refusal->code && strcmp(refusal->code, code) == 0;
+}
+
 void kvi_redis_take_back(const redis_session *session, const redis_refusal *refusal, int32_t *sent)
 {
-    if (session->seek && refusal->code && strcmp(refusal->code, "READONLY") == 0)
+    if ((session->seek && is_code(refusal, "READONLY")) ||
+        (session->cluster && (is_code(refusal, "CLUSTERDOWN") || is_code(refusal, "TRYAGAIN"))))
         *sent = KIVI_SENT_NOTHING;
 }
 

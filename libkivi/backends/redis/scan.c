@@ -51,15 +51,19 @@ static kivi_status read_cursor(kivi_slice cursor, redis_position *position, kivi
     return KIVI_OK;
 }
 
-static kivi_status give_cursor(kivi_scan_sink *sink, const redis_position *position)
+static kivi_status give_cursor(redis_session *session, const redis_position *position)
 {
     char text[CURSOR_MOST];
-    int size = snprintf(text, sizeof(text), "1 %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIx64,
-                        position->cursor, position->count, position->skip, position->print);
+    int size;
+
+    if (session->cluster)
+        return kvi_cluster_give_cursor(session, position);
+    size = snprintf(text, sizeof(text), "1 %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIx64,
+                    position->cursor, position->count, position->skip, position->print);
 
     if (position->barren)
         size += snprintf(text + size, sizeof(text) - (size_t)size, " %" PRIu32, position->barren);
-    return sink->cursor(sink, kivi_bytes(text, (size_t)size));
+    return session->job.sink->cursor(session->job.sink, kivi_bytes(text, (size_t)size));
 }
 
 /* ---- SCAN ---- */
@@ -117,8 +121,12 @@ static uint64_t first_count(const kivi_scan_range *range)
 kivi_status kvi_redis_scan_begin(redis_session *session, kivi_error **error)
 {
     redis_page *page = &session->page;
-    kivi_status status = read_cursor(session->job.range->cursor, &page->position, error);
+    kivi_status status = KIVI_OK;
 
+    if (session->cluster)
+        page->position = kvi_cluster_position(session);
+    else
+        status = read_cursor(session->job.range->cursor, &page->position, error);
     if (status)
         return status;
     if (!page->position.count)
@@ -168,7 +176,8 @@ static kivi_status add_key(redis_session *session, kivi_slice key, kivi_error **
         return kvi_redis_no_memory(error);
     if (key.size)
         memcpy(page->bytes + page->size, key.data, key.size);
-    page->keys[page->key_count++] = (redis_page_key){page->size, key.size, KIVI_TTL_NONE};
+    page->keys[page->key_count++] = (redis_page_key){
+        .at = page->size, .size = key.size, .ttl_ms = KIVI_TTL_NONE};
     page->size += key.size;
     return KIVI_OK;
 }
@@ -231,6 +240,8 @@ static kivi_status deliver(redis_session *session, size_t index, kivi_slice valu
     if (status != KIVI_OK && status != KIVI_END)
         return status;
     page->complete = status == KIVI_END;
+    if (session->cluster)
+        kvi_cluster_delivered(session);
     return KIVI_OK;
 }
 
@@ -258,9 +269,9 @@ static kivi_status ttl_reply(redis_session *session, const redis_command *comman
                              const kvi_resp_token *token, kivi_error **error)
 {
     redis_page_key *key = &session->page.keys[command->base.item];
-    int64_t left = token->integer;
+    int64_t left = token->kind == KVI_RESP_ERROR ? -2 : token->integer;
 
-    if (token->depth || token->kind != KVI_RESP_INTEGER || left < -2)
+    if (token->kind != KVI_RESP_ERROR && (token->depth || token->kind != KVI_RESP_INTEGER || left < -2))
         return kvi_redis_breach(session, error);
     key->ttl_ms = left == -2 ? TTL_GONE : left == -1 ? KIVI_TTL_NONE : left > 0 ? left : 1;
     if (!(session->job.range->flags & KIVI_SCAN_KEYS))
@@ -286,12 +297,45 @@ static kivi_status values_reply(redis_session *session, const redis_command *com
     return settle(session, there && session->page.keys[index].ttl_ms != TTL_GONE, token->bytes);
 }
 
+/* GET of one key. What is no plain value is left out, as MGET does. */
+static kivi_status value_reply(redis_session *session, const redis_command *command,
+                               const kvi_resp_token *token, kivi_error **error)
+{
+    bool there = token->kind == KVI_RESP_STRING;
+
+    if (token->depth || (!there && token->kind != KVI_RESP_NIL && token->kind != KVI_RESP_ERROR))
+        return kvi_redis_breach(session, error);
+    return settle(session, there && session->page.keys[command->base.item].ttl_ms != TTL_GONE,
+                  token->bytes);
+}
+
+static bool begins_with(kivi_slice text, const char *code)
+{
+    return text.size >= strlen(code) && memcmp(text.data, code, strlen(code)) == 0;
+}
+
+/* A key of a cluster that has gone to another node, and is found there; or one that holds no plain value. */
+static bool is_elsewhere(redis_session *session, const redis_command *command, kivi_slice text)
+{
+    const redis_page *page = &session->page;
+    uint32_t index = command->base.item;
+
+    if (!session->cluster ||
+        (command->base.kind != REPLY_KEY_VALUE && command->base.kind != REPLY_KEY_TTL))
+        return false;
+    if (begins_with(text, "MOVED ") && !page->keys[index].asks)
+        kvi_cluster_lost_key(session, key_at(page, index));
+    return begins_with(text, "MOVED ") || begins_with(text, "ASK ") || begins_with(text, "WRONGTYPE ");
+}
+
 kivi_status kvi_redis_scan_reply(redis_session *session, redis_command *command,
                                  const kvi_resp_token *token, kivi_error **error)
 {
-    if (token->kind == KVI_RESP_ERROR)
+    if (token->kind == KVI_RESP_ERROR && !is_elsewhere(session, command, token->bytes))
         return refuse(token->bytes, error);
     switch (command->base.kind) {
+    case REPLY_KEY_VALUE:
+        return value_reply(session, command, token, error);
     case REPLY_SCAN:
         return scan_reply(session, token, error);
     case REPLY_KEY_TTL:
@@ -318,6 +362,19 @@ static bool queue_ttls(redis_session *session)
     return true;
 }
 
+/* The keys of a cluster's node are of many slots, and MGET is for one. */
+static bool queue_value(redis_session *session, size_t index)
+{
+    kivi_slice key = key_at(&session->page, index);
+    uint8_t *at = kvi_redis_begin(session, REPLY_KEY_VALUE, (uint32_t)index, 1, 2,
+                                  2 * KVI_REDIS_ARGUMENT + key.size);
+
+    if (!at)
+        return false;
+    kvi_redis_end(session, kvi_redis_put(kvi_redis_put_text(at, "GET"), key));
+    return true;
+}
+
 static bool queue_values(redis_session *session, size_t first, size_t count)
 {
     const redis_page *page = &session->page;
@@ -340,14 +397,19 @@ static bool queue_values(redis_session *session, size_t first, size_t count)
 /* What is left to ask of the keys found: their expiries, their values. */
 static bool queue_rest(redis_session *session)
 {
-    const redis_page *page = &session->page;
+    redis_page *page = &session->page;
     uint32_t flags = session->job.range->flags;
 
+    for (size_t i = page->first; session->cluster && i < page->last; i++)
+        page->keys[i].asks = kvi_cluster_is_stranger(session, key_at(page, i));
     if (flags & KIVI_SCAN_WANT_EXPIRY && !queue_ttls(session))
         return false;
     if (flags & KIVI_SCAN_KEYS)
         return true;
-    for (size_t i = page->first; i < page->last; i += MGET_MOST)
+    for (size_t i = page->first; session->cluster && i < page->last; i++)
+        if (!queue_value(session, i))
+            return false;
+    for (size_t i = page->first; !session->cluster && i < page->last; i += MGET_MOST)
         if (!queue_values(session, i, page->last - i < MGET_MOST ? page->last - i : MGET_MOST))
             return false;
     return true;
@@ -365,7 +427,7 @@ static kivi_status end_page(redis_session *session)
     } else if (page->next == 0) {
         return KIVI_OK;
     }
-    return give_cursor(session->job.sink, &position);
+    return give_cursor(session, &position);
 }
 
 static kivi_status endless(kivi_error **error)

@@ -56,8 +56,8 @@ kivi_status kvi_redis_sentinels_read(redis_sentinels **sentinels, const kivi_con
 
 kivi_status kvi_redis_sentinels_refuse(const kivi_config *config, kivi_error **error)
 {
-    static const char *const names[] = {"sentinel_user", "sentinel_password", "sentinel_password_file",
-                                        "sentinel_password_env", "server_timeout"};
+    static const char *const names[] = {"sentinel_user", "sentinel_password",
+                                        "sentinel_password_file", "sentinel_password_env"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!kvi_redis_host->option_is_set(config, names[i]))

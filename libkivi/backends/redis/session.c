@@ -1,4 +1,5 @@
 /* Sessions: one lane's connection, as the pipeline wants its protocol. */
+#include "cluster.h"
 #include "sentinel.h"
 
 #include <stdlib.h>
@@ -25,6 +26,8 @@ static kivi_status begin_verb(void *owner, kivi_error **error)
 
     session->resp = (kvi_resp){0};
     session->redo = false;
+    if (session->job.verb > VERB_SCAN)
+        return kvi_cluster_question_begin(session, error);
     switch (session->job.verb) {
     case VERB_READ:
         return kvi_redis_read_begin(session, error);
@@ -40,6 +43,10 @@ static kivi_status take_token(redis_session *session, redis_command *command,
 {
     if (command->base.kind == REPLY_LOGIN)
         return kvi_redis_login_reply(session, command, token, error);
+    if (command->base.kind == REPLY_ASKING)
+        return KIVI_OK; /* where it was refused, so is the command behind it */
+    if (command->base.kind == REPLY_ASKED)
+        return kvi_cluster_question_reply(session, token, error);
     switch (session->job.verb) {
     case VERB_READ:
         return kvi_redis_read_reply(session, command, token, error);
@@ -66,6 +73,8 @@ static kivi_status end_verb(void *owner, kivi_error **error)
 {
     redis_session *session = owner;
 
+    if (session->job.verb > VERB_SCAN)
+        return KIVI_OK;
     switch (session->job.verb) {
     case VERB_READ:
         return kvi_redis_read_end(session, error);
@@ -76,6 +85,14 @@ static kivi_status end_verb(void *owner, kivi_error **error)
     }
 }
 
+/* A cluster's node has some of the items, a single server all. */
+static bool owns(void *owner, size_t index)
+{
+    const redis_session *session = owner;
+
+    return !session->member || kvi_members_owns(&session->cluster->members, session->place, index);
+}
+
 static const kvi_protocol protocol = {
     .command_size = sizeof(redis_command),
     .login = log_in,
@@ -83,30 +100,49 @@ static const kvi_protocol protocol = {
     .begin = begin_verb,
     .reply = take_reply,
     .end = end_verb,
+    .owns = owns,
     .breach = KVI_REDIS_BREACH,
 };
 
 /* ---- Sessions ---- */
 
+static redis_session *new_session(redis_instance *instance)
+{
+    redis_session *made = calloc(1, sizeof(*made));
+
+    if (made)
+        made->instance = instance;
+    return made;
+}
+
+kivi_status kvi_redis_node_open(redis_instance *instance, const kvi_net_target *target,
+                                redis_session **session, kivi_error **error)
+{
+    *session = new_session(instance);
+    if (!*session)
+        return kvi_redis_no_memory(error);
+    kvi_pipeline_init(&(*session)->pipeline, &protocol, *session, target, instance->reporter);
+    return KIVI_OK;
+}
+
 kivi_status kvi_redis_session_open(redis_instance *instance, redis_session **session, kivi_error **error)
 {
     const kvi_net_target *target = &instance->settings.endpoint.targets[0];
-    redis_session *made = calloc(1, sizeof(*made));
+    redis_session *made = new_session(instance);
 
-    *session = made;
+    *session = NULL;
     if (!made)
         return kvi_redis_no_memory(error);
-    made->instance = instance;
     if (instance->settings.sentinels) {
         made->seek = kvi_redis_seek_new(made);
         if (!made->seek) {
             free(made);
-            *session = NULL;
             return kvi_redis_no_memory(error);
         }
         target = kvi_redis_seek_target(made->seek);
     }
     kvi_pipeline_init(&made->pipeline, &protocol, made, target, instance->reporter);
+    *session = made;
     return KIVI_OK;
 }
 

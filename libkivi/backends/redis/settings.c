@@ -20,7 +20,7 @@ const kivi_option_info kvi_redis_options[] = {
                     "name of the connections in the server's CLIENT LIST; empty: none"),
     KVI_OPTION("protocol", KIVI_OPTION_CHOICE, 0, "3", "2 3", 0, 0,
                "version of the protocol; 3 falls back to 2 where the server does not know it"),
-    KVI_ENDPOINT_TLS("rediss, rediss+sentinel: "),
+    KVI_ENDPOINT_TLS("rediss, rediss+sentinel, rediss+cluster: "),
 };
 const size_t kvi_redis_option_count = sizeof(kvi_redis_options) / sizeof(kvi_redis_options[0]);
 
@@ -79,14 +79,15 @@ kivi_status kvi_redis_settings_read(redis_settings *settings, const kivi_config 
     const char *scheme = kvi_redis_host->option_text(config, "scheme");
     bool is_unix = strcmp(scheme, "redis+unix") == 0;
     bool has_sentinels = strstr(scheme, "+sentinel") != NULL;
+    bool is_cluster = strstr(scheme, "+cluster") != NULL;
     const kvi_endpoint_rules rules = {
         .socket_form = is_unix ? "redis+unix:///PATH" : NULL,
-        .single = has_sentinels
+        .single = has_sentinels || is_cluster
                       ? NULL
                       : "several servers in the URL: Redis Sentinel is written redis+sentinel:, "
-                        "and Redis Cluster is not supported",
+                        "and Redis Cluster redis+cluster:",
         .port = has_sentinels ? "26379" : NULL,
-        .tls_form = "rediss: and rediss+sentinel: URLs",
+        .tls_form = "rediss:, rediss+sentinel: and rediss+cluster: URLs",
         .is_tls = strncmp(scheme, "rediss", 6) == 0,
         .user_has_password = true,
     };
@@ -97,6 +98,12 @@ kivi_status kvi_redis_settings_read(redis_settings *settings, const kivi_config 
     status = kvi_endpoint_read(&settings->endpoint, kvi_redis_host, config, &rules, error);
     if (status == KIVI_OK)
         status = read_database(settings, config, !is_unix && !has_sentinels, error);
+    if (status == KIVI_OK && is_cluster && settings->db != 0)
+        status = refuse(error, "a Redis Cluster has no database but 0");
+    if (status == KIVI_OK && !is_cluster && !has_sentinels &&
+        kvi_redis_host->option_is_set(config, "server_timeout"))
+        status = refuse(error,
+                        "option server_timeout is for redis+sentinel: and redis+cluster: URLs");
     if (status == KIVI_OK)
         status = read_name(settings, config, error);
     if (status == KIVI_OK)

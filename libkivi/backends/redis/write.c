@@ -218,9 +218,10 @@ kivi_status kvi_redis_write_begin(redis_session *session, kivi_error **error)
 
     if (vector->flags & KIVI_VECTOR_ATOMIC)
         return queue_atomic(session) ? KIVI_OK : kvi_redis_no_memory(error);
-    for (size_t i = 0; i < vector->count; i++) {
-        const kivi_write_item *item = write_item(vector, i);
-        if (item->status == KIVI_PENDING && !queue_item(session, (uint32_t)i, item))
+    for (size_t i = 0; i < kvi_redis_own_count(session, vector->count); i++) {
+        uint32_t index = kvi_redis_own_item(session, i);
+        const kivi_write_item *item = write_item(vector, index);
+        if (item->status == KIVI_PENDING && !queue_item(session, index, item))
             return kvi_redis_no_memory(error);
     }
     return KIVI_OK;
@@ -422,6 +423,8 @@ kivi_status kvi_redis_write_reply(redis_session *session, redis_command *command
     bool fits = token->depth == 0;
 
     if (fits && is_noscript(session, command, token))
+        return KIVI_OK;
+    if (fits && token->kind == KVI_RESP_ERROR && kvi_cluster_turns(session, command, token->bytes))
         return KIVI_OK;
     if (fits)
         fits = command->base.kind == REPLY_CODES ? batch_reply(session, token)
