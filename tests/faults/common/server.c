@@ -51,7 +51,7 @@ static bool reserve(int port)
  * Below those that the system gives to whoever connects. Cases run side by side: two that had the same port, free when
  * each of them looked, would both be served by the server that was there first.
  */
-static int free_port(void)
+int server_free_port(void)
 {
     enum { FIRST = 10000, COUNT = 10000, TRIES = 1000 };
     uint64_t seed = now_ns() ^ (uint64_t)getpid() << 32;
@@ -195,7 +195,7 @@ void server_start(running_server *s, const fault_server *kind, const char *name,
     /* What its processes leave behind is ours to wait for. */
     CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
     make_directory(s, name);
-    s->port = free_port();
+    s->port = server_free_port();
     if (kind->prepare)
         kind->prepare(s);
     server_start_again(s);

@@ -79,5 +79,6 @@ void server_argument(running_server *s, const char *format, ...) KIVI_PRINTF(2, 
 /* Runs the arguments as the server's user, to the end, which must be a good one. */
 void server_run(running_server *s);
 int connect_to_port(int port); /* -1: nobody is there */
+int server_free_port(void);    /* one more, which no other case gets */
 
 #endif

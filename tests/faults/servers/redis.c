@@ -61,6 +61,63 @@ void redis_tell(const running_server *server, const char *command)
     CHECK_SAYING(!strcmp(answer, "+OK"), "%s: %s", command, answer);
 }
 
+void redis_text(const running_server *server, const char *command, char *answer, size_t room)
+{
+    char first[64];
+    int fd = redis_connect(server);
+
+    CHECK_SAYING(ask(fd, command, first, sizeof(first)) && first[0] == '$', "%s: %s", command, first);
+    size_t size = strtoul(first + 1, NULL, 10);
+    CHECK(size < room && recv(fd, answer, size, MSG_WAITALL) == (ssize_t)size);
+    answer[size] = '\0';
+    close(fd);
+}
+
+/* ---- Waiting ---- */
+
+enum { PATIENCE_S = 150 };
+
+/* Whose clients are ended in this moment gives no answer: that is another one. */
+static bool begins_with(const running_server *server, const char *command, const char *wanted)
+{
+    char line[64], answer[64] = "";
+    int fd = connect_to_port(server->port);
+    int size = snprintf(line, sizeof(line), "%s\r\n", command);
+    size_t length = strlen(wanted);
+
+    if (fd < 0)
+        return false;
+    bool is = send(fd, line, (size_t)size, MSG_NOSIGNAL) == size &&
+              recv(fd, answer, length, MSG_WAITALL) == (ssize_t)length &&
+              !memcmp(answer, wanted, length);
+    close(fd);
+    return is;
+}
+
+void redis_await(const running_server *server, const char *command, const char *wanted)
+{
+    uint64_t end = now_ns() + PATIENCE_S * UINT64_C(1000000000);
+
+    while (!begins_with(server, command, wanted)) {
+        CHECK_SAYING(now_ns() < end, "%s never answers %s", command, wanted);
+        pause_ms(20);
+    }
+}
+
+void redis_await_text(const running_server *server, const char *command, const char *part, bool has)
+{
+    uint64_t end = now_ns() + PATIENCE_S * UINT64_C(1000000000);
+    char answer[16384];
+
+    for (;;) {
+        redis_text(server, command, answer, sizeof(answer));
+        if ((strstr(answer, part) != NULL) == has)
+            return;
+        CHECK_SAYING(now_ns() < end, "%s never says %s%s", command, has ? "" : "other than ", part);
+        pause_ms(20);
+    }
+}
+
 /* ---- Starting ---- */
 
 static bool redis_answers(running_server *server)
