@@ -2,6 +2,8 @@
 #include "common/stage.h"
 #include "servers/postgresql.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -258,4 +260,63 @@ Test(fault_postgresql_server, scans_and_sweeps_have_indexes)
                  "kivi_expires_");
     kivi_store_unref(store);
     server_stop(&server);
+}
+
+enum { MANY = 10000 };
+
+static const kivi_op changes[] = {
+    {.struct_size = sizeof(kivi_op), .kind = KIVI_OP_SET, .condition = KIVI_IF_PRESENT},
+    {.struct_size = sizeof(kivi_op), .kind = KIVI_OP_TOUCH, .ttl_ms = 600000},
+    {.struct_size = sizeof(kivi_op), .kind = KIVI_OP_DELETE, .condition = KIVI_IF_PRESENT},
+};
+
+/* Every kind of statement that is given a list of keys. */
+static void change_many(kivi_store *store, const kivi_slice *keys, size_t count)
+{
+    kivi_call call = within_ms(10000);
+    kivi_op *ops = calloc(count, sizeof(*ops));
+    kivi_result *result = NULL;
+    uint64_t existed;
+
+    CHECK(ops != NULL);
+    OK(kivi_store_set_many(store, &call, keys, keys, count, KIVI_TTL_NONE, NULL, E));
+    OK(kivi_store_get_many(store, &call, keys, count, &result, E));
+    kivi_result_free(result);
+    for (size_t kind = 0; kind < sizeof(changes) / sizeof(changes[0]); kind++) {
+        for (size_t i = 0; i < count; i++) {
+            ops[i] = changes[kind];
+            ops[i].key = ops[i].value = keys[i];
+        }
+        OK(kivi_store_apply(store, &call, ops, count, 0, NULL, E));
+    }
+    OK(kivi_store_set_many(store, &call, keys, keys, count, KIVI_TTL_NONE, NULL, E));
+    OK(kivi_store_delete_many(store, &call, keys, count, &existed, NULL, E));
+    CHECK(existed == count);
+    free(ops);
+}
+
+/* Plans that were made while the table was small are good for a large one: the server has counted no rows since. */
+Test(fault_postgresql_server, a_table_grows_under_its_statements)
+{
+    running_server server;
+    kivi_slice *keys = calloc(MANY, sizeof(*keys));
+    char(*names)[16] = calloc(MANY, sizeof(*names));
+
+    CHECK(keys && names);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof(names[i]), "k%d", i);
+        keys[i] = kivi_str(names[i]);
+    }
+    server_start(&server, &postgresql, "server", NULL, NULL);
+    kivi_store *store = server_open(&server, "&lanes=1");
+    put(store, "k", "v");
+    postgresql_tell(&server, "ALTER TABLE kv_store SET (autovacuum_enabled = false)");
+    postgresql_tell(&server, "ANALYZE kv_store");
+    for (int i = 0; i < 10; i++) /* from the sixth on it may keep a plan */
+        change_many(store, keys, 2);
+    change_many(store, keys, MANY);
+    kivi_store_unref(store);
+    server_stop(&server);
+    free(names);
+    free(keys);
 }

@@ -22,26 +22,30 @@
     " ON CONFLICT (key_name) DO UPDATE SET value_data = EXCLUDED.value_data, " \
     "kivi_expires = EXCLUDED.kivi_expires, kivi_hash = EXCLUDED.kivi_hash"
 #define INSERT "INSERT INTO %1$s AS t (key_name, value_data, kivi_expires, kivi_hash) "
+/*
+ * A table is asked for a list of keys, never joined without one: whatever the planner takes its size for, it goes by the index.
+ */
+#define ASKED "t.key_name = ANY($1::text[])"
 /* Rows that several statements want are locked in the order of the keys. */
-#define IN_ORDER(keys)                                                   \
-    "(SELECT key_name FROM %1$s WHERE key_name = ANY(" keys "::text[]) " \
-    "ORDER BY key_name COLLATE \"C\" FOR UPDATE) AS l"
+#define IN_ORDER                                                             \
+    "t.key_name = ANY(ARRAY(SELECT key_name FROM %1$s WHERE key_name = ANY(" \
+    "$1::text[]) ORDER BY key_name COLLATE \"C\" FOR UPDATE))"
 
-static const char take_many[] = "DELETE FROM %1$s AS t USING " IN_ORDER(
-    "$1") " WHERE t.key_name = l.key_name RETURNING t.key_name, t.value_data, " LEFT ", " LIVE;
-static const char
-    touch_many[] = "UPDATE %1$s AS t SET kivi_expires = " AFTER("i.ttl") ", kivi_hash = " HASH_IF("i.ttl", "t.value_data") " FROM " IN_ORDER(
-        "$1") " JOIN unnest($1::text[], $2::bigint[]) AS i(k, ttl) ON i.k = l.key_name "
-              "WHERE t.key_name = l.key_name AND " LIVE " RETURNING t.key_name, t.value_data, " LEFT
-              ", true";
+static const char take_many[] = "DELETE FROM %1$s AS t WHERE " IN_ORDER
+                                " RETURNING t.key_name, t.value_data, " LEFT ", " LIVE;
+static const char touch_many[] =
+    "UPDATE %1$s AS t SET kivi_expires = " AFTER("i.ttl") ", kivi_hash = " HASH_IF(
+        "i.ttl", "t.value_data") " FROM unnest($1::text[], $2::bigint[]) AS i(k, ttl) "
+                                 "WHERE " IN_ORDER " AND t.key_name = i.k AND " LIVE
+                                 " RETURNING t.key_name, t.value_data, " LEFT ", true";
 
 static const char set_one[] = INSERT "VALUES ($1::text, $2::bytea, " AFTER(
     "$3::bigint") ", " HASH_IF("$3::bigint", "$2::bytea") ")" TAKE_NEW;
 static const char set_many[] = INSERT "SELECT i.k, i.v, " AFTER("i.ttl") ", " HASH_IF(
     "i.ttl", "i.v") " FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS i(k, v, ttl)" TAKE_NEW;
 static const char delete_one[] = "DELETE FROM %1$s WHERE key_name = $1::text";
-static const char delete_many[] = "DELETE FROM %1$s AS t USING " IN_ORDER(
-    "$1") " WHERE t.key_name = l.key_name RETURNING t.key_name, " LIVE;
+static const char delete_many[] = "DELETE FROM %1$s AS t WHERE " IN_ORDER
+                                  " RETURNING t.key_name, " LIVE;
 static const char add_many[] = INSERT "SELECT i.k, i.v, " AFTER("i.ttl") ", " HASH_IF(
     "i.ttl", "i.v") " FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS i(k, v, ttl)" TAKE_NEW
                     " WHERE NOT " LIVE " RETURNING t.key_name, false";
@@ -59,7 +63,7 @@ static const char judge_many[] =
     "$5::bytea[], "
     "$6::bigint[]) WITH ORDINALITY AS i(k, kind, condition, v, expected, ttl, n)), "
     "found AS (SELECT i.*, t.value_data AS old, CASE WHEN t.kivi_expires IS NOT NULL AND " COUNTS
-    " THEN t.kivi_expires END AS expires FROM item i JOIN %1$s t ON t.key_name = i.k), "
+    " THEN t.kivi_expires END AS expires FROM item i JOIN %1$s t ON t.key_name = i.k WHERE " ASKED "), "
     "seen AS (SELECT f.*, (f.expires IS NULL OR f.expires > clock_timestamp()) AS there FROM found "
     "f), "
     "judged AS (SELECT s.*, CASE s.condition WHEN 0 THEN true WHEN 1 THEN NOT there WHEN 2 THEN "
@@ -73,23 +77,23 @@ static const char judge_many[] =
                "kivi_expires = ok.until, kivi_hash = CASE WHEN ok.until IS NOT NULL THEN "
                "CASE ok.kind WHEN 1 THEN " HASH("ok.v") " ELSE " HASH(
                    "t.value_data") " END END "
-                                   "FROM ok WHERE t.key_name = ok.k AND ok.go AND (ok.kind = 1 OR "
+                                   "FROM ok WHERE " ASKED
+                                   " AND t.key_name = ok.k AND ok.go AND (ok.kind = 1 OR "
                                    "ok.kind = 3 AND ok.there)), "
-                                   "down AS (DELETE FROM %1$s t USING ok WHERE t.key_name = ok.k "
-                                   "AND NOT (ok.go AND ok.kind = 1) AND "
+                                   "down AS (DELETE FROM %1$s t USING ok WHERE " ASKED
+                                   " AND t.key_name = ok.k AND NOT (ok.go AND ok.kind = 1) AND "
                                    "(NOT ok.there OR ok.go AND ok.kind = 2)) "
                                    "SELECT n, there, holds FROM ok";
 /* Between the two: what increments are to add to. */
 static const char fetch_many[] =
     "SELECT i.n, " LIVE
     " AS there, t.value_data FROM unnest($1::text[]) WITH ORDINALITY AS i(k, n) "
-    "JOIN %1$s t ON t.key_name = i.k";
+    "JOIN %1$s t ON t.key_name = i.k WHERE " ASKED;
 
 static const char sweep_some[] =
-    "DELETE FROM %1$s AS t USING (SELECT t.key_name FROM %1$s t WHERE t.kivi_expires < "
-    "statement_timestamp() AND " COUNTS
-    " ORDER BY t.kivi_expires LIMIT $1::bigint FOR UPDATE SKIP LOCKED) AS gone "
-    "WHERE t.key_name = gone.key_name";
+    "DELETE FROM %1$s AS d WHERE d.key_name = ANY(ARRAY(SELECT t.key_name FROM %1$s t "
+    "WHERE t.kivi_expires < statement_timestamp() AND " COUNTS
+    " ORDER BY t.kivi_expires LIMIT $1::bigint FOR UPDATE SKIP LOCKED))";
 /* Locks are waited for a little less long than statements take: BUSY is said before TIMEOUT. */
 static const char limit_session[] = "SELECT set_config('lock_timeout', $1::bigint::text, false), "
                                     "set_config('statement_timeout', $2::bigint::text, false)";
@@ -179,8 +183,7 @@ bool kvi_pg_statements_make(pg_instance *instance)
         made = put(&sql[all[i].statement], all[i].format, table);
     for (int flags = 0; flags < 4 && made; flags++)
         made = put_columns(&sql[PG_GET + flags], flags, "", "t.key_name = $1::text", table, "") &&
-               put_columns(&sql[PG_MGET + flags], flags, "t.key_name",
-                           "t.key_name = ANY($1::text[])", table, "");
+               put_columns(&sql[PG_MGET + flags], flags, "t.key_name", ASKED, table, "");
     for (int flags = 0; flags < 16 && made; flags++)
         made = put_scan(&sql[PG_SCAN + flags], flags, table);
     return made && put_count(&sql[PG_COUNT], false, table) && put_count(&sql[PG_COUNT + 1], true, table);
