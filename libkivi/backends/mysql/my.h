@@ -179,7 +179,7 @@ void kvi_my_put_table(my_session *session);
 #define MY_LIVE "(kivi_expires IS NULL OR kivi_expires > " MY_NOW " OR NOT " MY_COUNTS ")"
 #define MY_LEFT                                         \
     "IF(kivi_expires IS NULL OR NOT " MY_COUNTS ", 0, " \
-    "GREATEST(1, CEIL(kivi_expires - " MY_NOW ")))"
+    "GREATEST(1, kivi_expires - CEIL" MY_NOW "))"
 /* Behind it comes a number of ms. What may have waited for a lock adds how long: never is an expiry early. */
 #define MY_AFTER "CEIL" MY_NOW " + "
 #define MY_WAITED "CEIL(UNIX_TIMESTAMP(SYSDATE(6)) * 1000) - CEIL" MY_NOW
