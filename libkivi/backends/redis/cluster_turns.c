@@ -30,11 +30,21 @@ static bool read_number(kivi_slice text, uint32_t most, uint32_t *number)
     return text.size > 0 && text.size < 6 && *number <= most;
 }
 
+static const char *last_colon(kivi_slice text)
+{
+    const char *bytes = text.data;
+
+    for (size_t i = text.size; i > 0; i--)
+        if (bytes[i - 1] == ':')
+            return bytes + i - 1;
+    return NULL;
+}
+
 /* "3999 10.0.0.1:6381"; the address behind the last colon is a port, and no host is the one that was asked. */
 static uint16_t read_target(redis_session *node, kivi_slice text, uint32_t *slot)
 {
     kivi_slice number = next_word(&text), address = next_word(&text);
-    const char *bytes = address.data, *colon = address.size ? memrchr(bytes, ':', address.size) : NULL;
+    const char *bytes = address.data, *colon = last_colon(address);
     char host[HOST_MOST + 1];
     size_t size;
     uint32_t port;
