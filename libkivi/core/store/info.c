@@ -69,6 +69,14 @@ static kivi_status look_for_a_key(kvi_context *ctx)
     return status == KIVI_NOT_FOUND || status == KIVI_WRONG_TYPE ? KIVI_OK : status;
 }
 
+/* A backend without a question of its own, or one that leaves it to the core: one server, any of whose keys will do. */
+static kivi_status ask_health(kvi_context *ctx)
+{
+    kivi_status status = ctx->store->backend->health ? kvi_run_health(ctx) : KIVI_UNSUPPORTED;
+
+    return status == KIVI_UNSUPPORTED && !ctx->error ? look_for_a_key(ctx) : status;
+}
+
 kivi_status kivi_store_health(kivi_store *store, const kivi_call *call, kivi_health *health,
                               kivi_error **error)
 {
@@ -76,13 +84,8 @@ kivi_status kivi_store_health(kivi_store *store, const kivi_call *call, kivi_hea
     kivi_health local = {.struct_size = sizeof(local)};
     kivi_status status = kvi_begin_any(&ctx, store, call, "health", error);
     uint64_t begun = kvi_monotonic_ns();
-    bool asks = store->backend->health != NULL;
-    if (!status && asks)
-        status = kvi_run_health(&ctx);
-    if (asks && status == KIVI_UNSUPPORTED && !ctx.error)
-        asks = false, status = KIVI_OK; /* a store of one server after all */
-    if (!status && !asks)
-        status = look_for_a_key(&ctx);
+    if (!status)
+        status = ask_health(&ctx);
     if (!status) {
         local.latency_ns = kvi_monotonic_ns() - begun;
         if (store->backend->detail)
