@@ -197,7 +197,7 @@ static kivi_status attempt_failed(my_session *session, int code, kivi_error **er
     return KIVI_PENDING;
 }
 
-static kivi_status established(my_session *session, kivi_error **error)
+static kivi_status established(my_session *session)
 {
     my_instance *instance = session->instance;
 
@@ -209,7 +209,6 @@ static kivi_status established(my_session *session, kivi_error **error)
     kvi_wipe(session->password);
     session->password = NULL;
     session->phase = PHASE_LOGIN;
-    (void)error;
     return KIVI_OK;
 }
 
@@ -220,7 +219,7 @@ static kivi_status try_addresses(my_session *session, kivi_error **error)
         if (status != KIVI_PENDING || session->waits)
             return status;
         if (session->connected)
-            return established(session, error);
+            return established(session);
         status = attempt_failed(session, 0, error);
         if (status != KIVI_PENDING)
             return status;
@@ -311,7 +310,7 @@ static kivi_status step(my_session *session, uint32_t revents, kivi_error **erro
     kvi_my_operate_on(session, ready);
     if (session->waits)
         return KIVI_PENDING;
-    return session->connected ? established(session, error) : next_address(session, 0, error);
+    return session->connected ? established(session) : next_address(session, 0, error);
 }
 
 kivi_status kvi_my_connect_step(my_session *session, uint32_t revents, kivi_error **error)
