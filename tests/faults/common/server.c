@@ -227,14 +227,6 @@ static char state_of(pid_t pid, int *parent)
     return state;
 }
 
-static pid_t parent_of(const char *pid)
-{
-    int parent;
-
-    state_of((pid_t)atoi(pid), &parent);
-    return parent;
-}
-
 /* kill() returns before a process stands still: one in the middle of a fork ends that first. */
 static void await_standstill(pid_t pid)
 {
@@ -249,11 +241,16 @@ static void add_children(family *f, pid_t parent)
     DIR *all = opendir("/proc");
 
     CHECK(all != NULL);
-    for (struct dirent *entry; (entry = readdir(all));)
-        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && parent_of(entry->d_name) == parent) {
-            CHECK(f->count < MOST_PROCESSES);
-            f->members[f->count++] = (pid_t)atoi(entry->d_name);
-        }
+    for (struct dirent *entry; (entry = readdir(all));) {
+        pid_t pid = (pid_t)atoi(entry->d_name); /* 0: it is no process's */
+        int its = 0;
+        if (pid > 0)
+            state_of(pid, &its);
+        if (its != parent)
+            continue;
+        CHECK(f->count < MOST_PROCESSES);
+        f->members[f->count++] = pid;
+    }
     closedir(all);
 }
 
