@@ -41,6 +41,7 @@ endfunction()
 
 # What libraries are compiled with: a header, and the packages of Debian, Fedora and Alpine that have it.
 set(KIVI_DEVEL_lmdb lmdb.h liblmdb-dev lmdb-devel lmdb-dev)
+set(KIVI_DEVEL_rocksdb rocksdb/c.h librocksdb-dev rocksdb-devel rocksdb-dev)
 set(KIVI_DEVEL_ssl openssl/ssl.h libssl-dev openssl-devel openssl-dev)
 set(KIVI_DEVEL_crypto openssl/err.h libssl-dev openssl-devel openssl-dev)
 set(KIVI_DEVEL_pq libpq-fe.h libpq-dev libpq-devel libpq-dev)

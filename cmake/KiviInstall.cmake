@@ -25,12 +25,12 @@ function(kivi_install_common)
         return()
     endif()
     set(common ${PROJECT_SOURCE_DIR}/libkivi/backends/common)
-    set(parts kivi_resolve kivi_net kivi_endpoint kivi_pipeline kivi_members kivi_sql)
+    set(parts kivi_resolve kivi_net kivi_endpoint kivi_pipeline kivi_members kivi_sql kivi_embedded)
     set_target_properties(${parts} PROPERTIES EXCLUDE_FROM_ALL OFF)
     install(TARGETS ${parts} EXPORT kivi ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}/kivi)
     install(FILES ${common}/resolve/resolve.h ${common}/net/net.h ${common}/net/net_set.h
                   ${common}/endpoint/endpoint.h ${common}/pipeline/pipeline.h
-                  ${common}/members/members.h ${common}/sql/sql.h
+                  ${common}/members/members.h ${common}/sql/sql.h ${common}/embedded/embedded.h
             DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/kivi/backend)
 endfunction()
 
