@@ -96,10 +96,16 @@ static void write_round(kivi_store *store, unsigned thread, unsigned kind, uint6
     }
 }
 
+/* Which store is written to: `url` with a place for the folder. */
+typedef struct subject {
+    const char *url;
+    bool shared; /* several processes have it open */
+} subject;
+
 typedef struct writing {
     kivi_store *store;
     ledger known;
-    const char *options;
+    const char *url;
     int out;
     uint64_t seed;
 } writing;
@@ -136,7 +142,7 @@ static void write_until_killed(int in, int out, void *user)
 
     (void)in;
     job->out = out;
-    job->store = open_lmdb(job->options);
+    job->store = open_store(job->url, folder);
     together(THREADS + 1, write_or_read, job);
 }
 
@@ -274,7 +280,7 @@ static uint64_t listen_and_kill(child *c, uint64_t until, ledger *known)
 /* A process that has the file open all the time, so that the lock and the readers' table live on. */
 static void stand_by(int in, int out, void *user)
 {
-    kivi_store *store = open_lmdb(user);
+    kivi_store *store = open_store(user, folder);
 
     put(store, "bystander", "before");
     tell_on(out);
@@ -284,32 +290,43 @@ static void stand_by(int in, int out, void *user)
     kivi_store_unref(store);
 }
 
-static void kill_often(const char *options, unsigned times, uint64_t seed)
+static uint64_t kill_one(const subject *of, writing *job, bool early, uint64_t until)
+{
+    kivi_store *store = NULL;
+    child c = child_start(write_until_killed, job);
+    uint64_t writes;
+
+    /* This process has the file open already when the writer dies. */
+    if (early)
+        store = open_store(of->url, folder);
+    writes = listen_and_kill(&c, until, &job->known);
+    if (!store)
+        store = open_store(of->url, folder);
+    judge_before_and_after(store, &job->known);
+    kivi_store_unref(store);
+    return writes;
+}
+
+static void kill_often(subject of, unsigned times, uint64_t seed)
 {
     writing *job = calloc(1, sizeof(*job));
     child bystander;
     uint64_t writes = 0;
 
     CHECK(job != NULL);
-    job->options = options;
-    bystander = child_start(stand_by, (void *)options);
-    hear_on(bystander.from);
-    for (unsigned i = 0; i < times; i++) {
-        kivi_store *store = NULL;
-        child c;
-        job->seed = next_random(&seed);
-        c = child_start(write_until_killed, job);
-        /* Every second time this process has the file open already when the writer dies. */
-        if (i % 2)
-            store = open_lmdb(options);
-        writes += listen_and_kill(&c, now_ns() + next_random(&seed) % 60000000u, &job->known);
-        if (!store)
-            store = open_lmdb(options);
-        judge_before_and_after(store, &job->known);
-        kivi_store_unref(store);
+    job->url = of.url;
+    if (of.shared) {
+        bystander = child_start(stand_by, (void *)of.url);
+        hear_on(bystander.from);
     }
-    tell_on(bystander.to);
-    child_ends(&bystander);
+    for (unsigned i = 0; i < times; i++) {
+        job->seed = next_random(&seed);
+        writes += kill_one(&of, job, of.shared && i % 2, now_ns() + next_random(&seed) % 60000000u);
+    }
+    if (of.shared) {
+        tell_on(bystander.to);
+        child_ends(&bystander);
+    }
     printf("%u writers killed, %llu writes acknowledged\n", times, (unsigned long long)writes);
     free(job);
 }
@@ -317,12 +334,23 @@ static void kill_often(const char *options, unsigned times, uint64_t seed)
 /* Few readers: places of the dead that were not given back would soon be missing. */
 Test(killed_writer, a_hundred_times_durable, .timeout = 170)
 {
-    kill_often("&max_readers=10", 100, 1);
+    kill_often((subject){"lmdb:%s/data?codec=raw&max_readers=10", true}, 100, 1);
 }
 
 Test(killed_writer, a_hundred_times_without_sync, .timeout = 170)
 {
-    kill_often("&max_readers=10&sync=false", 100, 2);
+    kill_often((subject){"lmdb:%s/data?codec=raw&max_readers=10&sync=false", true}, 100, 2);
+}
+
+Test(killed_writer, of_rocksdb_a_hundred_times_durable, .timeout = 170)
+{
+    kill_often((subject){"rocksdb:%s/data?codec=raw", false}, 100, 3);
+}
+
+/* Tables are written all the while, and old ones removed. */
+Test(killed_writer, of_rocksdb_a_hundred_times_without_sync, .timeout = 170)
+{
+    kill_often((subject){"rocksdb:%s/data?codec=raw&sync=false&write_buffer=64KiB", false}, 100, 4);
 }
 
 /* ---- killed at each system call of a commit ---- */
