@@ -7,6 +7,8 @@
 
 #include "rocks.h"
 
+#define LOG_FATAL_ALONE 4 /* as RocksDB numbers the kinds of lines */
+
 /*
  * RocksDB's C interface reads the newest options of a folder, and no file by its name: the file is put in a folder of its
  * own by a link. `*place` is that folder, to remove.
@@ -120,10 +122,13 @@ static void set_table(rocksdb_options_t *options, const rocks_settings *settings
     rocksdb_block_based_options_destroy(table);
 }
 
-/* A new folder is quiet: few logs, no threads that print figures. */
+/*
+ * Few logs, no threads that print figures. Debian's RocksDB has its assertions in, and one of them ends the process when a
+ * second line is written to a log that a full disk refused: nothing is written there that is not fatal.
+ */
 static void set_quiet(rocksdb_options_t *options)
 {
-    rocksdb_options_set_info_log_level(options, 3); /* errors */
+    rocksdb_options_set_info_log_level(options, LOG_FATAL_ALONE);
     rocksdb_options_set_keep_log_file_num(options, 2);
     rocksdb_options_set_stats_dump_period_sec(options, 0);
     rocksdb_options_set_stats_persist_period_sec(options, 0);
