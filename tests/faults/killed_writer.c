@@ -290,6 +290,26 @@ static void stand_by(int in, int out, void *user)
     kivi_store_unref(store);
 }
 
+/* In a process of its own, for a store that children of one who used it cannot have. */
+static void judge_apart(int in, int out, void *user)
+{
+    writing *job = user;
+    kivi_store *store = open_store(job->url, folder);
+
+    (void)in;
+    judge_before_and_after(store, &job->known);
+    kivi_store_unref(store);
+    tell(out, &job->known, sizeof(job->known));
+}
+
+static void judge_in_child(writing *job)
+{
+    child c = child_start(judge_apart, job);
+
+    hear(c.from, &job->known, sizeof(job->known));
+    child_ends(&c);
+}
+
 static uint64_t kill_one(const subject *of, writing *job, bool early, uint64_t until)
 {
     kivi_store *store = NULL;
@@ -300,6 +320,10 @@ static uint64_t kill_one(const subject *of, writing *job, bool early, uint64_t u
     if (early)
         store = open_store(of->url, folder);
     writes = listen_and_kill(&c, until, &job->known);
+    if (!of->shared) {
+        judge_in_child(job);
+        return writes;
+    }
     if (!store)
         store = open_store(of->url, folder);
     judge_before_and_after(store, &job->known);
