@@ -138,6 +138,7 @@ static kivi_status try_open(rocks_engine *engine, bool is_new, pid_t *pid, kivi_
     if (!engine->settings.read_only && kvi_rocks_find_holder(engine->folder, pid))
         return KIVI_BUSY;
     engine->view = open_view(engine, is_new, &failure);
+    kvi_rocks_fork_guard(engine->settings.read_only);
     if (engine->view)
         return KIVI_OK;
     if (!failure)

@@ -234,6 +234,8 @@ static inline rocksdb_column_family_handle_t *kvi_rocks_expiries(const rocks_vie
 /* True in a forked child of a process that has used RocksDB. */
 bool kvi_rocks_is_forked(void);
 void kvi_rocks_fork_child(rocks_engine *engine);
+/* After an open, of a reader or not: a forked child that ends does not wait for threads that it does not have. */
+void kvi_rocks_fork_guard(bool reader);
 
 /* ---- stripes.c ---- */
 
