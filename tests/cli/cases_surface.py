@@ -132,7 +132,7 @@ def case_completion_runs_no_names(kivi):
     kivi.environment = dict(kivi.environment, KIVI_PLUGIN_PATH=str(folder))
     schemes = ["fine", "lmdb", "mariadb", "memcached", "memcached+unix", "memcacheds", "memory", "mysql", "postgres",
                "postgresql", "redis", "redis+cluster", "redis+sentinel", "redis+unix", "rediss", "rediss+cluster",
-               "rediss+sentinel"]
+               "rediss+sentinel", "rocksdb"]
     words = "COMP_WORDS=(kivi {0}) COMP_CWORD=2; _kivi; printf '%s\\n' \"${{COMPREPLY[@]}}\""
     equal(bash(kivi, f"cd {folder}; " + words.format("-s ''")), [scheme + ":" for scheme in schemes])
     equal(bash(kivi, f"cd {folder}; " + words.format("options ''")), schemes)
@@ -152,7 +152,7 @@ def case_zsh_completes_schemes_only(kivi):
     equal(done.stdout.split(),
           ["fine", "lmdb", "mariadb", "memcached", "memcached+unix", "memcacheds", "memory", "mysql", "postgres",
            "postgresql", "redis", "redis+cluster", "redis+sentinel", "redis+unix", "rediss", "rediss+cluster",
-           "rediss+sentinel"])
+           "rediss+sentinel", "rocksdb"])
 
 
 def case_zsh_completion(kivi):

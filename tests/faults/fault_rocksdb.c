@@ -28,8 +28,8 @@ static void expect_refused(kivi_status wanted, const char *part, const char *opt
     text place;
 
     CHECK_NUMBER(kivi_store_open(url(&place, options).data, NULL, NULL, &store, &error), wanted);
-    CHECK_SAYING(strstr(kivi_error_message(error), "/data") && strstr(kivi_error_message(error), part), "%s",
-                 kivi_error_message(error));
+    CHECK_SAYING(strstr(kivi_error_message(error), "/data") && strstr(kivi_error_message(error), part),
+                 "%s", kivi_error_message(error));
     kivi_error_free(error);
 }
 
@@ -293,13 +293,13 @@ static unsigned write_until_full(kivi_store *store, unsigned from)
         kivi_error *error = NULL;
         uint8_t *made = made_value(i, 9000);
         text key;
-        kivi_status status = kivi_store_set(store, NULL, print(&key, "key:%u", i), kivi_bytes(made, 9000),
-                                            KIVI_TTL_NONE, &error);
+        kivi_status status = kivi_store_set(store, NULL, print(&key, "key:%u", i),
+                                            kivi_bytes(made, 9000), KIVI_TTL_NONE, &error);
         free(made);
         if (status == KIVI_OK)
             continue;
-        CHECK_SAYING(status == KIVI_IO || status == KIVI_UNCERTAIN, "%s: %s", kivi_status_name(status),
-                     kivi_error_message(error));
+        CHECK_SAYING(status == KIVI_IO || status == KIVI_UNCERTAIN, "%s: %s",
+                     kivi_status_name(status), kivi_error_message(error));
         CHECK_SAYING(strstr(kivi_error_message(error), "/small/data"), "%s", kivi_error_message(error));
         kivi_error_free(error);
         return i;

@@ -54,11 +54,11 @@ static bool note(outcome *seen, const char *call, kivi_status status, kivi_error
     return false;
 }
 
-#define TRY(call_)                                \
-    ({                                            \
-        kivi_error *error = NULL;                 \
-        kivi_status status_ = (call_);            \
-        note(seen, #call_, status_, error);       \
+#define TRY(call_)                          \
+    ({                                      \
+        kivi_error *error = NULL;           \
+        kivi_status status_ = (call_);      \
+        note(seen, #call_, status_, error); \
     })
 
 static void use(kivi_store *store, outcome *seen)
@@ -71,12 +71,14 @@ static void use(kivi_store *store, outcome *seen)
         kivi_error *error = NULL;
         kivi_status status = kivi_store_get(store, NULL, print(&key, "key:%u", i), &got, &error);
         if (note(seen, "get", status, error))
-            CHECK_SAYING(is_made_value(kivi_buffer_slice(&got), i, size_of(i)), "%s has another value", key.bytes);
+            CHECK_SAYING(is_made_value(kivi_buffer_slice(&got), i, size_of(i)),
+                         "%s has another value", key.bytes);
         seen->missing += status == KIVI_NOT_FOUND;
     }
     TRY(kivi_store_count(store, NULL, kivi_bytes(NULL, 0), &count, &error));
     for (unsigned i = 0; i < KEYS; i += 7)
-        TRY(kivi_store_set(store, NULL, print(&key, "new:%u", i), kivi_str("v"), i % 2 ? 0 : 3600000, &error));
+        TRY(kivi_store_set(store, NULL, print(&key, "new:%u", i), kivi_str("v"),
+                           i % 2 ? 0 : 3600000, &error));
     kivi_buffer_free(&got);
 }
 

@@ -53,7 +53,8 @@ static void expect_forked(kivi_store *store)
     text url;
 
     ANSWERS(KIVI_FORKED, kivi_store_get(store, NULL, kivi_str("fixed"), &got, E));
-    ANSWERS(KIVI_FORKED, kivi_store_set(store, NULL, kivi_str("fixed"), kivi_str("1"), KIVI_TTL_NONE, E));
+    ANSWERS(KIVI_FORKED,
+            kivi_store_set(store, NULL, kivi_str("fixed"), kivi_str("1"), KIVI_TTL_NONE, E));
     ANSWERS(KIVI_FORKED, kivi_store_count(store, NULL, kivi_bytes(NULL, 0), &count, E));
     print(&url, "rocksdb:%s/data?codec=raw", folder);
     ANSWERS(KIVI_FORKED, kivi_store_open(url.bytes, NULL, NULL, &another, E));
@@ -80,7 +81,8 @@ static void expect_end(pid_t pid)
     int status = -1;
 
     CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
-    CHECK_SAYING(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child ended with status %x", (unsigned)status);
+    CHECK_SAYING(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child ended with status %x",
+                 (unsigned)status);
 }
 
 static void drive_or_fork(worker *w)
@@ -236,7 +238,8 @@ static int ends_with_open_store(const char *options, bool reopens)
         for (unsigned i = 0; i < 300; i++) {
             text key;
             uint8_t *made = made_value(i, 3000);
-            OK(kivi_store_set(store, NULL, print(&key, "key:%u", i), kivi_bytes(made, 3000), KIVI_TTL_NONE, E));
+            OK(kivi_store_set(store, NULL, print(&key, "key:%u", i), kivi_bytes(made, 3000),
+                              KIVI_TTL_NONE, E));
             free(made);
         }
         if (reopens) {

@@ -33,8 +33,8 @@ kivi_status kvi_rocks_change_begin(rocks_change *change, uint64_t stripes, bool 
     kivi_status status;
 
     if (engine->settings.read_only) {
-        *error = kvi_rocks_host->error(KIVI_DENIED, 0, KIVI_RETRY_NO, "%s: opened with read_only=true",
-                                       engine->folder);
+        *error = kvi_rocks_host->error(KIVI_DENIED, 0, KIVI_RETRY_NO,
+                                       "%s: opened with read_only=true", engine->folder);
         return KIVI_DENIED;
     }
     if (wants_expiries) {
@@ -61,15 +61,16 @@ void kvi_rocks_change_end(rocks_change *change)
         kvi_rocks_host->report(change->store->reporter, KIVI_EVENT_SWEEP, KIVI_OK, change->swept);
 }
 
-void kvi_rocks_touch(rocks_change *change, kivi_slice key, kivi_slice value, int64_t expiry_ms, bool recorded)
+void kvi_rocks_touch(rocks_change *change, kivi_slice key, kivi_slice value, int64_t expiry_ms,
+                     bool recorded)
 {
     rocksdb_column_family_handle_t *family = kvi_rocks_expiries(change->engine->view);
     uint8_t record[KVI_RECORD_SIZE];
 
     if (expiry_ms > 0) {
         kvi_record_write(kvi_rocks_host, record, expiry_ms, value);
-        rocksdb_writebatch_put_cf(change->session->batch, family, key.data, key.size, (char *)record,
-                                  sizeof(record));
+        rocksdb_writebatch_put_cf(change->session->batch, family, key.data, key.size,
+                                  (char *)record, sizeof(record));
     } else if (recorded) {
         rocksdb_writebatch_delete_cf(change->session->batch, family, key.data, key.size);
     }
@@ -77,8 +78,8 @@ void kvi_rocks_touch(rocks_change *change, kivi_slice key, kivi_slice value, int
 
 void kvi_rocks_put(rocks_change *change, kivi_slice key, kivi_slice value, int64_t expiry_ms, bool recorded)
 {
-    rocksdb_writebatch_put_cf(change->session->batch, change->engine->view->data, key.data, key.size,
-                              value.size ? value.data : "", value.size);
+    rocksdb_writebatch_put_cf(change->session->batch, change->engine->view->data, key.data,
+                              key.size, value.size ? value.data : "", value.size);
     kvi_rocks_touch(change, key, value, expiry_ms, recorded);
 }
 
@@ -86,8 +87,8 @@ void kvi_rocks_remove(rocks_change *change, kivi_slice key, bool recorded)
 {
     rocksdb_writebatch_delete_cf(change->session->batch, change->engine->view->data, key.data, key.size);
     if (recorded)
-        rocksdb_writebatch_delete_cf(change->session->batch, kvi_rocks_expiries(change->engine->view),
-                                     key.data, key.size);
+        rocksdb_writebatch_delete_cf(change->session->batch,
+                                     kvi_rocks_expiries(change->engine->view), key.data, key.size);
 }
 
 /* RocksDB's text of the failure; NULL: written. What it may start threads for begins with all signals blocked. */
@@ -112,7 +113,8 @@ static kivi_status fail(rocks_change *change, char *text, kivi_error **error)
     rocksdb_free(text);
     change->uncertain = true;
     *error = kvi_rocks_host->error(KIVI_UNCERTAIN, failure.code, KIVI_RETRY_IF_IDEMPOTENT,
-                                   "%s: a commit failed half-way: it may be on disk", change->engine->folder);
+                                   "%s: a commit failed half-way: it may be on disk",
+                                   change->engine->folder);
     return KIVI_UNCERTAIN;
 }
 

@@ -14,7 +14,8 @@ static rocks_owner owner_of(kivi_slice note)
     return kvi_order(note, kivi_str(NOTE_FOREIGN)) == 0 ? ROCKS_FOREIGN : ROCKS_NOBODYS;
 }
 
-kivi_status kvi_rocks_expiries_look(rocks_engine *engine, rocks_view *view, rocks_owner *owner, kivi_error **error)
+kivi_status kvi_rocks_expiries_look(rocks_engine *engine, rocks_view *view, rocks_owner *owner,
+                                    kivi_error **error)
 {
     rocksdb_column_family_handle_t *family = kvi_rocks_expiries(view);
     rocksdb_iterator_t *at;
@@ -51,10 +52,11 @@ kivi_status kvi_rocks_expiries_look(rocks_engine *engine, rocks_view *view, rock
 
 static kivi_status refuse(const rocks_engine *engine, kivi_error **error)
 {
-    *error = kvi_rocks_host->error(KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO,
-                                   "%s: no expiries in this folder of another program: its column family \"" KVI_ROCKS_FAMILY
-                                   "\" is where they would lie",
-                                   engine->folder);
+    *error = kvi_rocks_host->error(
+        KIVI_UNSUPPORTED, 0, KIVI_RETRY_NO,
+        "%s: no expiries in this folder of another program: its column family \"" KVI_ROCKS_FAMILY
+        "\" is where they would lie",
+        engine->folder);
     return KIVI_UNSUPPORTED;
 }
 
@@ -66,7 +68,8 @@ static rocksdb_column_family_handle_t *create(const rocks_engine *engine, char *
 
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    family = rocksdb_create_column_family(engine->view->db, engine->tuning.family, KVI_ROCKS_FAMILY, failure);
+    family = rocksdb_create_column_family(engine->view->db, engine->tuning.family, KVI_ROCKS_FAMILY,
+                                          failure);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return *failure ? NULL : family;
 }

@@ -84,7 +84,8 @@ rocks_failure kvi_rocks_classify(const char *text)
         return failure;
     failure.locked = strstr(text, "While lock file: ") || strncmp(text, "IO error: lock ", 15) == 0;
     /* What was not written whole is no part of the log. A failed sync may have left all of it there. */
-    failure.unapplied = strstr(text, "While appending to file: ") || strstr(text, "While open a file for appending: ");
+    failure.unapplied = strstr(text, "While appending to file: ") ||
+                        strstr(text, "While open a file for appending: ");
     find_cause(text, &failure);
     return failure;
 }
@@ -95,9 +96,9 @@ kivi_status kvi_rocks_fail(kivi_error **error, char *text, const char *folder, c
     char words[128];
 
     rocksdb_free(text);
-    *error = kvi_rocks_host->error(failure.status, failure.code, failure.retryable, "%s: %s: %s", folder, what,
-                                   failure.why ? failure.why
-                                               : kvi_errno_text(failure.code, words, sizeof(words)));
+    *error = kvi_rocks_host->error(
+        failure.status, failure.code, failure.retryable, "%s: %s: %s", folder, what,
+        failure.why ? failure.why : kvi_errno_text(failure.code, words, sizeof(words)));
     return failure.status;
 }
 

@@ -42,8 +42,7 @@ kivi_status kvi_rocks_folder_find(const char *path, const rocks_settings *settin
     if (!*folder)
         return kvi_rocks_fail_errno(error, errno, path, "cannot open");
     if (!settings->read_only && access(*folder, R_OK | W_OK | X_OK) != 0) {
-        status = kvi_rocks_fail_errno(error, errno, path,
-                                      "cannot write there (read_only=true reads)");
+        status = kvi_rocks_fail_errno(error, errno, path, "cannot write there (read_only=true reads)");
         free(*folder);
         *folder = NULL;
     }
@@ -105,7 +104,8 @@ kivi_status kvi_rocks_folder_look(const rocks_engine *engine, rocks_contents *co
         return refuse(error, KIVI_CORRUPT, engine->folder,
                       "holds tables or logs of RocksDB, but no CURRENT: it is damaged");
     if (seen.others)
-        return refuse(error, KIVI_INVALID, engine->folder, "holds other files, and is no folder of RocksDB");
+        return refuse(error, KIVI_INVALID, engine->folder,
+                      "holds other files, and is no folder of RocksDB");
     if (engine->settings.read_only || !engine->settings.create)
         return refuse(error, KIVI_INVALID, engine->folder, "holds no database, and none is to be made");
     return KIVI_OK;

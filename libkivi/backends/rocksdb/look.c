@@ -12,7 +12,8 @@ typedef struct question {
     char **failures;
 } question;
 
-#define PER_KEY (sizeof(char *) + 2 * sizeof(size_t) + sizeof(rocksdb_pinnableslice_t *) + sizeof(char *))
+#define PER_KEY \
+    (sizeof(char *) + 2 * sizeof(size_t) + sizeof(rocksdb_pinnableslice_t *) + sizeof(char *))
 
 bool kvi_rocks_session_reserve(rocks_session *session, size_t count)
 {
@@ -42,7 +43,8 @@ static question divide(const rocks_session *session)
 static void ask(rocks_session *session, const rocks_view *view, const rocksdb_readoptions_t *reads,
                 const rocks_asked *asked, unsigned kind)
 {
-    rocksdb_column_family_handle_t *family = kind == ROCKS_LOOK_VALUE ? view->data : kvi_rocks_expiries(view);
+    rocksdb_column_family_handle_t *family = kind == ROCKS_LOOK_VALUE ? view->data
+                                                                      : kvi_rocks_expiries(view);
     question at = divide(session);
     size_t count = 0;
 
@@ -57,7 +59,8 @@ static void ask(rocks_session *session, const rocks_view *view, const rocksdb_re
         at.failures[count++] = NULL;
     }
     if (count == 1)
-        at.values[0] = rocksdb_get_pinned_cf(view->db, reads, family, at.keys[0], at.sizes[0], &at.failures[0]);
+        at.values[0] = rocksdb_get_pinned_cf(view->db, reads, family, at.keys[0], at.sizes[0],
+                                             &at.failures[0]);
     else if (count)
         rocksdb_batched_multi_get_cf(view->db, reads, family, count, at.keys, at.sizes, at.values,
                                      at.failures, true);
@@ -84,7 +87,8 @@ static void judge(rocks_look *look, bool exactly, int64_t *now)
         return;
     look->found.value = bytes_of(look->value);
     if (look->record && kvi_record_read(bytes_of(look->record), &record))
-        look->found.expiry_ms = kvi_record_judge(kvi_rocks_host, &record, look->found.value, exactly, now);
+        look->found.expiry_ms = kvi_record_judge(kvi_rocks_host, &record, look->found.value,
+                                                 exactly, now);
     look->found.present = look->found.expiry_ms >= 0;
 }
 

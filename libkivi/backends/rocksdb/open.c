@@ -58,7 +58,8 @@ static rocksdb_t *open_reader(rocks_engine *engine, size_t count, const char *co
 }
 
 /* Opens all column families of a folder; of a new one the only one. */
-static rocks_view *open_families(rocks_engine *engine, const char *const *names, size_t count, char **failure)
+static rocks_view *open_families(rocks_engine *engine, const char *const *names, size_t count,
+                                 char **failure)
 {
     rocks_view *view = calloc(1, sizeof(*view));
     const rocksdb_options_t **options = malloc(count * sizeof(*options));
@@ -119,14 +120,15 @@ static rocks_view *open_view(rocks_engine *engine, bool is_new, char **failure)
 static kivi_status refuse_busy(const rocks_engine *engine, pid_t pid, kivi_error **error)
 {
     if (pid)
-        *error = kvi_rocks_host->error(KIVI_BUSY, 0, KIVI_RETRY_YES,
-                                       "%s: process %d has it open: one process at a time can write to it "
-                                       "(read_only=true reads beside it)",
-                                       engine->folder, (int)pid);
+        *error = kvi_rocks_host->error(
+            KIVI_BUSY, 0, KIVI_RETRY_YES,
+            "%s: process %d has it open: one process at a time can write to it "
+            "(read_only=true reads beside it)",
+            engine->folder, (int)pid);
     else
-        *error = kvi_rocks_host->error(KIVI_BUSY, 0, KIVI_RETRY_YES,
-                                       "%s: something else in this process has it open with another RocksDB",
-                                       engine->folder);
+        *error = kvi_rocks_host->error(
+            KIVI_BUSY, 0, KIVI_RETRY_YES,
+            "%s: something else in this process has it open with another RocksDB", engine->folder);
     return KIVI_BUSY;
 }
 
@@ -174,7 +176,8 @@ static kivi_status open_when_free(rocks_engine *engine, bool is_new, kivi_wait *
 /* Whether there is no key at all. */
 static kivi_status is_empty(const rocks_engine *engine, bool *empty, kivi_error **error)
 {
-    rocksdb_iterator_t *at = rocksdb_create_iterator_cf(engine->view->db, engine->reads, engine->view->data);
+    rocksdb_iterator_t *at = rocksdb_create_iterator_cf(engine->view->db, engine->reads,
+                                                        engine->view->data);
     char *failure = NULL;
 
     rocksdb_iter_seek_to_first(at);

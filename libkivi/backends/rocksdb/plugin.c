@@ -4,7 +4,8 @@
 
 #include "rocks.h"
 
-#define VALUE_MAX (UINT64_C(1) << 30)  /* far below the 4 GiB of a batch, of which memory holds several copies */
+#define VALUE_MAX \
+    (UINT64_C(1) << 30) /* far below the 4 GiB of a batch, of which memory holds several copies */
 #define VECTOR_MAX (UINT64_C(1) << 30) /* of keys and values in one batch */
 #define ATOMIC_MAX (UINT64_C(1) << 20)
 

@@ -84,7 +84,8 @@ static bool wants_expiry(const kivi_read_vector *vector)
     return false;
 }
 
-static void look_at_snapshot(const rocks_view *view, rocks_session *session, const rocks_asked *asked, int64_t *now)
+static void look_at_snapshot(const rocks_view *view, rocks_session *session,
+                             const rocks_asked *asked, int64_t *now)
 {
     const rocksdb_snapshot_t *snapshot = rocksdb_create_snapshot(view->db);
     rocksdb_readoptions_t *reads = rocksdb_readoptions_create();
@@ -111,8 +112,8 @@ static void look(rocks_engine *engine, const rocks_view *view, rocks_session *se
     look_at_snapshot(view, session, asked, now);
 }
 
-static void answer(rocks_engine *engine, kivi_read_vector *vector, kivi_read_item *item, rocks_look *look,
-                   int64_t *now)
+static void answer(rocks_engine *engine, kivi_read_vector *vector, kivi_read_item *item,
+                   rocks_look *look, int64_t *now)
 {
     if (look->failure) {
         char *text = look->failure;
@@ -125,8 +126,9 @@ static void answer(rocks_engine *engine, kivi_read_vector *vector, kivi_read_ite
         return;
     }
     if (item->want & KIVI_WANT_EXPIRY)
-        item->ttl_ms = look->found.expiry_ms > 0 ? kvi_ttl_left(look->found.expiry_ms, kvi_rocks_now(now))
-                                                 : KIVI_TTL_NONE;
+        item->ttl_ms = look->found.expiry_ms > 0
+                           ? kvi_ttl_left(look->found.expiry_ms, kvi_rocks_now(now))
+                           : KIVI_TTL_NONE;
     deliver(vector, item, look->found.value);
 }
 

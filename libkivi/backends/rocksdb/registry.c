@@ -119,8 +119,8 @@ static kivi_status open_new(char **folder, int fd, rocks_id id, rocks_settings *
     return status;
 }
 
-static kivi_status get(char **folder, rocks_settings *settings, kivi_wait *wait, rocks_engine **engine,
-                       kivi_error **error)
+static kivi_status get(char **folder, rocks_settings *settings, kivi_wait *wait,
+                       rocks_engine **engine, kivi_error **error)
 {
     int fd = open(*folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct stat info;
@@ -153,8 +153,9 @@ kivi_status kvi_rocks_engine_get(const char *path, rocks_settings *settings, kiv
     kivi_status status;
 
     if (kvi_rocks_is_forked()) {
-        *error = kvi_rocks_host->error(KIVI_FORKED, 0, KIVI_RETRY_NO,
-                                       "a process that was forked by one which uses RocksDB cannot use it");
+        *error = kvi_rocks_host->error(
+            KIVI_FORKED, 0, KIVI_RETRY_NO,
+            "a process that was forked by one which uses RocksDB cannot use it");
         return KIVI_FORKED;
     }
     status = kvi_rocks_folder_find(path, settings, &folder, error);

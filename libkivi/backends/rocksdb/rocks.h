@@ -11,8 +11,9 @@
 
 #define KVI_ROCKS_FAMILY "kivi" /* the column family of expiries */
 #define KVI_ROCKS_KEY_MAX 65535
-#define KVI_ROCKS_LOOK_NS UINT64_C(50000000) /* longest wait between two looks at the caller's wait */
-#define KVI_ROCKS_LOOK_EVERY 1024            /* pairs passed between two looks */
+#define KVI_ROCKS_LOOK_NS \
+    UINT64_C(50000000)            /* longest wait between two looks at the caller's wait */
+#define KVI_ROCKS_LOOK_EVERY 1024 /* pairs passed between two looks */
 
 extern const kivi_host *kvi_rocks_host;
 
@@ -33,7 +34,8 @@ typedef struct rocks_settings {
 extern const kivi_option_info kvi_rocks_options[];
 extern const size_t kvi_rocks_option_count;
 
-kivi_status kvi_rocks_settings_read(const kivi_config *config, rocks_settings *settings, kivi_error **error);
+kivi_status kvi_rocks_settings_read(const kivi_config *config, rocks_settings *settings,
+                                    kivi_error **error);
 void kvi_rocks_settings_clear(rocks_settings *settings);
 /* The option in which two differ; NULL: none that matters to an open folder. */
 const char *kvi_rocks_settings_difference(const rocks_settings *one, const rocks_settings *other);
@@ -46,7 +48,8 @@ typedef struct rocks_tuning {
 } rocks_tuning;
 
 /* A failure leaves what is to be cleared as well. */
-kivi_status kvi_rocks_tuning_make(const rocks_settings *settings, rocks_tuning *tuning, kivi_error **error);
+kivi_status kvi_rocks_tuning_make(const rocks_settings *settings, rocks_tuning *tuning,
+                                  kivi_error **error);
 void kvi_rocks_tuning_clear(rocks_tuning *tuning);
 
 /* ---- Open folders ---- */
@@ -96,7 +99,7 @@ typedef struct rocks_engine {
     rocksdb_readoptions_t *reads;
     _Atomic bool expiries; /* some key may have one */
     bool foreign;
-    bool inherited; /* in a forked child: not to be touched */
+    bool inherited;        /* in a forked child: not to be touched */
     pthread_mutex_t mutex; /* of what changes seldom */
     rocks_stripes stripes;
     pthread_mutex_t sweeping;
@@ -147,7 +150,8 @@ rocks_failure kvi_rocks_classify(const char *text);
 kivi_status kvi_rocks_fail(kivi_error **error, char *text, const char *folder, const char *what);
 kivi_status kvi_rocks_fail_errno(kivi_error **error, int code, const char *path, const char *what);
 /* The error of a wait that is over; `what` was in the caller's way. */
-kivi_status kvi_rocks_gave_up(kivi_error **error, kivi_status status, const char *folder, const char *what);
+kivi_status kvi_rocks_gave_up(kivi_error **error, kivi_status status, const char *folder,
+                              const char *what);
 kivi_status kvi_rocks_no_memory(kivi_error **error, const char *folder);
 
 /* ---- folder.c ---- */
@@ -161,7 +165,8 @@ typedef enum rocks_contents {
 kivi_status kvi_rocks_folder_find(const char *path, const rocks_settings *settings, char **folder,
                                   kivi_error **error);
 /* What it holds: INVALID where that is no database, CORRUPT where one lacks its beginning. */
-kivi_status kvi_rocks_folder_look(const rocks_engine *engine, rocks_contents *contents, kivi_error **error);
+kivi_status kvi_rocks_folder_look(const rocks_engine *engine, rocks_contents *contents,
+                                  kivi_error **error);
 
 /* ---- mark.c ---- */
 
@@ -176,7 +181,8 @@ kivi_status kvi_rocks_mark_write(const rocks_engine *engine, rocks_owner owner, 
 /* Whether somebody has the folder open for writing; `pid` 0: something else in this process. */
 bool kvi_rocks_find_holder(const char *folder, pid_t *pid);
 /* Calls `each` for the descriptors of this process below a folder. */
-void kvi_rocks_descriptors(int folder_fd, const char *folder, void (*each)(int fd, void *user), void *user);
+void kvi_rocks_descriptors(int folder_fd, const char *folder, void (*each)(int fd, void *user),
+                           void *user);
 
 /* ---- registry.c ---- */
 
@@ -220,7 +226,8 @@ static inline void kvi_rocks_view_give(rocks_engine *engine, rocks_view *view)
 /* ---- expiries.c ---- */
 
 /* What the family of expiries says of whose data it is; also whether it holds any expiry. */
-kivi_status kvi_rocks_expiries_look(rocks_engine *engine, rocks_view *view, rocks_owner *owner, kivi_error **error);
+kivi_status kvi_rocks_expiries_look(rocks_engine *engine, rocks_view *view, rocks_owner *owner,
+                                    kivi_error **error);
 /* Makes the column family. UNSUPPORTED: another program has one of that name. */
 kivi_status kvi_rocks_expiries_make(rocks_engine *engine, kivi_error **error);
 
@@ -244,7 +251,8 @@ void kvi_rocks_stripes_destroy(rocks_stripes *stripes);
 /* A bit for a key. */
 uint64_t kvi_rocks_stripe(kivi_slice key);
 /* Takes all of some stripes. A failure, of the wait, takes none. */
-kivi_status kvi_rocks_stripes_take(rocks_engine *engine, uint64_t wanted, kivi_wait *wait, kivi_error **error);
+kivi_status kvi_rocks_stripes_take(rocks_engine *engine, uint64_t wanted, kivi_wait *wait,
+                                   kivi_error **error);
 /* Takes one more if nobody has it or waits for it. */
 bool kvi_rocks_stripes_try(rocks_stripes *stripes, uint64_t more);
 void kvi_rocks_stripes_give(rocks_stripes *stripes, uint64_t held);
@@ -268,10 +276,7 @@ typedef struct rocks_look {
 /* Room for so many looks and for what asks for them; false without memory. */
 bool kvi_rocks_session_reserve(rocks_session *session, size_t count);
 /* What is asked of each key of a vector. */
-enum {
-    ROCKS_LOOK_VALUE = 1,
-    ROCKS_LOOK_RECORD = 2
-};
+enum { ROCKS_LOOK_VALUE = 1, ROCKS_LOOK_RECORD = 2 };
 /* Looks at keys of which `key` and `what` tell, under their stripes. kvi_rocks_look_end frees what was found. */
 typedef struct rocks_asked {
     kivi_slice (*key)(const void *vector, size_t index);
@@ -292,7 +297,7 @@ typedef struct rocks_change {
     rocks_engine *engine;
     rocks_session *session;
     uint64_t own, held; /* stripes: of the vector, and with those that the sweep took */
-    int64_t now;   /* 0: not asked yet */
+    int64_t now;        /* 0: not asked yet */
     unsigned swept;
     bool uncertain; /* the commit failed, and may be applied */
 } rocks_change;
@@ -304,13 +309,15 @@ kivi_status kvi_rocks_change_begin(rocks_change *change, uint64_t stripes, bool 
 kivi_status kvi_rocks_change_commit(rocks_change *change, kivi_wait *wait, kivi_error **error);
 void kvi_rocks_change_end(rocks_change *change);
 int64_t kvi_rocks_now(int64_t *now);
-void kvi_rocks_put(rocks_change *change, kivi_slice key, kivi_slice value, int64_t expiry_ms, bool recorded);
-void kvi_rocks_touch(rocks_change *change, kivi_slice key, kivi_slice value, int64_t expiry_ms, bool recorded);
+void kvi_rocks_put(rocks_change *change, kivi_slice key, kivi_slice value, int64_t expiry_ms,
+                   bool recorded);
+void kvi_rocks_touch(rocks_change *change, kivi_slice key, kivi_slice value, int64_t expiry_ms,
+                     bool recorded);
 void kvi_rocks_remove(rocks_change *change, kivi_slice key, bool recorded);
 void kvi_rocks_sweep(rocks_change *change);
 
-kivi_status kvi_rocks_write(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
-                            kivi_error **error);
+kivi_status kvi_rocks_write(void *instance, void *session, kivi_write_vector *vector,
+                            kivi_wait *wait, kivi_error **error);
 kivi_status kvi_rocks_take(rocks_store *store, rocks_session *session, kivi_read_vector *vector,
                            kivi_wait *wait, kivi_error **error);
 
@@ -320,6 +327,7 @@ kivi_status kvi_rocks_read(void *instance, void *session, kivi_read_vector *vect
                            kivi_error **error);
 kivi_status kvi_rocks_scan(void *instance, void *session, const kivi_scan_range *range,
                            kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error);
-kivi_status kvi_rocks_count(void *instance, void *session, kivi_count *count, kivi_wait *wait, kivi_error **error);
+kivi_status kvi_rocks_count(void *instance, void *session, kivi_count *count, kivi_wait *wait,
+                            kivi_error **error);
 
 #endif

@@ -216,7 +216,8 @@ static kivi_status where(const kivi_scan_range *range, const char *folder, kivi_
         return KIVI_OK;
     if (range->cursor.size < 2 || range->cursor.size > KVI_ROCKS_KEY_MAX + 1 ||
         ((const uint8_t *)range->cursor.data)[0] != CURSOR_TAG) {
-        *error = kvi_rocks_host->error(KIVI_INVALID, 0, KIVI_RETRY_NO, "%s: not a cursor of this store", folder);
+        *error = kvi_rocks_host->error(KIVI_INVALID, 0, KIVI_RETRY_NO,
+                                       "%s: not a cursor of this store", folder);
         return KIVI_INVALID;
     }
     last = kivi_bytes((const uint8_t *)range->cursor.data + 1, range->cursor.size - 1);
@@ -303,7 +304,8 @@ kivi_status kvi_rocks_scan(void *instance, void *session, const kivi_scan_range 
 }
 
 /* Any key fits as it is: none is escaped. */
-kivi_status kvi_rocks_count(void *instance, void *session, kivi_count *count, kivi_wait *wait, kivi_error **error)
+kivi_status kvi_rocks_count(void *instance, void *session, kivi_count *count, kivi_wait *wait,
+                            kivi_error **error)
 {
     rocks_store *store = instance;
     walk at = {.engine = store->engine, .prefix = count->prefix, .wait = wait};

@@ -28,7 +28,8 @@ const kivi_option_info kvi_rocks_options[] = {
     OPTION("options_file", KIVI_OPTION_STRING, NULL, NULL, 0, 0,
            "a file of RocksDB's own options; those named beside it go before"),
     OPTION("recovery", KIVI_OPTION_CHOICE, "tail", "tail point", 0, 0,
-           "a damaged log of writes at open: `tail`: only a torn end is passed over, else CORRUPT; `point`: "
+           "a damaged log of writes at open: `tail`: only a torn end is passed over, else CORRUPT; "
+           "`point`: "
            "all behind the damage is given up"),
     OPTION("mode", KIVI_OPTION_STRING, "0700", NULL, 0, 0, "permissions of a new folder, in octal"),
 };
@@ -42,18 +43,20 @@ static kivi_status read_mode(const kivi_config *config, mode_t *mode, kivi_error
 
     errno = 0;
     value = strtoul(text ? text : "", &end, 8);
-    if (errno == 0 && text && *text >= '0' && *text <= '7' && *end == 0 && value <= 0777 && (value & 0700) == 0700) {
+    if (errno == 0 && text && *text >= '0' && *text <= '7' && *end == 0 && value <= 0777 &&
+        (value & 0700) == 0700) {
         *mode = (mode_t)value;
         return KIVI_OK;
     }
-    *error = kvi_rocks_host->error(KIVI_INVALID, 0, KIVI_RETRY_NO,
-                                   "mode: octal permissions that let the owner do all, such as 0700 or 0750");
+    *error = kvi_rocks_host->error(
+        KIVI_INVALID, 0, KIVI_RETRY_NO,
+        "mode: octal permissions that let the owner do all, such as 0700 or 0750");
     return KIVI_INVALID;
 }
 
 /* RocksDB's number of a name. */
-static int number_of(const kivi_config *config, const char *option, const char *const *names, const int *numbers,
-                     size_t count)
+static int number_of(const kivi_config *config, const char *option, const char *const *names,
+                     const int *numbers, size_t count)
 {
     const char *text = kvi_rocks_host->option_text(config, option);
 
@@ -66,9 +69,9 @@ static int number_of(const kivi_config *config, const char *option, const char *
 static void read_numbers(const kivi_config *config, rocks_settings *settings)
 {
     static const char *const kinds[] = {"none", "snappy", "zlib", "bz2", "lz4", "lz4hc", "zstd"};
-    static const int kind_numbers[] = {rocksdb_no_compression, rocksdb_snappy_compression,
+    static const int kind_numbers[] = {rocksdb_no_compression,   rocksdb_snappy_compression,
                                        rocksdb_zlib_compression, rocksdb_bz2_compression,
-                                       rocksdb_lz4_compression, rocksdb_lz4hc_compression,
+                                       rocksdb_lz4_compression,  rocksdb_lz4hc_compression,
                                        rocksdb_zstd_compression};
     static const char *const ways[] = {"tail", "point"};
     static const int way_numbers[] = {rocksdb_tolerate_corrupted_tail_records_recovery,

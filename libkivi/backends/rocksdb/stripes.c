@@ -71,7 +71,8 @@ static kivi_status wait_in_line(rocks_stripes *stripes, const rocks_waiter *self
     return KIVI_OK;
 }
 
-kivi_status kvi_rocks_stripes_take(rocks_engine *engine, uint64_t wanted, kivi_wait *wait, kivi_error **error)
+kivi_status kvi_rocks_stripes_take(rocks_engine *engine, uint64_t wanted, kivi_wait *wait,
+                                   kivi_error **error)
 {
     rocks_stripes *stripes = &engine->stripes;
     rocks_waiter self = {.wanted = wanted};
@@ -89,8 +90,9 @@ kivi_status kvi_rocks_stripes_take(rocks_engine *engine, uint64_t wanted, kivi_w
     if (status == KIVI_OK)
         stripes->held |= wanted;
     pthread_mutex_unlock(&stripes->mutex);
-    return status == KIVI_OK ? KIVI_OK
-                             : kvi_rocks_gave_up(error, status, engine->folder, "others write the same keys");
+    return status == KIVI_OK
+               ? KIVI_OK
+               : kvi_rocks_gave_up(error, status, engine->folder, "others write the same keys");
 }
 
 bool kvi_rocks_stripes_try(rocks_stripes *stripes, uint64_t more)

@@ -7,8 +7,8 @@ static rocksdb_pinnableslice_t *get(const rocks_engine *engine, rocksdb_column_f
                                     kivi_slice key, kivi_slice *bytes, bool *failed)
 {
     char *failure = NULL;
-    rocksdb_pinnableslice_t *pinned =
-        rocksdb_get_pinned_cf(engine->view->db, engine->reads, family, key.data, key.size, &failure);
+    rocksdb_pinnableslice_t *pinned = rocksdb_get_pinned_cf(engine->view->db, engine->reads, family,
+                                                            key.data, key.size, &failure);
 
     *bytes = kivi_bytes(NULL, 0);
     bytes->data = rocksdb_pinnableslice_value(pinned, &bytes->size);
@@ -25,8 +25,8 @@ static bool is_still(const rocks_engine *engine, kivi_slice key, const kvi_recor
     bool failed, same;
     rocksdb_pinnableslice_t *pinned = get(engine, kvi_rocks_expiries(engine->view), key, &bytes, &failed);
 
-    same = pinned && kvi_record_read(bytes, &now_there) && now_there.expiry_ms == record->expiry_ms &&
-           now_there.hash == record->hash;
+    same = pinned && kvi_record_read(bytes, &now_there) &&
+           now_there.expiry_ms == record->expiry_ms && now_there.hash == record->hash;
     if (pinned)
         rocksdb_pinnableslice_destroy(pinned);
     return same;
@@ -95,8 +95,8 @@ static void first(const rocks_engine *engine, rocksdb_iterator_t *at)
 static void sweep(rocks_change *change)
 {
     rocks_engine *engine = change->engine;
-    rocksdb_iterator_t *at =
-        rocksdb_create_iterator_cf(engine->view->db, engine->reads, kvi_rocks_expiries(engine->view));
+    rocksdb_iterator_t *at = rocksdb_create_iterator_cf(engine->view->db, engine->reads,
+                                                        kvi_rocks_expiries(engine->view));
     const char *key = NULL;
     size_t size = 0;
 

@@ -14,7 +14,8 @@ static unsigned what_of(const void *vector, size_t index)
 }
 
 /* A delivery that is refused leaves the key as it is. */
-static void take_one(rocks_change *change, kivi_read_vector *vector, kivi_read_item *item, rocks_look *look)
+static void take_one(rocks_change *change, kivi_read_vector *vector, kivi_read_item *item,
+                     rocks_look *look)
 {
     int64_t ttl_ms = item->ttl_ms;
 
@@ -32,11 +33,13 @@ static void take_one(rocks_change *change, kivi_read_vector *vector, kivi_read_i
     if (item->then == KIVI_THEN_DELETE)
         kvi_rocks_remove(change, item->key, look->recorded);
     else if (item->then == KIVI_THEN_TOUCH && ttl_ms != KIVI_TTL_KEEP)
-        kvi_rocks_touch(change, item->key, look->found.value, kvi_rocks_host->expires(ttl_ms), look->recorded);
+        kvi_rocks_touch(change, item->key, look->found.value, kvi_rocks_host->expires(ttl_ms),
+                        look->recorded);
     /* What is left after a touch is what was asked for, else what there was before. */
     if (item->want & KIVI_WANT_EXPIRY && item->then != KIVI_THEN_TOUCH)
-        item->ttl_ms = look->found.expiry_ms ? kvi_ttl_left(look->found.expiry_ms, kvi_rocks_now(&change->now))
-                                             : KIVI_TTL_NONE;
+        item->ttl_ms = look->found.expiry_ms
+                           ? kvi_ttl_left(look->found.expiry_ms, kvi_rocks_now(&change->now))
+                           : KIVI_TTL_NONE;
 }
 
 static void undo(const kivi_read_vector *vector, bool uncertain)
@@ -52,11 +55,13 @@ static void undo(const kivi_read_vector *vector, bool uncertain)
 
 static kivi_status run(rocks_change *change, kivi_read_vector *vector, kivi_wait *wait, kivi_error **error)
 {
-    rocks_asked asked = {.key = key_of, .what = what_of, .vector = vector, .count = vector->count, .exactly = true};
+    rocks_asked asked = {
+        .key = key_of, .what = what_of, .vector = vector, .count = vector->count, .exactly = true};
     kivi_status status;
 
     bool expiries = atomic_load_explicit(&change->engine->expiries, memory_order_acquire);
-    kvi_rocks_look(change->session, change->engine->view, change->engine->reads, expiries, &asked, &change->now);
+    kvi_rocks_look(change->session, change->engine->view, change->engine->reads, expiries, &asked,
+                   &change->now);
     for (size_t i = 0; i < vector->count; i++)
         take_one(change, vector, kivi_read_item_at(vector, i), &change->session->looks[i]);
     status = kvi_rocks_change_commit(change, wait, error);

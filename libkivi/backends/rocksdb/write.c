@@ -29,8 +29,8 @@ static void increment(vector_work *work, kivi_write_item *item, const rocks_look
 
     item->status = work->vector->increment(work->vector, item, look->found.present ? &old : NULL, &bytes);
     if (item->status == KIVI_OK)
-        kvi_rocks_put(&work->change, item->key, bytes, kvi_expiry_after(kvi_rocks_host, item, &look->found),
-                      look->recorded);
+        kvi_rocks_put(&work->change, item->key, bytes,
+                      kvi_expiry_after(kvi_rocks_host, item, &look->found), look->recorded);
 }
 
 /* Puts into the batch what an item says. */
@@ -138,7 +138,8 @@ static kivi_status run(vector_work *work, kivi_wait *wait, kivi_error **error)
     /* With the stripes: who gave one of these keys an expiry did so before. */
     work->expiries = atomic_load_explicit(&change->engine->expiries, memory_order_acquire);
     asked.what = work->expiries ? what_of : what_without_expiries;
-    kvi_rocks_look(change->session, change->engine->view, change->engine->reads, work->expiries, &asked, &change->now);
+    kvi_rocks_look(change->session, change->engine->view, change->engine->reads, work->expiries,
+                   &asked, &change->now);
     fill(work);
     status = kvi_rocks_change_commit(change, wait, error);
     if (status != KIVI_OK)
@@ -147,11 +148,12 @@ static kivi_status run(vector_work *work, kivi_wait *wait, kivi_error **error)
     return status;
 }
 
-kivi_status kvi_rocks_write(void *instance, void *session, kivi_write_vector *vector, kivi_wait *wait,
-                            kivi_error **error)
+kivi_status kvi_rocks_write(void *instance, void *session, kivi_write_vector *vector,
+                            kivi_wait *wait, kivi_error **error)
 {
     rocks_store *store = instance;
-    vector_work work = {.change = {.store = store, .engine = store->engine, .session = session}, .vector = vector};
+    vector_work work = {.change = {.store = store, .engine = store->engine, .session = session},
+                        .vector = vector};
     uint64_t stripes = 0;
     bool wants_expiries = false;
     kivi_status status;
