@@ -123,12 +123,6 @@ kivi_status kvi_rocks_fail_errno(kivi_error **error, int code, const char *path,
     return status;
 }
 
-kivi_status kvi_rocks_gave_up(kivi_error **error, kivi_status status, const char *folder, const char *what)
-{
-    *error = kvi_rocks_host->error(status, 0, KIVI_RETRY_YES, "%s: gave up waiting: %s", folder, what);
-    return status;
-}
-
 kivi_status kvi_rocks_no_memory(kivi_error **error, const char *folder)
 {
     return kvi_rocks_fail_errno(error, ENOMEM, folder, "cannot go on");

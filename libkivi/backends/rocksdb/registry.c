@@ -5,18 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../core/base/platform.h"
 #include "rocks.h"
 
 /* Not held while an open waits for others: what its wait asks may open or close another store. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static rocks_engine *engines;
-
-void kvi_rocks_sleep(uint64_t ns)
-{
-    struct timespec pause = kvi_timespec(ns);
-    nanosleep(&pause, NULL);
-}
 
 static rocks_engine *find(rocks_id id, bool read_only)
 {

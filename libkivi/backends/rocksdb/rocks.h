@@ -149,10 +149,14 @@ rocks_failure kvi_rocks_classify(const char *text);
 /* The error of RocksDB's text, which it frees, while doing `what` with a folder. */
 kivi_status kvi_rocks_fail(kivi_error **error, char *text, const char *folder, const char *what);
 kivi_status kvi_rocks_fail_errno(kivi_error **error, int code, const char *path, const char *what);
+kivi_status kvi_rocks_no_memory(kivi_error **error, const char *folder);
+
+/* ---- wait.c ---- */
+
+void kvi_rocks_sleep(uint64_t ns);
 /* The error of a wait that is over; `what` was in the caller's way. */
 kivi_status kvi_rocks_gave_up(kivi_error **error, kivi_status status, const char *folder,
                               const char *what);
-kivi_status kvi_rocks_no_memory(kivi_error **error, const char *folder);
 
 /* ---- folder.c ---- */
 
@@ -189,7 +193,6 @@ void kvi_rocks_descriptors(int folder_fd, const char *folder, void (*each)(int f
 kivi_status kvi_rocks_engine_get(const char *path, rocks_settings *settings, kivi_wait *wait,
                                  rocks_engine **engine, kivi_error **error);
 void kvi_rocks_engine_put(rocks_engine *engine);
-void kvi_rocks_sleep(uint64_t ns);
 
 /* ---- open.c ---- */
 
@@ -289,7 +292,7 @@ void kvi_rocks_look(rocks_session *session, const rocks_view *view, const rocksd
                     bool expiries, const rocks_asked *asked, int64_t *now);
 void kvi_rocks_look_end(rocks_session *session, size_t count);
 
-/* ---- commit.c, write.c, take.c, sweep.c ---- */
+/* ---- change.c, commit.c, write.c, take.c, sweep.c ---- */
 
 /* A vector that changes something, from the look to the commit. */
 typedef struct rocks_change {
