@@ -8,19 +8,20 @@ int64_t kvi_lmdb_now(kvi_lmdb_pass *pass)
     return pass->now;
 }
 
-int kvi_lmdb_find(kvi_lmdb_pass *pass, MDB_val *key, kvi_lmdb_found *found)
+int kvi_lmdb_find(kvi_lmdb_pass *pass, MDB_val *key, kvi_found *found)
 {
-    int rc = mdb_get(pass->txn, pass->env->data, key, &found->value);
+    MDB_val value;
+    int rc = mdb_get(pass->txn, pass->env->data, key, &value);
 
     found->present = false;
     found->expiry_ms = 0;
     if (rc != 0)
         return rc == MDB_NOTFOUND ? 0 : rc;
-    if (kvi_lmdb_is_database(key->mv_size, &found->value))
+    if (kvi_lmdb_is_database(key->mv_size, &value))
         return MDB_INCOMPATIBLE;
+    found->value = kvi_lmdb_slice(value);
     if (pass->expiries)
-        rc = kvi_lmdb_expiry_of(pass->env, pass->txn, key, &found->value, true, &pass->now,
-                                &found->expiry_ms);
+        rc = kvi_lmdb_expiry_of(pass->env, pass->txn, key, &value, true, &pass->now, &found->expiry_ms);
     found->present = rc == 0 && found->expiry_ms >= 0;
     return rc;
 }
@@ -39,12 +40,12 @@ static int forget_expiry(kvi_lmdb_pass *pass, MDB_val *key)
 
 int kvi_lmdb_touch(kvi_lmdb_pass *pass, MDB_val *key, kivi_slice value, int64_t expiry_ms)
 {
-    uint8_t record[KVI_LMDB_RECORD_SIZE];
+    uint8_t record[KVI_RECORD_SIZE];
     MDB_val data = {sizeof(record), record};
 
     if (expiry_ms <= 0)
         return forget_expiry(pass, key);
-    kvi_lmdb_record_write(record, expiry_ms, value);
+    kvi_record_write(kvi_lmdb_host, record, expiry_ms, value);
     pass->expiries = true;
     pass->changed = true;
     return mdb_put(pass->txn, pass->env->expiries, key, &data, 0);

@@ -10,6 +10,8 @@
 
 #include <kivi/backend.h>
 
+#include "embedded.h"
+
 #define KVI_LMDB_MARK "kivi" /* the named database of expiries, and the mark that a file is ours */
 #define KVI_LMDB_MARK_SIZE 4
 #define KVI_LMDB_KEY_MAX 511
@@ -50,6 +52,11 @@ typedef struct kvi_lmdb_id {
     dev_t device;
     ino_t inode; /* 0: there is none */
 } kvi_lmdb_id;
+
+static inline kivi_slice kvi_lmdb_slice(MDB_val value)
+{
+    return kivi_bytes(value.mv_data, value.mv_size);
+}
 
 static inline bool kvi_lmdb_is_same(kvi_lmdb_id left, kvi_lmdb_id right)
 {
@@ -355,25 +362,7 @@ static inline bool kvi_lmdb_is_database(size_t key_size, const MDB_val *data)
 
 /* ---- expiry.c ---- */
 
-/* An expiry as it is stored: when, and for which value. */
-typedef struct kvi_lmdb_record {
-    int64_t expiry_ms;
-    uint64_t hash;
-} kvi_lmdb_record;
-
-#define KVI_LMDB_RECORD_SIZE 16
-bool kvi_lmdb_record_read(const MDB_val *data, kvi_lmdb_record *record);
-void kvi_lmdb_record_write(uint8_t bytes[KVI_LMDB_RECORD_SIZE], int64_t expiry_ms, kivi_slice value);
-/* Time left of an expiry that counts; in its last millisecond it is 1, never 0. */
-static inline int64_t kvi_lmdb_ttl_left(int64_t expiry_ms, int64_t now)
-{
-    return expiry_ms > now ? expiry_ms - now : 1;
-}
-
-/* How a value stands: 0 it never expires, -1 it is gone, else when it expires. `now` 0: the clock is read if need be. */
-int64_t kvi_lmdb_expiry_judge(const kvi_lmdb_record *record, const MDB_val *value, bool exactly,
-                              int64_t *now);
-/* The same by look-up. `exactly`: also when the answer is not just whether it is gone. */
+/* What the record of a key says of its value, as kvi_record_judge(). */
 int kvi_lmdb_expiry_of(const kvi_lmdb_env *env, MDB_txn *txn, MDB_val *key, const MDB_val *value,
                        bool exactly, int64_t *now, int64_t *expiry);
 /* Whether any expiry exists, and whether the file is marked, in a transaction. 0, KVI_LMDB_MARKED or LMDB's code. */
@@ -412,14 +401,7 @@ kivi_status kvi_lmdb_transact(kvi_lmdb_store *store, kvi_lmdb_work *work, kivi_w
 
 /* ---- change.c: one key inside a write transaction ---- */
 
-/* A live value, and when it expires (0: never). */
-typedef struct kvi_lmdb_found {
-    bool present;
-    MDB_val value;
-    int64_t expiry_ms;
-} kvi_lmdb_found;
-
-int kvi_lmdb_find(kvi_lmdb_pass *pass, MDB_val *key, kvi_lmdb_found *found);
+int kvi_lmdb_find(kvi_lmdb_pass *pass, MDB_val *key, kvi_found *found);
 /* Stores a value; `expiry_ms` 0 takes an expiry away. */
 int kvi_lmdb_put(kvi_lmdb_pass *pass, MDB_val *key, kivi_slice value, int64_t expiry_ms);
 /* Removes a value and its expiry. `*existed`: something lay there, expired or not. */

@@ -34,7 +34,7 @@ static __attribute__((noinline)) bool is_alive(kvi_lmdb_env *env, kvi_lmdb_slot 
         return false;
     }
     if (wanted && expiry_ms > 0)
-        item->ttl_ms = kvi_lmdb_ttl_left(expiry_ms, *now);
+        item->ttl_ms = kvi_ttl_left(expiry_ms, *now);
     if (expiry_ms < 0)
         item->status = KIVI_NOT_FOUND;
     return expiry_ms >= 0;

@@ -71,14 +71,15 @@ static int follow(walk *at)
 /* The expiry of the pair, where some have one: 0 none, -1 gone. */
 static __attribute__((noinline)) int judge(walk *at)
 {
-    kvi_lmdb_record record;
+    kvi_record record;
     int rc = follow(at);
 
     at->expiry_ms = 0;
     if (rc != 0)
         return rc == MDB_NOTFOUND ? 0 : rc;
-    if (compare(&at->record_key, &at->key) == 0 && kvi_lmdb_record_read(&at->record, &record))
-        at->expiry_ms = kvi_lmdb_expiry_judge(&record, &at->value, at->want_expiry, &at->now);
+    if (compare(&at->record_key, &at->key) == 0 && kvi_record_read(kvi_lmdb_slice(at->record), &record))
+        at->expiry_ms = kvi_record_judge(kvi_lmdb_host, &record, kvi_lmdb_slice(at->value),
+                                         at->want_expiry, &at->now);
     return 0;
 }
 
@@ -207,7 +208,7 @@ static inline kivi_status give_pair(walk *at, uint32_t flags, kivi_scan_sink *si
     if (flags & KIVI_SCAN_KEYS)
         value = kivi_bytes(NULL, 0);
     if (at->want_expiry && at->expiry_ms > 0)
-        ttl_ms = kvi_lmdb_ttl_left(at->expiry_ms, at->now);
+        ttl_ms = kvi_ttl_left(at->expiry_ms, at->now);
     return sink->pair(sink, at->name, value, ttl_ms);
 }
 

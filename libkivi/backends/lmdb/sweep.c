@@ -3,7 +3,7 @@
 
 /* Removes a pair that has expired, and a record that is of no value any more. `*gone`: the pair went. */
 static int sweep_one(kvi_lmdb_pass *pass, MDB_cursor *cursor, MDB_val *key,
-                     const kvi_lmdb_record *record, bool *gone)
+                     const kvi_record *record, bool *gone)
 {
     kvi_lmdb_env *env = pass->env;
     MDB_val value;
@@ -13,7 +13,7 @@ static int sweep_one(kvi_lmdb_pass *pass, MDB_cursor *cursor, MDB_val *key,
     if (rc != 0 && rc != MDB_NOTFOUND)
         return rc;
     if (rc == 0 && !kvi_lmdb_is_database(key->mv_size, &value) &&
-        kvi_lmdb_expiry_judge(record, &value, true, &pass->now) < 0) {
+        kvi_record_judge(kvi_lmdb_host, record, kvi_lmdb_slice(value), true, &pass->now) < 0) {
         rc = mdb_del(pass->txn, env->data, key, NULL);
         if (rc != 0)
             return rc;
@@ -44,7 +44,7 @@ static int sweep(kvi_lmdb_pass *pass, MDB_cursor *cursor)
     int rc = first(env, cursor, &key, &data);
 
     for (unsigned i = 0; i < pass->store->sweep && rc == 0; i++) {
-        kvi_lmdb_record record;
+        kvi_record record;
         uint8_t name[KVI_LMDB_KEY_MAX];
         MDB_val copy = {key.mv_size, name};
         bool gone;
@@ -54,7 +54,7 @@ static int sweep(kvi_lmdb_pass *pass, MDB_cursor *cursor)
         memcpy(name, key.mv_data, key.mv_size);
         memcpy(env->sweep_key, name, key.mv_size);
         env->sweep_size = key.mv_size;
-        if (kvi_lmdb_record_read(&data, &record) && record.expiry_ms < kvi_lmdb_now(pass)) {
+        if (kvi_record_read(kvi_lmdb_slice(data), &record) && record.expiry_ms < kvi_lmdb_now(pass)) {
             rc = sweep_one(pass, cursor, &copy, &record, &gone);
             if (rc != 0)
                 return rc;

@@ -14,29 +14,28 @@ static void item_fail(const kvi_lmdb_pass *pass, kivi_read_item *item, kivi_stat
 
 /* Delivers, and does what comes then. A delivery that is refused leaves the key as it is. */
 static int take_found(kvi_lmdb_pass *pass, kivi_read_vector *vector, kivi_read_item *item,
-                      MDB_val *key, const kvi_lmdb_found *found)
+                      MDB_val *key, const kvi_found *found)
 {
-    kivi_slice value = kivi_bytes(found->value.mv_data, found->value.mv_size);
     int64_t ttl_ms = item->ttl_ms;
     bool existed;
     int rc = 0;
 
     item->status = KIVI_OK;
     if (item->want & (KIVI_WANT_VALUE | KIVI_WANT_VERSION))
-        item->status = vector->deliver(vector, item, value, kivi_bytes(NULL, 0));
+        item->status = vector->deliver(vector, item, found->value, kivi_bytes(NULL, 0));
     if (item->status != KIVI_OK)
         return 0;
     if (item->then == KIVI_THEN_DELETE)
         rc = kvi_lmdb_remove(pass, key, &existed);
     else if (item->then == KIVI_THEN_TOUCH && ttl_ms != KIVI_TTL_KEEP)
-        rc = kvi_lmdb_touch(pass, key, value, kvi_lmdb_host->expires(ttl_ms));
+        rc = kvi_lmdb_touch(pass, key, found->value, kvi_lmdb_host->expires(ttl_ms));
     return rc;
 }
 
 static int take_one(kvi_lmdb_pass *pass, const take_work *work, kivi_read_item *item)
 {
     kvi_lmdb_key key;
-    kvi_lmdb_found found;
+    kvi_found found;
     int rc;
 
     if (!kvi_lmdb_key_make(item->key, pass->marked, &key)) {
@@ -61,7 +60,7 @@ static int take_one(kvi_lmdb_pass *pass, const take_work *work, kivi_read_item *
     rc = take_found(pass, work->vector, item, &key.stored, &found);
     /* What is left after a touch is what was asked for, else what there was before. */
     if (rc == 0 && item->want & KIVI_WANT_EXPIRY && item->then != KIVI_THEN_TOUCH)
-        item->ttl_ms = found.expiry_ms ? kvi_lmdb_ttl_left(found.expiry_ms, kvi_lmdb_now(pass))
+        item->ttl_ms = found.expiry_ms ? kvi_ttl_left(found.expiry_ms, kvi_lmdb_now(pass))
                                        : KIVI_TTL_NONE;
     return rc;
 }

@@ -28,12 +28,6 @@ static bool fail_alone(const kvi_lmdb_pass *pass, kivi_write_item *item, int rc)
     return true;
 }
 
-static bool sets_expiry(const kivi_write_item *item)
-{
-    return item->ttl_ms > 0 && (item->kind == KIVI_OP_SET || item->kind == KIVI_OP_TOUCH ||
-                                item->kind == KIVI_OP_INCREMENT);
-}
-
 /* Whether the item can be done without knowing what lies there. */
 static bool is_blind(const kvi_lmdb_pass *pass, const kivi_write_item *item)
 {
@@ -46,56 +40,20 @@ static bool is_blind(const kvi_lmdb_pass *pass, const kivi_write_item *item)
     return item->ttl_ms != KIVI_TTL_KEEP || !pass->expiries;
 }
 
-static bool condition_holds(const kivi_write_item *item, const kvi_lmdb_found *found)
-{
-    switch (item->condition) {
-    case KIVI_IF_ABSENT:
-        return !found->present;
-    case KIVI_IF_PRESENT:
-        return found->present;
-    case KIVI_IF_EQUAL:
-    case KIVI_IF_VERSION: /* versions are the stored bytes */
-        return found->present && found->value.mv_size == item->expected.size &&
-               (item->expected.size == 0 ||
-                memcmp(found->value.mv_data, item->expected.data, item->expected.size) == 0);
-    default:
-        return true;
-    }
-}
-
-/* What an item must answer before anything is done. OK: it can be done. */
-static kivi_status judge(const kivi_write_item *item, const kvi_lmdb_found *found)
-{
-    if (!condition_holds(item, found))
-        return KIVI_CONDITION;
-    return item->kind == KIVI_OP_TOUCH && !found->present ? KIVI_NOT_FOUND : KIVI_OK;
-}
-
-/* When the value that an item leaves behind expires. */
-static int64_t expiry_after(const kivi_write_item *item, const kvi_lmdb_found *found)
-{
-    bool keeps = item->ttl_ms == KIVI_TTL_KEEP || item->kind == KIVI_OP_INCREMENT;
-
-    if (keeps && found->present)
-        return found->expiry_ms;
-    return kvi_lmdb_host->expires(item->ttl_ms);
-}
-
 static int increment(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item *item,
-                     MDB_val *key, const kvi_lmdb_found *found)
+                     MDB_val *key, const kvi_found *found)
 {
-    kivi_slice old = kivi_bytes(found->value.mv_data, found->value.mv_size), bytes;
-    int64_t expiry_ms = expiry_after(item, found);
+    kivi_slice bytes;
+    int64_t expiry_ms = kvi_expiry_after(kvi_lmdb_host, item, found);
 
-    item->status = vector->increment(vector, item, found->present ? &old : NULL, &bytes);
+    item->status = vector->increment(vector, item, found->present ? &found->value : NULL, &bytes);
     return item->status == KIVI_OK ? kvi_lmdb_put(pass, key, bytes, expiry_ms) : 0;
 }
 
 /* Does what an item says; `found` is empty for a blind one. */
 static int apply(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item *item,
-                 MDB_val *key, const kvi_lmdb_found *found)
+                 MDB_val *key, const kvi_found *found)
 {
-    kivi_slice value = kivi_bytes(found->value.mv_data, found->value.mv_size);
     bool existed;
     int rc;
 
@@ -104,7 +62,7 @@ static int apply(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item
         item->existed = found->present;
     switch (item->kind) {
     case KIVI_OP_SET:
-        return kvi_lmdb_put(pass, key, item->value, expiry_after(item, found));
+        return kvi_lmdb_put(pass, key, item->value, kvi_expiry_after(kvi_lmdb_host, item, found));
     case KIVI_OP_DELETE:
         rc = kvi_lmdb_remove(pass, key, &existed);
         if (is_blind(pass, item))
@@ -113,7 +71,7 @@ static int apply(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item
     case KIVI_OP_TOUCH:
         if (item->ttl_ms == KIVI_TTL_KEEP)
             return 0;
-        return kvi_lmdb_touch(pass, key, value, expiry_after(item, found));
+        return kvi_lmdb_touch(pass, key, found->value, kvi_expiry_after(kvi_lmdb_host, item, found));
     case KIVI_OP_INCREMENT:
         return increment(pass, vector, item, key, found);
     default:
@@ -122,8 +80,7 @@ static int apply(kvi_lmdb_pass *pass, kivi_write_vector *vector, kivi_write_item
 }
 
 /* The state before an item; judged as well unless that was done before. */
-static int look(kvi_lmdb_pass *pass, kivi_write_item *item, MDB_val *key, bool judged,
-                kvi_lmdb_found *found)
+static int look(kvi_lmdb_pass *pass, kivi_write_item *item, MDB_val *key, bool judged, kvi_found *found)
 {
     int rc;
 
@@ -133,7 +90,7 @@ static int look(kvi_lmdb_pass *pass, kivi_write_item *item, MDB_val *key, bool j
     rc = kvi_lmdb_find(pass, key, found);
     if (rc != 0 || judged)
         return rc;
-    item->status = judge(item, found);
+    item->status = kvi_judge(item, found);
     if (item->status == KIVI_OK)
         item->status = KIVI_PENDING;
     else if (item->flags & KIVI_OP_WANT_EXISTED)
@@ -147,7 +104,7 @@ static bool is_refused(kvi_lmdb_pass *pass, const vector_work *work, kivi_write_
 {
     if (!kvi_lmdb_key_make(item->key, pass->marked, key))
         item_fail(pass, item, KIVI_TOO_LARGE, "the key is too long");
-    else if (work->work.no_mark && sets_expiry(item))
+    else if (work->work.no_mark && kvi_sets_expiry(item))
         item_fail(pass, item, KIVI_UNSUPPORTED,
                   "no expiries in this file of another program: its key \"" KVI_LMDB_MARK
                   "\" (or that and 0x00 bytes) is where they would lie");
@@ -157,7 +114,7 @@ static bool is_refused(kvi_lmdb_pass *pass, const vector_work *work, kivi_write_
 static int do_item(kvi_lmdb_pass *pass, const vector_work *work, kivi_write_item *item, bool judged)
 {
     kvi_lmdb_key key;
-    kvi_lmdb_found found;
+    kvi_found found;
     int rc;
 
     if (is_refused(pass, work, item, &key))
@@ -175,7 +132,7 @@ static int do_item(kvi_lmdb_pass *pass, const vector_work *work, kivi_write_item
 static int judge_item(kvi_lmdb_pass *pass, const vector_work *work, kivi_write_item *item)
 {
     kvi_lmdb_key key;
-    kvi_lmdb_found found;
+    kvi_found found;
     int rc;
 
     if (is_refused(pass, work, item, &key))
@@ -193,26 +150,20 @@ static int abort_others(const kivi_write_vector *vector, const kivi_write_item *
     return 0;
 }
 
-/* A touch of a missing key is no condition: it answers NOT_FOUND and stops nothing. */
-static bool stops_others(const kivi_write_item *item)
-{
-    return item->status != KIVI_PENDING && item->status != KIVI_NOT_FOUND;
-}
-
 static int run_atomic(kvi_lmdb_pass *pass, const vector_work *work)
 {
     kivi_write_vector *vector = work->vector;
 
     /* An item that failed in the last attempt. */
     for (size_t i = 0; i < vector->count; i++)
-        if (stops_others(kivi_write_item_at(vector, i)))
+        if (kvi_stops_others(kivi_write_item_at(vector, i)->status))
             return abort_others(vector, kivi_write_item_at(vector, i));
     for (size_t i = 0; i < vector->count; i++) {
         kivi_write_item *item = kivi_write_item_at(vector, i);
         int rc = judge_item(pass, work, item);
         if (rc != 0)
             return rc;
-        if (stops_others(item))
+        if (kvi_stops_others(item->status))
             return abort_others(vector, item);
     }
     for (size_t i = 0; i < vector->count; i++) {
@@ -266,7 +217,7 @@ kivi_status kvi_lmdb_write(void *instance, void *session, kivi_write_vector *vec
         const kivi_write_item *item = kivi_write_item_at(vector, i);
         /* Pages are half full at worst, and a long value begins a page of its own. */
         work.work.bytes += 2 * (item->key.size + item->value.size) + 4096;
-        work.work.wants_mark = work.work.wants_mark || sets_expiry(item);
+        work.work.wants_mark = work.work.wants_mark || kvi_sets_expiry(item);
     }
     return kvi_lmdb_transact(instance, &work.work, wait, error);
 }

@@ -9,9 +9,9 @@
 
 static rocks_owner owner_of(kivi_slice note)
 {
-    if (kvi_order(note, kivi_str(NOTE_OURS)) == 0)
+    if (kvi_key_order(note, kivi_str(NOTE_OURS)) == 0)
         return ROCKS_OURS;
-    return kvi_order(note, kivi_str(NOTE_FOREIGN)) == 0 ? ROCKS_FOREIGN : ROCKS_NOBODYS;
+    return kvi_key_order(note, kivi_str(NOTE_FOREIGN)) == 0 ? ROCKS_FOREIGN : ROCKS_NOBODYS;
 }
 
 kivi_status kvi_rocks_expiries_look(rocks_engine *engine, rocks_view *view, rocks_owner *owner,

@@ -128,20 +128,20 @@ static bool follow(walk *at)
     if (at->expiries_begun) {
         if (!rocksdb_iter_valid(expiries))
             return false;
-        int order = kvi_order(key_at(expiries), at->key);
+        int order = kvi_key_order(key_at(expiries), at->key);
         if (order >= 0)
             return order == 0;
         /* Where most keys have one, the next is it. */
         rocksdb_iter_next(expiries);
         if (!rocksdb_iter_valid(expiries))
             return false;
-        order = kvi_order(key_at(expiries), at->key);
+        order = kvi_key_order(key_at(expiries), at->key);
         if (order >= 0)
             return order == 0;
     }
     at->expiries_begun = true;
     rocksdb_iter_seek(expiries, at->key.data, at->key.size);
-    return rocksdb_iter_valid(expiries) && kvi_order(key_at(expiries), at->key) == 0;
+    return rocksdb_iter_valid(expiries) && kvi_key_order(key_at(expiries), at->key) == 0;
 }
 
 /* Whether the pair has not expired. */
@@ -175,7 +175,7 @@ static kivi_status settle(walk *at, kivi_error **error)
                 return kvi_rocks_gave_up(error, status, at->engine->folder, "scanning");
         }
         at->key = key_at(at->pairs);
-        if (at->end && !kvi_begins(at->key, at->prefix))
+        if (at->end && !kvi_key_begins(at->key, at->prefix))
             break;
         /* A key that another program made: no store has it. */
         if (!at->key.size)
@@ -191,7 +191,7 @@ static kivi_status settle(walk *at, kivi_error **error)
 /* Steps to the first pair behind `behind`, or to the prefix where that is further. */
 static void walk_first(walk *at, kivi_slice behind)
 {
-    if (!behind.size || kvi_order(behind, at->prefix) < 0) {
+    if (!behind.size || kvi_key_order(behind, at->prefix) < 0) {
         if (at->prefix.size)
             rocksdb_iter_seek(at->pairs, at->prefix.data, at->prefix.size);
         else
@@ -199,7 +199,7 @@ static void walk_first(walk *at, kivi_slice behind)
         return;
     }
     rocksdb_iter_seek(at->pairs, behind.data, behind.size);
-    if (rocksdb_iter_valid(at->pairs) && kvi_order(key_at(at->pairs), behind) == 0)
+    if (rocksdb_iter_valid(at->pairs) && kvi_key_order(key_at(at->pairs), behind) == 0)
         rocksdb_iter_next(at->pairs);
 }
 
@@ -221,7 +221,7 @@ static kivi_status where(const kivi_scan_range *range, const char *folder, kivi_
         return KIVI_INVALID;
     }
     last = kivi_bytes((const uint8_t *)range->cursor.data + 1, range->cursor.size - 1);
-    if (kvi_order(last, range->after) > 0)
+    if (kvi_key_order(last, range->after) > 0)
         *behind = last;
     return KIVI_OK;
 }

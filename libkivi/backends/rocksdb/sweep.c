@@ -88,7 +88,7 @@ static void first(const rocks_engine *engine, rocksdb_iterator_t *at)
     if (!rocksdb_iter_valid(at))
         return;
     key = rocksdb_iter_key(at, &size);
-    if (kvi_order(kivi_bytes(key, size), kivi_bytes(engine->sweep_key, engine->sweep_size)) == 0)
+    if (kvi_key_order(kivi_bytes(key, size), kivi_bytes(engine->sweep_key, engine->sweep_size)) == 0)
         rocksdb_iter_next(at);
 }
 

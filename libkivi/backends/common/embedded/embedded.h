@@ -8,7 +8,7 @@
 /* ---- Order ---- */
 
 /* Below 0, 0 or above as `a` lies before, at or behind `b` by bytes. */
-static inline int kvi_order(kivi_slice a, kivi_slice b)
+static inline int kvi_key_order(kivi_slice a, kivi_slice b)
 {
     size_t size = a.size < b.size ? a.size : b.size;
     int order = size ? memcmp(a.data, b.data, size) : 0;
@@ -16,7 +16,7 @@ static inline int kvi_order(kivi_slice a, kivi_slice b)
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
-static inline bool kvi_begins(kivi_slice key, kivi_slice prefix)
+static inline bool kvi_key_begins(kivi_slice key, kivi_slice prefix)
 {
     return key.size >= prefix.size && (!prefix.size || memcmp(key.data, prefix.data, prefix.size) == 0);
 }

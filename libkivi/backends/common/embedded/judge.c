@@ -25,7 +25,7 @@ static bool holds(const kivi_write_item *item, const kvi_found *found)
         return found->present;
     case KIVI_IF_EQUAL:
     case KIVI_IF_VERSION:
-        return found->present && kvi_order(found->value, item->expected) == 0;
+        return found->present && kvi_key_order(found->value, item->expected) == 0;
     default:
         return true;
     }

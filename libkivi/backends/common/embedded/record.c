@@ -1,35 +1,34 @@
 /* Expiries that lie beside values: 16 bytes each, good only for the value they were made for. */
 #include "embedded.h"
 
-static void put64(uint8_t *bytes, uint64_t number)
+/* A number as big-endian bytes, or the reverse. */
+static inline uint64_t swap64(uint64_t number)
 {
-    for (unsigned i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)(number >> (56 - 8 * i));
-}
-
-static uint64_t get64(const uint8_t *bytes)
-{
-    uint64_t number = 0;
-
-    for (unsigned i = 0; i < 8; i++)
-        number = number << 8 | bytes[i];
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return __builtin_bswap64(number);
+#else
     return number;
+#endif
 }
 
 bool kvi_record_read(kivi_slice bytes, kvi_record *record)
 {
+    uint64_t words[2];
+
     if (bytes.size != KVI_RECORD_SIZE)
         return false;
-    record->expiry_ms = (int64_t)get64(bytes.data);
-    record->hash = get64((const uint8_t *)bytes.data + 8);
+    memcpy(words, bytes.data, sizeof(words));
+    record->expiry_ms = (int64_t)swap64(words[0]);
+    record->hash = swap64(words[1]);
     return true;
 }
 
 void kvi_record_write(const kivi_host *host, uint8_t bytes[KVI_RECORD_SIZE], int64_t expiry_ms,
                       kivi_slice value)
 {
-    put64(bytes, (uint64_t)expiry_ms);
-    put64(bytes + 8, host->hash64(value));
+    uint64_t words[2] = {swap64((uint64_t)expiry_ms), swap64(host->hash64(value))};
+
+    memcpy(bytes, words, sizeof(words));
 }
 
 int64_t kvi_record_judge(const kivi_host *host, const kvi_record *record, kivi_slice value,
