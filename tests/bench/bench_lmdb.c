@@ -84,15 +84,28 @@ static void fill(bench_data *data)
     free(values);
 }
 
-void bench_data_open(bench_data *data)
+void bench_data_make(bench_data *data, const char *name)
 {
     memset(data, 0, sizeof *data);
-    data->dir = bench_make_dir("lmdb");
+    data->dir = bench_make_dir(name);
     data->keys = make_keys();
     for (unsigned i = 0; i < DATA_VALUE; i++)
         data->value[i] = (uint8_t)(i * 7 + 1);
     for (unsigned i = 0; i < DATA_THREADS; i++)
         data->peer_places[i].next = data->our_places[i].next = DATA_KEYS / DATA_THREADS * i;
+}
+
+void bench_data_drop(bench_data *data)
+{
+    kivi_store_close(data->store);
+    kivi_store_unref(data->store);
+    bench_remove_dir(data->dir);
+    free(data->keys);
+}
+
+void bench_data_open(bench_data *data)
+{
+    bench_data_make(data, "lmdb");
     data->env = bench_open_env(data->dir, &data->dbi);
     data->store = bench_open_store(data->dir);
     fill(data);
@@ -101,8 +114,5 @@ void bench_data_open(bench_data *data)
 void bench_data_close(bench_data *data)
 {
     mdb_env_close(data->env);
-    kivi_store_close(data->store);
-    kivi_store_unref(data->store);
-    bench_remove_dir(data->dir);
-    free(data->keys);
+    bench_data_drop(data);
 }

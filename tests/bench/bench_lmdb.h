@@ -31,6 +31,9 @@ typedef struct bench_data {
     data_place peer_places[DATA_THREADS], our_places[DATA_THREADS];
 } bench_data;
 
+/* Keys, value, places and a folder of that name alone; dropped with the store, where there is one. */
+void bench_data_make(bench_data *data, const char *name);
+void bench_data_drop(bench_data *data);
 void bench_data_open(bench_data *data);
 void bench_data_close(bench_data *data);
 

@@ -9,6 +9,9 @@
 #include <sys/statfs.h>
 
 extern const bench_group bench_get_group, bench_set_group, bench_scan_group, bench_values_group;
+#ifdef KIVI_BENCH_ROCKSDB
+extern const bench_group bench_rocksdb_group;
+#endif
 #ifdef KIVI_BENCH_REDIS
 extern const bench_group bench_redis_group, bench_redis_queue_group, bench_redis_reader_group;
 #endif
@@ -22,6 +25,9 @@ extern const bench_group bench_postgresql_group;
 static const bench_group *const groups[] = {
     &bench_get_group,        &bench_set_group,         &bench_scan_group,
     &bench_values_group,
+#ifdef KIVI_BENCH_ROCKSDB
+    &bench_rocksdb_group,
+#endif
 #ifdef KIVI_BENCH_REDIS
     &bench_redis_group,      &bench_redis_queue_group, &bench_redis_reader_group,
 #endif
