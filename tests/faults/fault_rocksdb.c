@@ -1,5 +1,5 @@
 /* Bad days of RocksDB: folders that others have, that may not be written, are full, are none, or lost a file. */
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/faults.h"
+#include "common/hooks.h"
 
 TestSuite(rocksdb, .init = case_begin, .fini = case_end);
 
@@ -379,4 +380,51 @@ Test(rocksdb, opens_on_a_full_disk_or_says_why, .timeout = 60)
     }
     CHECK_SAYING(opened > 0, "60 pages were not enough");
     kivi_store_unref(open_store("rocksdb:%s/small/data?codec=raw", folder));
+}
+
+/* ---- a disk that fails ---- */
+
+/* A commit whose sync failed may be there; what came before is, and nothing more is written until the store is opened again. */
+static void fail_a_sync(int code)
+{
+    kivi_store *store = open_rocksdb("");
+    kivi_error *error = NULL;
+    kivi_status status;
+    long long found;
+
+    put(store, "a", "1");
+    hook_fail_syncs(1, code);
+    status = kivi_store_set(store, NULL, kivi_str("a"), kivi_str("2"), KIVI_TTL_NONE, &error);
+    CHECK_SAYING(status == KIVI_UNCERTAIN, "%s: %s", kivi_status_name(status), kivi_error_message(error));
+    CHECK(strstr(kivi_error_message(error), "/data"));
+    kivi_error_free(error);
+    for (unsigned i = 0; i < 5; i++) {
+        error = NULL;
+        status = kivi_store_set(store, NULL, kivi_str("b"), kivi_str("3"), KIVI_TTL_NONE, &error);
+        CHECK_SAYING(status == KIVI_IO || status == KIVI_UNCERTAIN || status == KIVI_OK, "%s: %s",
+                     kivi_status_name(status), kivi_error_message(error));
+        kivi_error_free(error);
+    }
+    found = number_at(store, "a", -1);
+    CHECK(found == 1 || found == 2);
+    kivi_store_unref(store);
+    store = open_rocksdb("");
+    found = number_at(store, "a", -1);
+    CHECK(found == 1 || found == 2);
+    put(store, "a", "4");
+    expect_holds(store, "a", "4");
+    kivi_store_unref(store);
+    store = open_rocksdb("");
+    expect_holds(store, "a", "4");
+    kivi_store_unref(store);
+}
+
+Test(rocksdb, a_sync_fails, .timeout = 60)
+{
+    fail_a_sync(EIO);
+}
+
+Test(rocksdb, a_sync_finds_the_disk_full, .timeout = 60)
+{
+    fail_a_sync(ENOSPC);
 }

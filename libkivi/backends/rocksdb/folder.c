@@ -62,7 +62,8 @@ static bool ends(const char *name, const char *with)
 
 /* What the names in a folder say. */
 typedef struct names {
-    bool current, tables, others;
+    bool current, logs, others;
+    unsigned tables;
 } names;
 
 static void read_name(names *seen, int folder, const char *name)
@@ -74,20 +75,21 @@ static void read_name(names *seen, int folder, const char *name)
     if (strcmp(name, "CURRENT") == 0)
         seen->current = true;
     else if (ends(name, ".sst") || ends(name, ".ldb") || ends(name, ".blob"))
-        seen->tables = true;
+        seen->tables++;
     else if (ends(name, ".log"))
-        seen->tables = seen->tables || fstatat(folder, name, &info, 0) != 0 || info.st_size > 0;
+        seen->logs = seen->logs || fstatat(folder, name, &info, 0) != 0 || info.st_size > 0;
     else if (!begins(name, "MANIFEST-") && !begins(name, "OPTIONS-") && !begins(name, "LOG") &&
              !begins(name, "KIVI") && strcmp(name, "IDENTITY") != 0 && strcmp(name, "LOCK") != 0 &&
              !ends(name, ".dbtmp"))
         seen->others = true;
 }
 
-kivi_status kvi_rocks_folder_look(const rocks_engine *engine, rocks_contents *contents, kivi_error **error)
+kivi_status kvi_rocks_folder_look(const rocks_engine *engine, rocks_contents *contents,
+                                  unsigned *tables, kivi_error **error)
 {
     DIR *folder = opendir(engine->folder);
     struct dirent *entry;
-    names seen = {false, false, false};
+    names seen = {.tables = 0};
 
     *contents = ROCKS_NOTHING;
     if (!folder)
@@ -95,12 +97,13 @@ kivi_status kvi_rocks_folder_look(const rocks_engine *engine, rocks_contents *co
     while ((entry = readdir(folder)))
         read_name(&seen, dirfd(folder), entry->d_name);
     closedir(folder);
+    *tables = seen.tables;
     if (seen.current) {
         *contents = ROCKS_DATABASE;
         return KIVI_OK;
     }
     /* RocksDB would make a new database there, and remove the tables of the old one. */
-    if (seen.tables)
+    if (seen.tables || seen.logs)
         return refuse(error, KIVI_CORRUPT, engine->folder,
                       "holds tables or logs of RocksDB, but no CURRENT: it is damaged");
     if (seen.others)

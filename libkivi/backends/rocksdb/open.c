@@ -211,13 +211,18 @@ static kivi_status find_owner(rocks_engine *engine, kivi_error **error)
 kivi_status kvi_rocks_engine_open(rocks_engine *engine, kivi_wait *wait, kivi_error **error)
 {
     rocks_contents contents = ROCKS_NOTHING;
-    kivi_status status = kvi_rocks_folder_look(engine, &contents, error);
+    unsigned tables = 0;
+    kivi_status status = kvi_rocks_folder_look(engine, &contents, &tables, error);
 
     if (status == KIVI_OK)
         status = kvi_rocks_tuning_make(&engine->settings, &engine->tuning, error);
     if (status != KIVI_OK)
         return status;
     rocksdb_options_set_create_if_missing(engine->tuning.db, contents == ROCKS_NOTHING);
+    /* Sixteen, as many as RocksDB would start for the open, are of use to a thousand tables. */
+    if (!engine->settings.options_file)
+        rocksdb_options_set_max_file_opening_threads(engine->tuning.db,
+                                                     1 + (int)(tables < 1000 ? tables / 64 : 15));
     engine->reads = rocksdb_readoptions_create();
     rocksdb_readoptions_set_total_order_seek(engine->reads, 1);
     kvi_rocks_host->guard_descriptors();

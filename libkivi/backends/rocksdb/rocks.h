@@ -168,9 +168,9 @@ typedef enum rocks_contents {
 /* Finds or makes the folder; its name without links, to free. */
 kivi_status kvi_rocks_folder_find(const char *path, const rocks_settings *settings, char **folder,
                                   kivi_error **error);
-/* What it holds: INVALID where that is no database, CORRUPT where one lacks its beginning. */
+/* What it holds, and how many tables: INVALID where that is no database, CORRUPT where one lacks its beginning. */
 kivi_status kvi_rocks_folder_look(const rocks_engine *engine, rocks_contents *contents,
-                                  kivi_error **error);
+                                  unsigned *tables, kivi_error **error);
 
 /* ---- mark.c ---- */
 

@@ -1,4 +1,5 @@
 /* pwrite, writev and fdatasync of this program: a commit of LMDB consists of them. */
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
@@ -10,6 +11,7 @@
 static atomic_uint calls, wanted;
 static atomic_bool wanted_after;
 static atomic_int wanted_signal;
+static atomic_int failing_syncs, failing_code;
 
 void hook_arm(unsigned nth, bool after, int signal)
 {
@@ -17,6 +19,12 @@ void hook_arm(unsigned nth, bool after, int signal)
     wanted_signal = signal;
     calls = 0;
     wanted = nth;
+}
+
+void hook_fail_syncs(unsigned count, int code)
+{
+    failing_code = code;
+    failing_syncs = (int)count;
 }
 
 unsigned hook_calls(void)
@@ -60,6 +68,10 @@ SEEN int fdatasync(int fd)
     int rc;
 
     hook(false);
+    if (failing_syncs > 0 && atomic_fetch_sub(&failing_syncs, 1) > 0) {
+        errno = failing_code;
+        return -1;
+    }
     rc = (int)syscall(SYS_fdatasync, fd);
     hook(true);
     return rc;
