@@ -187,8 +187,10 @@ Test(rocksdb, readers_see_what_a_writer_wrote, .timeout = 120)
         expect_holds(reader, key.bytes, value.bytes);
         OK(kivi_store_ttl(reader, NULL, kivi_str(key.bytes), &ttl_ms, E));
         CHECK((ttl_ms != KIVI_TTL_NONE) == (i >= 30 && i % 2));
-        if (i == 45)
+        if (i == 45) {
+            pause_ms(5); /* beyond its TTL */
             expect_holds(reader, "short", NULL);
+        }
     }
     CHECK_NUMBER(expect_sound(reader), 7 + 40);
     ANSWERS(KIVI_DENIED, kivi_store_set(reader, NULL, kivi_str("a"), kivi_str("1"), KIVI_TTL_NONE, E));
@@ -299,8 +301,9 @@ static unsigned write_until_full(kivi_store *store, unsigned from)
         free(made);
         if (status == KIVI_OK)
             continue;
-        CHECK_SAYING(status == KIVI_IO || status == KIVI_UNCERTAIN, "%s: %s",
-                     kivi_status_name(status), kivi_error_message(error));
+        /* TIMEOUT: it waited for a table to be written, for which there was no room. */
+        CHECK_SAYING(status == KIVI_IO || status == KIVI_UNCERTAIN || status == KIVI_TIMEOUT,
+                     "%s: %s", kivi_status_name(status), kivi_error_message(error));
         CHECK_SAYING(strstr(kivi_error_message(error), "/small/data"), "%s", kivi_error_message(error));
         kivi_error_free(error);
         return i;
@@ -332,8 +335,12 @@ static void fill_and_free(const char *options)
     store = open_store("rocksdb:%s/small/data?codec=raw%s", folder, options);
     full = write_until_full(store, 0);
     CHECK_SAYING(full > 100, "full after %u writes", full);
-    for (unsigned i = 0; i < 20; i++)
-        CHECK_NUMBER(write_until_full(store, full), full);
+    /* RocksDB makes some room by itself when it removes what it no longer needs. */
+    for (unsigned i = 0; i < 20; i++) {
+        unsigned more = write_until_full(store, full);
+        CHECK(more >= full);
+        full = more;
+    }
     expect_first(store, full);
     CHECK(unlink(ballast.bytes) == 0);
     kivi_store_unref(store);
