@@ -6,17 +6,17 @@ _TABLE = os.path.join(os.path.dirname(__file__), "..", "..", "tests", "conforman
 _numbers = itertools.count()
 
 
-def _given():
-    """Names and URLs; the trait `queue` is the C suite's."""
+def _listed():
+    """Names, URLs and traits."""
     with open(_TABLE) as table:
         lines = [line.split() for line in table]
     for words in lines:
-        if words and not words[0].startswith("#") and "queue" not in words[2:]:
-            yield words[0], words[1]
+        if words and not words[0].startswith("#"):
+            yield words[0], words[1], words[2:]
     for variable, url in sorted(os.environ.items()):
         name = variable.removeprefix("KIVI_TEST_")
-        if name != variable and url and "queue" not in os.environ.get(f"KIVI_TRAITS_{name}", ""):
-            yield name.lower().replace("_", "-"), url
+        if name != variable and url:
+            yield name.lower().replace("_", "-"), url, os.environ.get(f"KIVI_TRAITS_{name}", "").split(",")
 
 
 def _store(name):
@@ -24,10 +24,13 @@ def _store(name):
 
 
 _wanted = [store for store in os.environ.get("STORES", "").split(",") if store]
-_rows = {name: url for name, url in _given() if not _wanted or _store(name) in _wanted}
+_given = [row for row in _listed() if "queue" not in row[2]]  # that trait is the C suite's
+_rows = {name: url for name, url, _ in _given if not _wanted or _store(name) in _wanted}
 # A mapping lists its keys, and nearly every case looks there or cleans up by it. Stores that cannot: test_unlisted.py.
 _UNLISTED = {"memcached"}
 ALL = {name: url for name, url in _rows.items() if _store(name) not in _UNLISTED}
+# Schemes of what a child of a process that has used it cannot use: it gets kivi.Forked, from a new store too.
+CHILDLESS = {url.partition(":")[0] for _, url, traits in _given if "single" in traits}
 UNLISTED = [name for name in _rows if _store(name) in _UNLISTED]
 assert _wanted or len(ALL) > 20, "the rows of the conformance suite were not found"
 # One of each store; where one does not wait for the disk, that one.
