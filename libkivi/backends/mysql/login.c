@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ROUNDS_MOST 6                      /* others may make or drop the table at the same time */
-#define PACKET_MARGIN (UINT64_C(64) << 10) /* of a statement besides its values */
+#define ROUNDS_MOST 6 /* others may make or drop the table at the same time */
 
 enum { STEP_ASK = 0, STEP_CREATE, STEP_MEND, STEP_LOOK, STEP_MARK };
 
@@ -90,19 +89,13 @@ static kivi_status refuse(kivi_status status, const char *text, const char *tabl
     return status;
 }
 
-/* Of quotes and backslashes in a value a statement has two bytes each. */
-static uint64_t value_most(uint64_t packet)
-{
-    return packet > 2 * PACKET_MARGIN ? (packet - PACKET_MARGIN) / 2 : packet / 4;
-}
-
 static kivi_status tell(my_session *session, bool ours, kivi_error **error)
 {
     const my_table *table = &session->login.table;
     kivi_learned learned = {.struct_size = sizeof(learned),
                             .fields = KIVI_LEARNED_LAYOUT | KIVI_LEARNED_DURABLE | KIVI_LEARNED_MAX_VALUE,
                             .layout = ours ? KIVI_LAYOUT_OURS : KIVI_LAYOUT_FOREIGN,
-                            .max_value = value_most(table->packet),
+                            .max_value = kvi_my_value_most(session),
                             .durable = table->durable};
     uint64_t width = strtoull(table->key_type + strcspn(table->key_type, "0123456789"), NULL, 10);
 

@@ -121,6 +121,10 @@ struct my_session {
     MYSQL my;
     bool has_my; /* `my` is initialised */
     kvi_sql_job job;
+    union {
+        kivi_read_vector reads;
+        kivi_write_vector writes;
+    } part; /* what of the job's vector is asked */
     /* connecting */
     kvi_resolve walk;
     kvi_turns turns;
@@ -169,6 +173,7 @@ kivi_status kvi_my_session_step(my_session *session, uint32_t revents, kivi_poll
 void kvi_my_put(my_session *session, const char *text);
 void kvi_my_put_number(my_session *session, int64_t number);
 void kvi_my_put_bytes(my_session *session, kivi_slice bytes);
+uint64_t kvi_my_quoted_size(kivi_slice bytes);
 /* What stands for the table, with a space on either side. */
 void kvi_my_put_table(my_session *session);
 
@@ -256,6 +261,13 @@ kivi_status kvi_my_login_failed(my_session *session, kivi_error **error);
 void kvi_my_limit_verb(my_session *session, bool short_locks);
 /* Whether the time that the server had for the verb is over. */
 bool kvi_my_limit_is_over(const my_session *session);
+
+/* ---- packet.c: how much a request may have ---- */
+
+/* Of a value, by what the login learned. */
+uint64_t kvi_my_value_most(const my_session *session);
+/* Cuts the verb's vector to what fits one request. TOO_LARGE: nothing does, or it must not be cut. */
+kivi_status kvi_my_packet_cut(my_session *session, kivi_error **error);
 
 /* ---- read.c, write.c, scan.c: begin puts the first request together, rows takes a result, next comes at its end ---- */
 

@@ -98,6 +98,10 @@ static bool has_short_locks(const my_session *session)
 
 static kivi_status begin_verb(my_session *session, kivi_error **error)
 {
+    kivi_status status = kvi_my_packet_cut(session, error);
+
+    if (status)
+        return status;
     forget_verdict(session);
     session->round = 0;
     session->undoing = false;

@@ -48,6 +48,21 @@ void kvi_my_put_number(my_session *session, int64_t number)
 }
 
 /* The connection's characters are bytes, so that nothing but these means something within quotes. */
+static bool is_special(char byte)
+{
+    return byte == '\'' || byte == '\\' || !byte;
+}
+
+uint64_t kvi_my_quoted_size(kivi_slice bytes)
+{
+    const char *data = bytes.data;
+    uint64_t size = bytes.size + 2;
+
+    for (size_t i = 0; i < bytes.size; i++)
+        size += is_special(data[i]);
+    return size;
+}
+
 void kvi_my_put_bytes(my_session *session, kivi_slice bytes)
 {
     my_bytes *text = &session->request.text;
@@ -58,7 +73,7 @@ void kvi_my_put_bytes(my_session *session, kivi_slice bytes)
         return;
     *at++ = '\'';
     for (size_t i = 0; i < bytes.size; i++) {
-        if (data[i] == '\'' || data[i] == '\\' || !data[i])
+        if (is_special(data[i]))
             *at++ = '\\';
         *at++ = data[i] ? data[i] : '0';
     }

@@ -5,7 +5,7 @@
 
 enum { GROUP_LOCK = GROUP_VERB, GROUP_FOUND, GROUP_ADD, GROUP_IF, GROUP_CHANGE };
 
-#define STATEMENT_MOST (UINT64_C(2) << 20) /* of a value and what is expected, together */
+#define STATEMENT_MOST (UINT64_C(2) << 20)
 #define INSERT_COLUMNS "(key_name, value_data, kivi_expires, kivi_hash) VALUES "
 #define TAKE_NEW                                                 \
     " ON DUPLICATE KEY UPDATE value_data = VALUES(value_data), " \
@@ -39,21 +39,29 @@ static bool wants_value(const kivi_write_item *item)
            item->condition == KIVI_IF_VERSION;
 }
 
+/* Of a value and what is expected, together. Larger ones are judged here, which sends no more than the value. */
+static uint64_t statement_most(const my_session *session)
+{
+    uint64_t most = kvi_my_value_most(session) / 2;
+
+    return most < STATEMENT_MOST ? most : STATEMENT_MOST;
+}
+
 /* Whether one statement does it, which finds the key where the condition holds and tells no more than that. */
-static bool is_one_statement(const kivi_write_item *item)
+static bool is_one_statement(const kivi_write_item *item, uint64_t most)
 {
     bool tells = item->flags & KIVI_OP_WANT_EXISTED;
 
     if (item->condition == KIVI_IF_ABSENT || (tells && wants_value(item)))
         return false;
-    if (item->expected.size + item->value.size > STATEMENT_MOST)
+    if (item->expected.size + item->value.size > most)
         return false;
     if (item->kind == KIVI_OP_SET)
         return item->condition != KIVI_IF_ALWAYS;
     return item->kind == KIVI_OP_DELETE || item->kind == KIVI_OP_TOUCH;
 }
 
-static my_way choose(const kivi_write_vector *vector)
+static my_way choose(const kivi_write_vector *vector, uint64_t most)
 {
     const kivi_write_item *first = kivi_write_item_at(vector, 0);
 
@@ -63,7 +71,7 @@ static my_way choose(const kivi_write_vector *vector)
         return WAY_DELETE;
     if (vector->count == 1 && first->kind == KIVI_OP_SET && first->condition == KIVI_IF_ABSENT)
         return WAY_ADD;
-    return vector->count == 1 && is_one_statement(first) ? WAY_IF : WAY_JUDGE;
+    return vector->count == 1 && is_one_statement(first, most) ? WAY_IF : WAY_JUDGE;
 }
 
 static void tell_sent(const kivi_write_vector *vector)
@@ -270,7 +278,7 @@ kivi_status kvi_my_write_begin(my_session *session, kivi_error **error)
 
     if (!kvi_sql_judging_begin(&session->judging, vector) || !make_room(session, vector->count))
         return kvi_my_no_memory(error);
-    session->way = choose(vector);
+    session->way = choose(vector, statement_most(session));
     if (session->way == WAY_JUDGE) {
         put_locks(session);
         return KIVI_OK;
