@@ -10,5 +10,8 @@ extern const fault_server mysql;
 void mysql_tell(running_server *server, const char *sql);
 /* The same in a process of its own, which is answered: wait for it. */
 pid_t mysql_tell_beside(running_server *server, const char *sql);
+/* The transaction of another program that has done these statements, and stays open until it is let go. */
+FILE *mysql_hold(running_server *server, const char *statements);
+void mysql_let_go(FILE *holder);
 
 #endif
