@@ -1,16 +1,12 @@
 /* Logins to PostgreSQL that must not be let in, each told by what is wrong; and what the environment may say of them. */
-#include "common/stage.h"
+#include "common/logins.h"
 #include "servers/postgresql.h"
 
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(fault_postgresql_login, .init = case_begin, .fini = case_end, .timeout = 300);
-
-#define SECRET "sesame-7f3a"
-enum { DEADLINE_MS = 20000 };
 
 /* ---- Asking ---- */
 
@@ -18,78 +14,6 @@ static kivi_store *login(const running_server *server, const char *who, const ch
                          const char *options)
 {
     return open_store("postgresql://%s@%s:%d/kivi?codec=raw%s", who, host, server->port, options);
-}
-
-static kivi_status look(kivi_store *store, kivi_error **error)
-{
-    kivi_call call = within_ms(DEADLINE_MS);
-    kivi_buffer value = KIVI_BUFFER_INIT;
-    kivi_status status = kivi_store_get(store, &call, kivi_str("k"), &value, error);
-
-    kivi_buffer_free(&value);
-    return status;
-}
-
-/* A typed error long before the deadline, in words that have `part` and nothing secret. */
-static void expect_refused(kivi_store *store, kivi_status wanted, const char *part)
-{
-    kivi_error *error = NULL;
-    uint64_t began = now_ns();
-    kivi_status status = look(store, &error);
-    const char *message = error ? kivi_error_message(error) : "(no error)";
-
-    CHECK_SAYING(now_ns() - began < DEADLINE_MS * UINT64_C(1000000), "it came too late");
-    CHECK_SAYING(status == wanted && strstr(message, part), "%s: %s", kivi_status_name(status), message);
-    CHECK_SAYING(!strstr(message, SECRET), "%s", message);
-    kivi_error_free(error);
-    kivi_store_unref(store);
-}
-
-static void expect_works(kivi_store *store)
-{
-    put(store, "k", "v");
-    expect_holds(store, "k", "v");
-    kivi_store_unref(store);
-}
-
-/* ---- Certificates, in the server's folder ---- */
-
-#define EC_KEY "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-/* In words that a blank ends. */
-static void run_words(running_server *server, const char *format, ...) KIVI_PRINTF(2, 3);
-static void run_words(running_server *server, const char *format, ...)
-{
-    char line[512], *rest = line, *word;
-    va_list list;
-
-    va_start(list, format);
-    vsnprintf(line, sizeof(line), format, list);
-    va_end(list);
-    while ((word = strtok_r(rest, " ", &rest)))
-        server_argument(server, "%s", word);
-    server_run(server);
-}
-
-static void make_authority(running_server *server, const char *name)
-{
-    run_words(server, "openssl req -x509 " EC_KEY " -days 30 -subj /CN=%s -keyout %s.key -out %s.pem",
-              name, name, name);
-}
-
-static void make_certificate(running_server *server, const char *name, const char *by,
-                             const char *names, int days)
-{
-    char path[320];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "%s/%s.ext", server->directory, name);
-    CHECK((file = fopen(path, "w")) && fprintf(file, "subjectAltName=%s\n", names) > 0 && !fclose(file));
-    chmod(path, 0644);
-    run_words(server, "openssl req " EC_KEY " -subj /CN=kivi -keyout %s.key -out %s.csr", name, name);
-    run_words(server,
-              "openssl x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days %d "
-              "-extfile %s.ext -out %s.pem",
-              name, by, by, days, name, name);
 }
 
 static void write_access(const running_server *server, const char *lines)
@@ -106,15 +30,7 @@ static void write_access(const running_server *server, const char *lines)
 /* All that its options may name; those of one server are used by it alone. */
 static void prepare_tls(running_server *server)
 {
-    static const char here[] = "IP:127.0.0.1,DNS:localhost";
-
-    make_authority(server, "ca");
-    make_authority(server, "stranger");
-    make_certificate(server, "server", "ca", here, 30);
-    make_certificate(server, "misnamed", "ca", "DNS:elsewhere.example", 30);
-    make_certificate(server, "expired", "ca", here, -1);
-    make_certificate(server, "client", "ca", here, 30);
-    make_certificate(server, "strange", "stranger", here, 30);
+    make_certificates(server);
     write_access(server, "hostssl all all 127.0.0.1/32 trust clientcert=verify-ca\n"
                          "host all kivi 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 trust");
     postgresql.prepare(server);
@@ -143,15 +59,9 @@ static void start_with(running_server *server, fault_server *kind, const char *c
 static kivi_store *login_tls(const running_server *server, const char *ca, const char *client,
                              const char *more)
 {
-    char options[900];
-    int size = snprintf(options, sizeof(options), "&tls=true&tls_ca_file=%s/server/%s.pem%s",
-                        folder, ca, more);
+    char options[TLS_OPTIONS];
 
-    if (client)
-        snprintf(options + size, sizeof(options) - (size_t)size,
-                 "&tls_cert_file=%s/server/%s.pem&tls_key_file=%s/server/%s.key", folder, client,
-                 folder, client);
-    return login(server, "kivi:" SECRET, "127.0.0.1", options);
+    return login(server, "kivi:" LOGIN_SECRET, "127.0.0.1", tls_options(options, ca, client, more));
 }
 
 /* ---- TLS that is wrong in one way each ---- */
@@ -162,13 +72,13 @@ Test(fault_postgresql_login, what_is_wrong_with_tls)
     fault_server kind;
 
     start_with(&server, &kind, "server");
-    expect_works(login_tls(&server, "ca", "client", ""));
-    expect_works(login_tls(&server, "stranger", "client", "&tls_verify=false"));
-    expect_refused(login_tls(&server, "stranger", "client", ""), KIVI_DENIED, "unknown authority");
-    expect_refused(login_tls(&server, "ca", "client", "&tls_server_name=elsewhere.example"),
-                   KIVI_DENIED, "for another name");
-    expect_refused(login_tls(&server, "ca", NULL, ""), KIVI_DENIED, "28000");
-    expect_refused(login_tls(&server, "ca", "strange", ""), KIVI_DENIED, "TLS");
+    login_works(login_tls(&server, "ca", "client", ""));
+    login_works(login_tls(&server, "stranger", "client", "&tls_verify=false"));
+    login_refused(login_tls(&server, "stranger", "client", ""), KIVI_DENIED, "unknown authority");
+    login_refused(login_tls(&server, "ca", "client", "&tls_server_name=elsewhere.example"),
+                  KIVI_DENIED, "for another name");
+    login_refused(login_tls(&server, "ca", NULL, ""), KIVI_DENIED, "28000");
+    login_refused(login_tls(&server, "ca", "strange", ""), KIVI_DENIED, "TLS");
     server_stop(&server);
 }
 
@@ -179,9 +89,9 @@ static void expect_certificate_refused(const char *certificate, const char *part
     fault_server kind;
 
     start_with(&server, &kind, certificate);
-    expect_refused(login_tls(&server, "ca", "client", ""), KIVI_DENIED, part);
+    login_refused(login_tls(&server, "ca", "client", ""), KIVI_DENIED, part);
     if (name)
-        expect_works(login_tls(&server, "ca", "client", name));
+        login_works(login_tls(&server, "ca", "client", name));
     server_stop(&server);
 }
 
@@ -201,8 +111,8 @@ Test(fault_postgresql_login, a_server_without_tls)
     fault_server kind;
 
     start_with(&server, &kind, NULL);
-    expect_refused(login_tls(&server, "ca", "client", ""), KIVI_DENIED, "does not offer it");
-    expect_works(login(&server, "kivi", "127.0.0.1", "")); /* where it is not required */
+    login_refused(login_tls(&server, "ca", "client", ""), KIVI_DENIED, "does not offer it");
+    login_works(login(&server, "kivi", "127.0.0.1", "")); /* where it is not required */
     server_stop(&server);
 }
 
@@ -213,16 +123,16 @@ Test(fault_postgresql_login, who_is_not_let_in)
     running_server server;
 
     server_start(&server, &postgresql, "server", "first", NULL);
-    expect_works(login(&server, "kivi:first", "127.0.0.1", ""));
-    expect_refused(login(&server, "kivi:" SECRET, "127.0.0.1", ""), KIVI_DENIED, "28P01");
-    expect_refused(login(&server, "nobody:" SECRET, "127.0.0.1", ""), KIVI_DENIED, "28P01");
-    expect_refused(login(&server, "kivi", "127.0.0.1", ""), KIVI_DENIED, "wants a password");
-    expect_refused(login(&server, "kivi", "127.0.0.1", "&environment=false"), KIVI_DENIED,
-                   "wants a password");
-    expect_refused(open_store("postgresql://kivi:first@127.0.0.1:%d/missing", server.port),
-                   KIVI_INVALID, "no such database");
-    expect_refused(login(&server, "kivi:first", "127.0.0.1", "&schema=missing"), KIVI_INVALID,
-                   "no such schema");
+    login_works(login(&server, "kivi:first", "127.0.0.1", ""));
+    login_refused(login(&server, "kivi:" LOGIN_SECRET, "127.0.0.1", ""), KIVI_DENIED, "28P01");
+    login_refused(login(&server, "nobody:" LOGIN_SECRET, "127.0.0.1", ""), KIVI_DENIED, "28P01");
+    login_refused(login(&server, "kivi", "127.0.0.1", ""), KIVI_DENIED, "wants a password");
+    login_refused(login(&server, "kivi", "127.0.0.1", "&environment=false"), KIVI_DENIED,
+                  "wants a password");
+    login_refused(open_store("postgresql://kivi:first@127.0.0.1:%d/missing", server.port),
+                  KIVI_INVALID, "no such database");
+    login_refused(login(&server, "kivi:first", "127.0.0.1", "&schema=missing"), KIVI_INVALID,
+                  "no such schema");
     server_stop(&server);
 }
 
@@ -305,11 +215,11 @@ static void expect_all_work(const running_server *server)
 {
     char options[500];
 
-    expect_works(login(server, "kivi", "127.0.0.1", "&environment=false"));
-    expect_works(login(server, "kivi:" SECRET, "localhost", "&environment=false&application_name="));
-    expect_works(login_tls(server, "ca", "client", "&environment=false"));
+    login_works(login(server, "kivi", "127.0.0.1", "&environment=false"));
+    login_works(login(server, "kivi:" LOGIN_SECRET, "localhost", "&environment=false&application_name="));
+    login_works(login_tls(server, "ca", "client", "&environment=false"));
     snprintf(options, sizeof(options), "&environment=false&host=%s", server->directory);
-    expect_works(open_store("postgresql://kivi@/kivi?codec=raw&port=%d%s", server->port, options));
+    login_works(open_store("postgresql://kivi@/kivi?codec=raw&port=%d%s", server->port, options));
 }
 
 Test(fault_postgresql_login, the_environment_is_shut_off)
@@ -324,10 +234,10 @@ Test(fault_postgresql_login, the_environment_is_shut_off)
     setenv("PGSERVICE", "hostile", 1);
     expect_all_work(&server);
     setenv("PGSERVICE", "missing", 1); /* what libpq lets nobody shut off is told */
-    expect_refused(login(&server, "kivi", "127.0.0.1", "&environment=false"), KIVI_INVALID, "PGSERVICE");
+    login_refused(login(&server, "kivi", "127.0.0.1", "&environment=false"), KIVI_INVALID, "PGSERVICE");
     unsetenv("PGSERVICE");
     setenv("PGTZ", "Nowhere/None", 1);
-    expect_refused(login(&server, "kivi", "127.0.0.1", "&environment=false"), KIVI_INVALID, "PGTZ");
+    login_refused(login(&server, "kivi", "127.0.0.1", "&environment=false"), KIVI_INVALID, "PGTZ");
     set_hostile(false);
     server_stop(&server);
 }
@@ -345,18 +255,18 @@ Test(fault_postgresql_login, the_environment_counts)
     kivi_store_unref(store);
     unsetenv("PGOPTIONS");
     setenv("PGCHANNELBINDING", "require", 1);
-    expect_refused(login(&server, "kivi", "127.0.0.1", ""), KIVI_DENIED, "channel binding");
+    login_refused(login(&server, "kivi", "127.0.0.1", ""), KIVI_DENIED, "channel binding");
     setenv("PGCHANNELBINDING", "sometimes", 1);
-    expect_refused(login(&server, "kivi", "127.0.0.1", ""), KIVI_INVALID, "variables");
+    login_refused(login(&server, "kivi", "127.0.0.1", ""), KIVI_INVALID, "variables");
     unsetenv("PGCHANNELBINDING");
     setenv("PGUSER", "nobody", 1);
-    expect_refused(open_store("postgresql://127.0.0.1:%d/kivi?codec=raw", server.port), KIVI_DENIED,
-                   "28000");
+    login_refused(open_store("postgresql://127.0.0.1:%d/kivi?codec=raw", server.port), KIVI_DENIED,
+                  "28000");
     unsetenv("PGUSER");
     setenv("PGREQUIREPEER", "nobody", 1);
-    expect_refused(open_store("postgresql://kivi@/kivi?codec=raw&port=%d&host=%s", server.port,
-                              server.directory),
-                   KIVI_DENIED, "PGREQUIREPEER");
+    login_refused(open_store("postgresql://kivi@/kivi?codec=raw&port=%d&host=%s", server.port,
+                             server.directory),
+                  KIVI_DENIED, "PGREQUIREPEER");
     unsetenv("PGREQUIREPEER");
     server_stop(&server);
 }
