@@ -105,7 +105,7 @@ Test(fault_mysql_login, a_server_without_tls)
 /* A login that is cut off at some byte is made again, or is UNAVAILABLE; never is it DENIED. */
 Test(fault_mysql_login, tls_over_a_bad_link)
 {
-    enum { LOGINS_MOST = 3000, CUTS = 20 };
+    enum { LOGINS_MOST = 3000, CUTS = 8 };
     running_server server;
     fault_server kind;
     char options[TLS_OPTIONS];
@@ -140,7 +140,7 @@ Test(fault_mysql_login, tls_over_a_bad_link)
 /* Connections end again and again while large values are written; SIGPIPE would end the process. */
 Test(fault_mysql_login, tls_raises_no_signal)
 {
-    enum { SIZE = 4 << 20, ROUNDS = 12 };
+    enum { SIZE = 1 << 20, ROUNDS = 8 };
     running_server server;
     fault_server kind;
     char *bytes = calloc(1, SIZE), options[TLS_OPTIONS];

@@ -2,6 +2,7 @@
 #include "my.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -84,6 +85,7 @@ void kvi_my_operate_on(my_session *session, int ready)
     be_quiet(session, &q);
     switch (session->operation) {
     case OP_CONNECT:
+        ERR_clear_error(); /* failure.c looks at what this step leaves */
         session->waits = mysql_real_connect_cont(&session->connected, &session->my, ready);
         break;
     case OP_QUERY:
