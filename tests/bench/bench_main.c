@@ -21,6 +21,9 @@ extern const bench_group bench_memcached_group;
 #ifdef KIVI_BENCH_POSTGRESQL
 extern const bench_group bench_postgresql_group;
 #endif
+#ifdef KIVI_BENCH_MYSQL
+extern const bench_group bench_mysql_group;
+#endif
 
 static const bench_group *const groups[] = {
     &bench_get_group,        &bench_set_group,         &bench_scan_group,
@@ -36,6 +39,9 @@ static const bench_group *const groups[] = {
 #endif
 #ifdef KIVI_BENCH_POSTGRESQL
     &bench_postgresql_group,
+#endif
+#ifdef KIVI_BENCH_MYSQL
+    &bench_mysql_group,
 #endif
 };
 

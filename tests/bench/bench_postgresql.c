@@ -1,86 +1,42 @@
 /* Rows: PostgreSQL, beside bare libpq: the same statements, prepared, a connection a thread. Commits do not wait for the disk. */
 #include "bench_remote.h"
+#include "bench_server.h"
 
 #include <arpa/inet.h>
-#include <ftw.h>
 #include <glob.h>
-#include <grp.h>
 #if __has_include(<postgresql/libpq-fe.h>)
 #include <postgresql/libpq-fe.h>
 #else
 #include <libpq-fe.h>
 #endif
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 /* One server for all rows of a run, filled; ended at exit. */
-static struct {
-    char dir[64], data[80];
-    int port, pid;
-} server;
+static bench_server server = {.user = "postgres", .stop_signal = SIGINT};
 
-/* ---- The server: it does not run as root ---- */
+/* ---- The server ---- */
 
-static const struct passwd *its_user(void)
+static const char *program(const char *name)
 {
-    return geteuid() ? NULL : getpwnam("postgres");
-}
-
-static pid_t run(const char *const *arguments)
-{
-    const struct passwd *user = its_user();
-    char pattern[100], program[200];
+    static char path[200];
+    char pattern[100];
     glob_t found = {0};
-    snprintf(pattern, sizeof pattern, "/usr/lib/postgresql/*/bin/%s", arguments[0]);
-    if (glob(pattern, 0, NULL, &found) == 0)
-        snprintf(program, sizeof program, "%s", found.gl_pathv[found.gl_pathc - 1]);
-    else
-        snprintf(program, sizeof program, "%s", arguments[0]);
+    snprintf(pattern, sizeof pattern, "/usr/lib/postgresql/*/bin/%s", name);
+    bool there = glob(pattern, 0, NULL, &found) == 0;
+    snprintf(path, sizeof path, "%s", there ? found.gl_pathv[found.gl_pathc - 1] : name);
     globfree(&found);
-    pid_t pid = fork();
-    BENCH_CHECK(pid >= 0);
-    if (pid)
-        return pid;
-    if (user && (setgroups(0, NULL) || setgid(user->pw_gid) || setuid(user->pw_uid)))
-        _exit(126);
-    prctl(PR_SET_PDEATHSIG, SIGINT);
-    if (chdir(server.dir) || !freopen("log", "a", stdout) || !freopen("log", "a", stderr))
-        _exit(126);
-    execvp(program, (char *const *)(uintptr_t)arguments);
-    _exit(127);
-}
-
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-    (void)status, (void)kind, (void)walk;
-    return remove(path);
-}
-
-static void stop_server(void)
-{
-    kill(server.pid, SIGINT);
-    waitpid(server.pid, NULL, 0);
-    nftw(server.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return path;
 }
 
 static void make_cluster(void)
 {
-    const struct passwd *user = its_user();
     const char *const arguments[] = {"initdb",    "-D",    server.data, "-U",   "kivi",
                                      "-A",        "trust", "-E",        "UTF8", "--locale=C.UTF-8",
                                      "--no-sync", NULL};
-    int status;
-    snprintf(server.dir, sizeof server.dir, "/tmp/kivi-bench-postgresql-XXXXXX");
-    BENCH_CHECK(mkdtemp(server.dir));
-    snprintf(server.data, sizeof server.data, "%s/data", server.dir);
-    BENCH_CHECK(!user || !chown(server.dir, user->pw_uid, user->pw_gid));
-    BENCH_CHECK(waitpid(run(arguments), &status, 0) > 0 && status == 0);
+    bench_server_make(&server, "postgresql");
+    bench_server_call(&server, program(arguments[0]), arguments);
 }
 
 static PGconn *connect_to_it(void)
@@ -91,17 +47,17 @@ static PGconn *connect_to_it(void)
     return PQconnectdb(conninfo);
 }
 
-static void await_server(void)
+static bool is_there(void)
 {
-    for (int i = 0; i < 1000; i++) {
-        PGconn *peer = connect_to_it();
-        bool there = PQstatus(peer) == CONNECTION_OK;
-        PQfinish(peer);
-        if (there)
-            return;
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
-    }
-    bench_fail("PostgreSQL did not start");
+    PGconn *peer = connect_to_it();
+    bool there = PQstatus(peer) == CONNECTION_OK;
+    PQfinish(peer);
+    return there;
+}
+
+static void stop_server(void)
+{
+    bench_server_stop(&server);
 }
 
 static kivi_store *open_ours(void)
@@ -129,9 +85,8 @@ static void start_server(void)
     char port[8];
     if (server.pid)
         return;
-    server.port = bench_free_port();
-    snprintf(port, sizeof port, "%d", server.port);
     make_cluster();
+    snprintf(port, sizeof port, "%d", server.port);
     const char *const arguments[] = {"postgres",
                                      "-D",
                                      server.data,
@@ -146,9 +101,9 @@ static void start_server(void)
                                      "-c",
                                      "max_connections=200",
                                      NULL};
-    server.pid = run(arguments);
+    server.pid = bench_server_run(&server, program(arguments[0]), arguments);
     atexit(stop_server);
-    await_server();
+    bench_server_await(&server, is_there);
     fill_server();
 }
 
