@@ -152,6 +152,7 @@ struct my_session {
     kvi_sql_judging judging;
     my_found *found; /* one for each item */
     size_t found_room;
+    bool at_once;    /* what is taken is deleted by the statement that tells of it */
     MYSQL_RES *held; /* rows that are told when what was changed is committed */
     int scan_flags;
     uint64_t scan_limit;

@@ -1,7 +1,7 @@
-/* Reads: one statement for each set of columns that some item wants; what is taken and touched is locked first. */
+/* Reads: one statement for each set of columns that some item wants; what is touched, or taken on MySQL, is locked first. */
 #include "my.h"
 
-enum { GROUP_PLAIN = GROUP_VERB, GROUP_LOCKED = GROUP_PLAIN + 4, GROUP_CHANGED };
+enum { GROUP_PLAIN = GROUP_VERB, GROUP_LOCKED = GROUP_PLAIN + 4, GROUP_TAKEN, GROUP_CHANGED };
 
 static bool is_taken(const kivi_read_item *item)
 {
@@ -55,12 +55,35 @@ static void ask_plain(my_session *session, uint8_t group)
     kvi_my_put(session, " AND " MY_LIVE);
 }
 
+#define TAKEN_COLUMNS "key_name, value_data, " MY_LEFT ", " MY_LIVE
+
+/* MariaDB tells what it deletes, and is done with it when it has told the last row. */
+static bool takes_at_once(const my_session *session)
+{
+    const kivi_read_vector *vector = session->job.reads;
+
+    for (size_t i = 0; i < vector->count; i++)
+        if (is_in(kivi_read_item_at(vector, i), GROUP_LOCKED) && !is_taken(kivi_read_item_at(vector, i)))
+            return false;
+    return mariadb_connection((MYSQL *)(uintptr_t)&session->my);
+}
+
+static void ask_taken(my_session *session)
+{
+    kvi_my_statement(session, GROUP_TAKEN);
+    kvi_my_put(session, "DELETE FROM");
+    kvi_my_put_table(session);
+    kvi_my_put(session, "WHERE ");
+    put_keys(session, GROUP_LOCKED);
+    kvi_my_put(session, " RETURNING " TAKEN_COLUMNS);
+}
+
 static void ask_locked(my_session *session)
 {
     kvi_my_statement(session, GROUP_BEGIN);
     kvi_my_put(session, "START TRANSACTION");
     kvi_my_statement(session, GROUP_LOCKED);
-    kvi_my_put(session, "SELECT key_name, value_data, " MY_LEFT ", " MY_LIVE " FROM");
+    kvi_my_put(session, "SELECT " TAKEN_COLUMNS " FROM");
     kvi_my_put_table(session);
     kvi_my_put(session, "WHERE ");
     put_keys(session, GROUP_LOCKED);
@@ -88,8 +111,13 @@ void kvi_my_read_begin(my_session *session)
         if (counts[group])
             ask_plain(session, group);
     tell_sent(vector, false);
-    if (counts[GROUP_LOCKED])
+    session->at_once = counts[GROUP_LOCKED] && takes_at_once(session);
+    if (session->at_once) {
+        ask_taken(session);
+        tell_sent(vector, true);
+    } else if (counts[GROUP_LOCKED]) {
         ask_locked(session);
+    }
 }
 
 /* ---- Answers ---- */
@@ -115,7 +143,7 @@ void kvi_my_read_rows(my_session *session, uint8_t group, MYSQL_RES **rows)
     int flags = group - GROUP_PLAIN;
     MYSQL_ROW row;
 
-    if (group == GROUP_LOCKED) {
+    if (group == GROUP_LOCKED || group == GROUP_TAKEN) {
         session->held = *rows;
         *rows = NULL;
     }
@@ -212,7 +240,7 @@ kivi_status kvi_my_read_next(my_session *session)
 
     if (!session->held)
         return KIVI_OK;
-    if (session->round == 1) {
+    if (session->at_once || session->round == 1) {
         tell_held(session);
         return KIVI_OK;
     }
