@@ -39,6 +39,19 @@ CASE(expiry, is_set_by_any_write)
     EXPECT_LEFT(added, 3 * hour);
 }
 
+/* However soon it is asked for. */
+CASE(expiry, is_never_more_than_was_set)
+{
+    if (lacks_ttl(s) || s->can.ttl_resolution_ms > 1)
+        return;
+    kivi_slice k = key(s, "k"), v = text(s, "v");
+    for (int i = 0; i < 50; i++) {
+        put(s, k, v, hour + i);
+        int64_t left = left_of(s, k);
+        EXPECT_SAYING(left <= hour + i, "%lld ms of %lld", (long long)left, (long long)hour + i);
+    }
+}
+
 /* Any write without a TTL clears an expiry; keep_ttl keeps it. */
 CASE(expiry, is_cleared_or_kept)
 {
