@@ -2,6 +2,7 @@
 #include "common/stage.h"
 #include "servers/mysql.h"
 
+#include <pthread.h>
 #include <string.h>
 
 TestSuite(fault_mysql_server, .init = case_begin, .fini = case_end, .timeout = 300);
@@ -115,6 +116,71 @@ Test(fault_mysql_server, a_held_row_keeps_no_sweep)
                      "it waited for a row that it does not name");
     }
     mysql_let_go(holder);
+    kivi_store_unref(store);
+    server_stop(&server);
+}
+
+/* ---- what expires while it is waited for ---- */
+
+typedef struct waiter {
+    kivi_store *store;
+    int verb; /* its place in waiter_keys */
+    kivi_status status;
+    int64_t sum;
+    pthread_t thread;
+} waiter;
+
+enum { TAKE, GET_AND_EXPIRE, REPLACE, ADD, EXPIRE, INCREMENT, WAITERS };
+static const char *const waiter_keys[WAITERS] = {"t", "g", "r", "a", "e", "i"};
+static const kivi_status waiter_statuses[WAITERS] = {KIVI_NOT_FOUND, KIVI_NOT_FOUND, KIVI_CONDITION,
+                                                     KIVI_OK,        KIVI_NOT_FOUND, KIVI_OK};
+
+static void *wait_with(void *of)
+{
+    waiter *w = of;
+    kivi_call call = within_ms(60000);
+    kivi_buffer value = KIVI_BUFFER_INIT;
+    kivi_slice key = kivi_str(waiter_keys[w->verb]), new = kivi_str("new");
+
+    if (w->verb == TAKE)
+        w->status = kivi_store_take(w->store, &call, key, &value, NULL);
+    else if (w->verb == GET_AND_EXPIRE)
+        w->status = kivi_store_get_and_expire(w->store, &call, key, 60000, &value, NULL);
+    else if (w->verb == REPLACE)
+        w->status = kivi_store_replace(w->store, &call, key, new, KIVI_TTL_NONE, NULL);
+    else if (w->verb == ADD)
+        w->status = kivi_store_add(w->store, &call, key, new, KIVI_TTL_NONE, NULL);
+    else if (w->verb == EXPIRE)
+        w->status = kivi_store_expire(w->store, &call, key, 60000, NULL);
+    else
+        w->status = kivi_store_increment(w->store, &call, key, 1, KIVI_TTL_NONE, &w->sum, NULL);
+    kivi_buffer_free(&value);
+    return NULL;
+}
+
+/* A verb that gets a row's lock when the row has expired finds nothing there, whenever it began. */
+Test(fault_mysql_server, what_expires_behind_a_lock)
+{
+    running_server server;
+    waiter waiters[WAITERS];
+
+    server_start(&server, &mysql, "server", NULL, NULL);
+    kivi_store *store = server_open(&server, "");
+    for (int i = 0; i < WAITERS; i++)
+        OK(kivi_store_set(store, NULL, kivi_str(waiter_keys[i]), kivi_str("5"), 3000, E));
+    FILE *holder = mysql_hold(&server, "SELECT 1 FROM kv_store FOR UPDATE");
+    for (int i = 0; i < WAITERS; i++) {
+        waiters[i] = (waiter){.store = store, .verb = i};
+        CHECK(pthread_create(&waiters[i].thread, NULL, wait_with, &waiters[i]) == 0);
+    }
+    pause_ms(3500);
+    mysql_let_go(holder);
+    for (int i = 0; i < WAITERS; i++)
+        CHECK(pthread_join(waiters[i].thread, NULL) == 0);
+    for (int i = 0; i < WAITERS; i++)
+        CHECK_SAYING(waiters[i].status == waiter_statuses[i], "%s: %s", waiter_keys[i],
+                     kivi_status_name(waiters[i].status));
+    CHECK_NUMBER(waiters[INCREMENT].sum, 1);
     kivi_store_unref(store);
     server_stop(&server);
 }

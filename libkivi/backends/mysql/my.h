@@ -180,15 +180,21 @@ void kvi_my_put_table(my_session *session);
 
 /* Beside a value that expires: when, in ms, and the first 8 bytes of the MD5 of the value it was set for. */
 #define MY_NOW "(UNIX_TIMESTAMP(NOW(6)) * 1000)"
+#define MY_CLOCK "(UNIX_TIMESTAMP(SYSDATE(6)) * 1000)"
 #define MY_HASH(value) "UNHEX(LEFT(MD5(" value "), 16))"
 #define MY_COUNTS "(kivi_hash <=> " MY_HASH("value_data") ")"
-#define MY_LIVE "(kivi_expires IS NULL OR kivi_expires > " MY_NOW " OR NOT " MY_COUNTS ")"
-#define MY_LEFT                                         \
+#define MY_LIVE_BY(time) "(kivi_expires IS NULL OR kivi_expires > " time " OR NOT " MY_COUNTS ")"
+#define MY_LEFT_BY(time)                                \
     "IF(kivi_expires IS NULL OR NOT " MY_COUNTS ", 0, " \
-    "GREATEST(1, kivi_expires - CEIL" MY_NOW "))"
+    "GREATEST(1, kivi_expires - CEIL" time "))"
+#define MY_LIVE MY_LIVE_BY(MY_NOW)
+#define MY_LEFT MY_LEFT_BY(MY_NOW)
+/* The same where a lock may have been waited for, which NOW() does not see. */
+#define MY_STILL_LIVE MY_LIVE_BY(MY_CLOCK)
+#define MY_STILL_LEFT MY_LEFT_BY(MY_CLOCK)
 /* Behind it comes a number of ms. What may have waited for a lock adds how long: never is an expiry early. */
 #define MY_AFTER "CEIL" MY_NOW " + "
-#define MY_WAITED "CEIL(UNIX_TIMESTAMP(SYSDATE(6)) * 1000) - CEIL" MY_NOW
+#define MY_WAITED "CEIL" MY_CLOCK " - CEIL" MY_NOW
 
 /* When what has this TTL expires; NULL: never. */
 void kvi_my_put_expiry(my_session *session, int64_t ttl_ms);

@@ -55,7 +55,7 @@ static void ask_plain(my_session *session, uint8_t group)
     kvi_my_put(session, " AND " MY_LIVE);
 }
 
-#define TAKEN_COLUMNS "key_name, value_data, " MY_LEFT ", " MY_LIVE
+#define TAKEN_COLUMNS "key_name, value_data, " MY_STILL_LEFT ", " MY_STILL_LIVE
 
 /* MariaDB tells what it deletes, and is done with it when it has told the last row. */
 static bool takes_at_once(const my_session *session)

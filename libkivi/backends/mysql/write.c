@@ -160,7 +160,7 @@ static void put_add(my_session *session)
     const kivi_write_item *item = kivi_write_item_at(session->job.writes, 0);
 
     put_delete(session);
-    kvi_my_put(session, " AND NOT " MY_LIVE);
+    kvi_my_put(session, " AND NOT " MY_STILL_LIVE);
     begin_insert(session, GROUP_ADD);
     put_row(session, true, item, 0);
     kvi_my_put(session, " ON DUPLICATE KEY UPDATE key_name = VALUES(key_name)");
@@ -202,7 +202,7 @@ static void put_if(my_session *session)
         kvi_my_put(session, " AND value_data = ");
         kvi_my_put_bytes(session, item->expected);
     }
-    kvi_my_put(session, " AND " MY_LIVE);
+    kvi_my_put(session, " AND " MY_STILL_LIVE);
 }
 
 /* Whether the item may write a key that is not there, which is locked by a row that has expired. */
@@ -242,7 +242,8 @@ static void put_find(my_session *session)
     for (size_t i = 0; i < vector->count; i++)
         values = values || wants_value(kivi_write_item_at(vector, i));
     kvi_my_statement(session, GROUP_FOUND);
-    kvi_my_put(session, "SELECT key_name, " MY_LIVE ", IF(" MY_COUNTS ", kivi_expires, NULL)");
+    kvi_my_put(session,
+               "SELECT key_name, " MY_STILL_LIVE ", IF(" MY_COUNTS ", kivi_expires, NULL)");
     if (values)
         kvi_my_put(session, ", value_data");
     kvi_my_put(session, " FROM");
