@@ -12,7 +12,7 @@ static kivi_error *error;
 #define SILENCE_NS UINT64_C(900000000)
 #define RETRY_NS UINT64_C(2000000000)
 
-/* ---- The protocol: '+' OK, '-' condition, '?' a breach ---- */
+/* ---- The protocol: '+' OK, '-' condition, '?' a breach, '.' of an answer that goes on ---- */
 
 typedef struct toy_server {
     struct toy *toy;
@@ -61,7 +61,9 @@ static kivi_status toy_reply(void *owner, kvi_command *command, const uint8_t *b
     if (size == 0)
         return KIVI_PENDING;
     portion->used = 1;
-    portion->last = true;
+    portion->last = *bytes != '.';
+    if (*bytes == '.')
+        return KIVI_OK;
     if (*bytes == '?') {
         *failure = kvi_host_table.error(KIVI_CORRUPT, 0, KIVI_RETRY_NO, "no such answer");
         return KIVI_CORRUPT;
@@ -319,6 +321,26 @@ Test(members, one_that_dribbles_is_waited_for)
     }
     cr_assert_eq(step_on(t, status, -1), KIVI_OK);
     expect_all_of(t, 1, KIVI_OK);
+    toy_free(t);
+}
+
+/* Nor is one whose single answer goes on and on, each portion of it taken as it comes. */
+Test(members, an_answer_of_many_portions_is_waited_for)
+{
+    toy *t = toy_new(SERVERS);
+    kivi_status status = step_on(t, kvi_members_begin_on(&t->members, 1, &error), 20);
+
+    take_peer(t, 1);
+    status = step_on(t, status, 20);
+    for (int i = 0; i < 3; i++) {
+        status = step_on(t, status, (int)(SILENCE_NS / 1000000) * 6 / 10);
+        cr_assert_eq(status, KIVI_PENDING);
+        reply(t, 1, "....");
+    }
+    status = step_on(t, status, 20);
+    cr_assert_eq(status, KIVI_PENDING);
+    reply(t, 1, "+");
+    cr_assert_eq(step_on(t, status, -1), KIVI_OK);
     toy_free(t);
 }
 

@@ -204,12 +204,12 @@ static bool has_moved(kvi_member *member)
     const kvi_pipeline *pipeline = member->pipeline;
     const kvi_net *net = &pipeline->net;
     bool same = member->mark.sent == net->sent && member->mark.answered == pipeline->answered &&
-                member->mark.received == net->in.end && member->mark.closings == net->closings &&
+                member->mark.received == net->received && member->mark.closings == net->closings &&
                 member->mark.state == (int)net->state;
 
     member->mark.sent = net->sent;
     member->mark.answered = pipeline->answered;
-    member->mark.received = net->in.end;
+    member->mark.received = net->received;
     member->mark.closings = net->closings;
     member->mark.state = (int)net->state;
     return !same;

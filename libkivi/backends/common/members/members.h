@@ -33,8 +33,8 @@ typedef struct kvi_member {
     /* when something moved last, and how far it was */
     uint64_t moved_ns;
     struct {
-        uint64_t sent;
-        size_t received, answered;
+        uint64_t sent, received;
+        size_t answered;
         uint32_t closings;
         int state;
     } mark;

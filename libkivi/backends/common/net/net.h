@@ -88,6 +88,7 @@ typedef struct kvi_net {
         size_t reference_count, reference_room, reference, reference_at;
     } out;
     uint64_t queued, sent, begun;
+    uint64_t received; /* in all, by every connection */
     /* received and not yet consumed: data[begin..end) */
     struct {
         uint8_t *data;

@@ -228,6 +228,7 @@ kivi_status kvi_net_receive(kvi_net *net, bool wait, kivi_error **error)
     if (got == 0)
         return KIVI_PENDING;
     net->in.end += (size_t)got;
+    net->received += (uint64_t)got;
     net->more = net->ssl || (size_t)got == room; /* what TLS holds back, poll(2) does not know */
     return KIVI_OK;
 }
