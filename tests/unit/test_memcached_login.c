@@ -1,108 +1,7 @@
 /* Memcached logins: servers that have no meta commands are told from those that only ended a connection. */
-#include "failure.h"
-
-#include <arpa/inet.h>
-#include <kivi/backend.h>
-#include <kivi/kivi.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "memcached_fixture.h"
 
 TestSuite(memcached_login, .timeout = 60);
-
-static kivi_error *error;
-
-const kivi_backend *kvi_plugin_memcached(uint32_t host_abi, const kivi_host *host);
-
-/* ---- A Memcached made of a script ---- */
-
-/* What each connection is answered at its login, one after the other; the last goes for all that follow. */
-typedef struct script {
-    const char *login; /* NULL: the connection is closed instead */
-    size_t size;
-    bool binary; /* it must have been asked in the binary protocol, or in words */
-} script;
-
-typedef struct fake {
-    const script *scripts;
-    size_t count;
-    int fd, port;
-    atomic_uint connections;
-    pthread_t thread;
-} fake;
-
-static bool is_whole(const char *bytes, size_t size)
-{
-    if (size && (unsigned char)bytes[0] == 0x80)
-        return size == 24 + 24 + strlen("settings");
-    return size > 8 && !memcmp(bytes + size - 8, "\nstats\r\n", 8);
-}
-
-/* A login is answered as the script says, and each look for a key says that it is not there. */
-static void serve(int fd, const script *how)
-{
-    char bytes[1024];
-    size_t size = 0;
-    ssize_t more;
-
-    while (!is_whole(bytes, size) && (more = read(fd, bytes + size, sizeof(bytes) - size)) > 0)
-        size += (size_t)more;
-    if (!size || how->binary != ((unsigned char)bytes[0] == 0x80) || !how->login)
-        return;
-    send(fd, how->login, how->size, MSG_NOSIGNAL);
-    while (read(fd, bytes, sizeof(bytes)) > 0)
-        send(fd, "EN\r\n", 4, MSG_NOSIGNAL);
-}
-
-static void *listen_on(void *given)
-{
-    fake *server = given;
-    int fd;
-
-    while ((fd = accept(server->fd, NULL, NULL)) >= 0) {
-        size_t number = atomic_fetch_add(&server->connections, 1);
-        serve(fd, &server->scripts[number < server->count ? number : server->count - 1]);
-        close(fd);
-    }
-    return NULL;
-}
-
-static void fake_start(fake *server, const script *scripts, size_t count)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-
-    *server = (fake){.scripts = scripts, .count = count, .fd = socket(AF_INET, SOCK_STREAM, 0)};
-    cr_assert_eq(bind(server->fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    cr_assert_eq(listen(server->fd, 16), 0);
-    cr_assert_eq(getsockname(server->fd, (struct sockaddr *)&address, &size), 0);
-    server->port = ntohs(address.sin_port);
-    cr_assert_eq(pthread_create(&server->thread, NULL, listen_on, server), 0);
-}
-
-static void fake_stop(fake *server)
-{
-    shutdown(server->fd, SHUT_RDWR);
-    pthread_join(server->thread, NULL);
-    close(server->fd);
-}
-
-/* ---- Logins ---- */
-
-#define SETTINGS "STAT item_size_max 1048576\r\nSTAT evictions on\r\nEND\r\n"
-#define STATS "STAT pid 1\r\nSTAT uptime 5\r\nSTAT time 1700000000\r\nEND\r\n"
-#define SCRIPT(binary, text)           \
-    {                                  \
-        text, sizeof(text) - 1, binary \
-    }
-#define SILENT(binary)  \
-    {                   \
-        NULL, 0, binary \
-    }
-#define WELL SCRIPT(false, "VERSION 1.6.18\r\nMN\r\n" SETTINGS STATS)
 
 /* A packet: code, bytes of the key, status, bytes of all of it. */
 #define PACKET(code, key, status, size, text) \
@@ -114,18 +13,10 @@ static void fake_stop(fake *server)
 
 static kivi_status look(const fake *server)
 {
-    static bool registered;
     kivi_buffer value = KIVI_BUFFER_INIT;
-    kivi_store *store = NULL;
-    kivi_status status;
-    char url[100];
+    kivi_store *store = fake_open(server, "&timeout=30s");
+    kivi_status status = kivi_store_get(store, NULL, kivi_str("key"), &value, &error);
 
-    if (!registered)
-        cr_assert_eq(kivi_backend_register(kvi_plugin_memcached, NULL), KIVI_OK);
-    registered = true;
-    snprintf(url, sizeof(url), "memcached://127.0.0.1:%d/?codec=raw&timeout=30s&lanes=1", server->port);
-    cr_assert_eq(kivi_store_open(url, NULL, NULL, &store, &error), KIVI_OK);
-    status = kivi_store_get(store, NULL, kivi_str("key"), &value, &error);
     kivi_store_unref(store);
     kivi_buffer_free(&value);
     return status;
@@ -150,8 +41,6 @@ static void expect_served(const script *scripts, size_t count)
     cr_expect_eq(server.connections, count);
     fake_stop(&server);
 }
-
-#define COUNT(scripts) (sizeof(scripts) / sizeof((scripts)[0]))
 
 Test(memcached_login, older_servers)
 {
