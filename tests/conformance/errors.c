@@ -85,6 +85,24 @@ typedef struct later_range {
     uint64_t more[2];
 } later_range;
 
+/* How many pairs its pages have, of which any may be empty. */
+static size_t count_pairs(subject *s, later_range *later)
+{
+    kivi_page *page = NULL, *before;
+    size_t count = 0;
+
+    do {
+        before = page;
+        OK(kivi_store_page(s->store, NULL, &later->range, &page, E));
+        kivi_page_free(before);
+        count += kivi_page_count(page);
+        later->range.cursor = kivi_page_cursor(page);
+    } while (later->range.cursor.size);
+    kivi_page_free(page);
+    later->range.cursor = kivi_bytes(NULL, 0);
+    return count;
+}
+
 CASE(structs, ranges)
 {
     if (lacks_scan(s))
@@ -95,10 +113,7 @@ CASE(structs, ranges)
     kivi_scan *scan = NULL;
     later.range.struct_size = sizeof later;
     later.range.prefix = all(s);
-    OK(kivi_store_page(s->store, NULL, &later.range, &page, E));
-    EXPECT_NUMBER(kivi_page_count(page), 1);
-    kivi_page_free(page);
-    page = NULL;
+    EXPECT_NUMBER(count_pairs(s, &later), 1);
     later.more[1] = 7;
     REFUSED(KIVI_UNSUPPORTED, kivi_store_page(s->store, NULL, &later.range, &page, E));
     REFUSED(KIVI_UNSUPPORTED, kivi_store_scan(s->store, &later.range, &scan, E));

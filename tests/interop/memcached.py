@@ -4,9 +4,11 @@
 usage: memcached.py KIVI URL, of a ring: KIVI_TEST_MEMCACHED
 """
 import ctypes
+import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import zlib
 from urllib.parse import quote
 
@@ -132,6 +134,29 @@ def check_compressed():
     tell("what pylibmc compressed is read as it lies there", [] if zlib.decompress(found) == long else [repr(found[:40])])
 
 
+def check_migration():
+    """Keys of a ring, some of pylibmc's and some of ours, move to LMDB by kivi copy, with the time that they have left."""
+    source, peer = f"memcached://{','.join(servers)}/?codec=raw&namespace=moving&scan=metadump&timeout=60s", pylibmc.Client(servers)
+    names = [f"key {number}" for number in range(300)]
+    for name in names[:20]:
+        run(source, "set", "--text", name, f"ours {name}", "--ttl", "500")
+    for name in names[20:]:
+        peer.set(f"moving:{name.replace(' ', '%20')}", f"theirs {name}".encode())
+    with tempfile.TemporaryDirectory() as folder:
+        target = f"lmdb:{os.path.join(folder, 'moved.mdb')}?codec=raw"
+        subprocess.run([kivi, "copy", source, target, "--quiet"], check=True)
+        found = set(run(target, "keys").decode().splitlines())
+        values = {name: run(target, "get", "--raw", name) for name in (names[0], names[19], names[20], names[299])}
+        left = [run(target, "ttl", name).split()[0].rstrip(b"s") for name in (names[0], names[20])]
+    problems = [f"{name} is missing" for name in names if name not in found and f'"{name}"' not in found]
+    problems += [f"{name}: a stranger" for name in sorted(found) if name.strip('"') not in names]
+    problems += [f"{name}: {value!r}" for name, value in values.items()
+                 if value != f"{'ours' if name in names[:20] else 'theirs'} {name}".encode()]
+    if not 400 < float(left[0]) <= 502 or left[1] != b"never":
+        problems.append(f"{left} left")
+    tell("kivi copy moves a ring by its dumps", problems)
+
+
 for ring in RINGS:
     check_ring(*ring)
 for string in CONFIGURATIONS:
@@ -141,4 +166,5 @@ host, port = servers[0].rsplit(":", 1)
 check_values("pylibmc", pylibmc.Client([servers[0]]))
 check_values("pymemcache", Client((host, int(port)), serde=serde.pickle_serde))
 check_compressed()
+check_migration()
 sys.exit(failed)

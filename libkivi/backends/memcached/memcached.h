@@ -2,6 +2,7 @@
 #ifndef KVI_MEMCACHED_H
 #define KVI_MEMCACHED_H
 
+#include "dump.h"
 #include "endpoint.h"
 #include "members.h"
 
@@ -27,6 +28,8 @@ typedef struct mc_instance {
     kvi_endpoint endpoint;
     mc_ring *ring; /* NULL: a single server */
     mc_place *places;
+    bool scans; /* scan=metadump */
+    mc_dumps dumps;
     kvi_members_rules rules;
     void *reporter;
     _Atomic uint32_t version; /* 10618 is 1.6.18; 0: not known yet */
@@ -99,9 +102,11 @@ typedef enum mc_reply {
     REPLY_CLOCK,       /* mg of the clock key, before a look */
     REPLY_CLOCK_AGAIN, /* ... and behind it */
     REPLY_CLOCK_MADE,
-    REPLY_TOUCH, /* mg T of a write */
-    REPLY_STORE, /* ms */
-    REPLY_DELETE /* md */
+    REPLY_TOUCH,  /* mg T of a write */
+    REPLY_STORE,  /* ms */
+    REPLY_DELETE, /* md */
+    REPLY_DUMP,
+    REPLY_PAIR /* mg of a scan */
 } mc_reply;
 
 /* What is known of an item of a write between two commands. */
@@ -136,6 +141,15 @@ typedef struct mc_server {
     uint64_t time_s, uptime_s, process;
 } mc_server;
 
+/* The page of a scan. */
+typedef struct mc_page {
+    const kivi_scan_range *range; /* NULL: no scan is in flight */
+    kivi_scan_sink *sink;
+    mc_dump *dump;
+    size_t given; /* keys of it that are done with */
+    bool enough, by_lists;
+} mc_page;
+
 struct mc_session {
     mc_instance *instance;
     kvi_members members;
@@ -143,6 +157,7 @@ struct mc_session {
     kivi_write_vector *writes;
     mc_item *items; /* of a write */
     size_t item_room;
+    mc_page page;
     mc_server servers[];
 };
 
@@ -206,6 +221,9 @@ kivi_status kvi_mc_binary_reply(mc_server *server, const uint8_t *bytes, size_t 
 bool kvi_mc_read_queue(mc_server *server, uint32_t index);
 bool kvi_mc_read_reply(mc_server *server, uint32_t index, const mc_line *line, kivi_slice value);
 
+/* What a line says that is left, in ms; never 0. */
+int64_t kvi_mc_ttl(const mc_line *line);
+
 enum {
     STAGE_SIMPLE = 0, /* the one command that does it all */
     STAGE_ADD,        /* a set that asks `existed`: absent? */
@@ -222,6 +240,18 @@ bool kvi_mc_write_reply(mc_server *server, mc_reply reply, uint32_t index, const
                         kivi_slice value);
 /* Whether the write needs to know the item's very second. */
 bool kvi_mc_write_keeps(const kivi_write_item *item);
+/* The store's own key. */
+bool kvi_mc_is_clock(kivi_slice key);
+
+/* ---- scan.c ---- */
+
+kivi_status kvi_mc_scan_begin(mc_server *server, kivi_error **error);
+/* A line of the dump; `last`: it ends with it. */
+kivi_status kvi_mc_scan_line(mc_server *server, kivi_slice text, bool *last, kivi_error **error);
+kivi_status kvi_mc_scan_pair(mc_server *server, const mc_line *line, kivi_slice value, kivi_error **error);
+kivi_status kvi_mc_scan_end(mc_server *server, kivi_error **error);
+/* A page that failed, if there is one, is over. */
+void kvi_mc_scan_drop(mc_session *session);
 
 /* ---- session.c ---- */
 
@@ -230,6 +260,8 @@ void kvi_mc_session_close(mc_session *session);
 void kvi_mc_session_abandon(mc_session *session, bool in_verb);
 kivi_status kvi_mc_session_read(mc_session *session, kivi_read_vector *vector, kivi_error **error);
 kivi_status kvi_mc_session_write(mc_session *session, kivi_write_vector *vector, kivi_error **error);
+kivi_status kvi_mc_session_scan(mc_session *session, const kivi_scan_range *range,
+                                kivi_scan_sink *sink, kivi_error **error);
 kivi_status kvi_mc_session_health(mc_session *session, kivi_error **error); /* of every server */
 
 #endif

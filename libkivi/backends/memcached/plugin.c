@@ -40,7 +40,8 @@ static void fill_instance(mc_instance *mc, kivi_instance *instance)
     can->ttl = KIVI_NATIVE;
     can->ttl_clock = KIVI_CLOCK_STORE;
     can->order = KIVI_ORDER_NONE;
-    can->scan = KIVI_ABSENT;
+    can->scan = mc->scans ? KIVI_EMULATED : KIVI_ABSENT;
+    can->scan_once = mc->scans;
     can->snapshot = KIVI_ABSENT;
     can->increment = KIVI_NATIVE;
     can->conditions = KIVI_NATIVE;
@@ -112,6 +113,13 @@ static kivi_status mc_write(void *instance, void *session, kivi_write_vector *ve
     return kvi_mc_session_write(session, vector, error);
 }
 
+static kivi_status mc_scan(void *instance, void *session, const kivi_scan_range *range,
+                           kivi_scan_sink *sink, kivi_wait *wait, kivi_error **error)
+{
+    (void)instance, (void)wait;
+    return kvi_mc_session_scan(session, range, sink, error);
+}
+
 static kivi_status mc_step(void *instance, void *session, uint32_t revents, kivi_poll *poll,
                            kivi_error **error)
 {
@@ -157,6 +165,7 @@ static kivi_backend table = {
     .session_abandon = mc_session_abandon,
     .read = mc_read,
     .write = mc_write,
+    .scan = mc_scan,
     .step = mc_step,
     .health = mc_health,
     .detail = mc_detail,

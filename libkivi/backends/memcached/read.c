@@ -31,6 +31,13 @@ bool kvi_mc_read_queue(mc_server *server, uint32_t index)
     return true;
 }
 
+int64_t kvi_mc_ttl(const mc_line *line)
+{
+    if (line->left < 0)
+        return KIVI_TTL_NONE;
+    return line->left > 0 ? line->left * 1000 : 1;
+}
+
 static void found(mc_server *server, kivi_read_item *item, const mc_line *line, kivi_slice value)
 {
     kivi_read_vector *vector = server->session->reads;
@@ -38,7 +45,7 @@ static void found(mc_server *server, kivi_read_item *item, const mc_line *line, 
     kivi_status status = KIVI_OK;
 
     if (item->want & KIVI_WANT_EXPIRY)
-        item->ttl_ms = line->left < 0 ? KIVI_TTL_NONE : line->left > 0 ? line->left * 1000 : 1;
+        item->ttl_ms = kvi_mc_ttl(line);
     if (item->want & KIVI_WANT_VERSION)
         kvi_mc_version_put(server, line->cas, version);
     if (item->want & (KIVI_WANT_VALUE | KIVI_WANT_VERSION))

@@ -22,6 +22,8 @@ static kivi_status begin_verb(void *owner, kivi_error **error)
     mc_server *server = owner;
     const kvi_member *member = member_of(server);
 
+    if (server->session->page.range)
+        return kvi_mc_scan_begin(server, error);
     if (!server->session->reads && !server->session->writes)
         return kvi_mc_ask_version(server) ? KIVI_OK : kvi_mc_no_memory(error);
     for (size_t i = 0; i < member->count; i++) {
@@ -45,6 +47,8 @@ static kivi_status end_verb(void *owner, kivi_error **error)
     mc_server *server = owner;
     const kvi_member *member = member_of(server);
 
+    if (server->session->page.range)
+        return kvi_mc_scan_end(server, error);
     if (!server->session->writes)
         return KIVI_OK;
     kvi_pipeline_renew(&server->pipeline);
@@ -90,6 +94,8 @@ static kivi_status take_answer(mc_server *server, const kvi_command *command, ki
     }
     portion->last = true;
     value = kivi_bytes(behind, line.size);
+    if (command->kind == REPLY_PAIR)
+        return kvi_mc_scan_pair(server, &line, value, error);
     if (server->session->reads)
         fits = kvi_mc_read_reply(server, command->item, &line, value);
     else
@@ -113,6 +119,8 @@ static kivi_status take_reply(void *owner, kvi_command *command, const uint8_t *
     portion->used = (size_t)(feed - bytes) + 1;
     if (command->kind <= REPLY_STATS)
         return kvi_mc_login_line(server, (mc_reply)command->kind, text, &portion->last, error);
+    if (command->kind == REPLY_DUMP)
+        return kvi_mc_scan_line(server, text, &portion->last, error);
     return take_answer(server, command, text, feed + 1, size - portion->used, portion, error);
 }
 
@@ -166,6 +174,7 @@ static void free_copies(mc_session *session)
 
 static void free_session(mc_session *session)
 {
+    kvi_mc_dump_free(session->page.dump);
     free_copies(session);
     free(session->items);
     free(session);
@@ -178,6 +187,7 @@ void kvi_mc_session_close(mc_session *session)
             kvi_mc_login_forget(&session->servers[i]);
         kvi_pipeline_free(&session->servers[i].pipeline);
     }
+    kvi_mc_scan_drop(session);
     kvi_members_free(&session->members);
     free_session(session);
 }
@@ -216,6 +226,7 @@ kivi_status kvi_mc_session_read(mc_session *session, kivi_read_vector *vector, k
     const mc_ring *ring = session->instance->ring;
     uint32_t *places = kvi_members_places(&session->members, vector->count);
 
+    kvi_mc_scan_drop(session);
     session->reads = vector;
     session->writes = NULL;
     if (!places)
@@ -230,6 +241,7 @@ kivi_status kvi_mc_session_write(mc_session *session, kivi_write_vector *vector,
     const mc_ring *ring = session->instance->ring;
     uint32_t *places = kvi_members_places(&session->members, vector->count);
 
+    kvi_mc_scan_drop(session);
     session->reads = NULL;
     session->writes = vector;
     free_copies(session);
@@ -246,6 +258,7 @@ kivi_status kvi_mc_session_write(mc_session *session, kivi_write_vector *vector,
 
 kivi_status kvi_mc_session_health(mc_session *session, kivi_error **error)
 {
+    kvi_mc_scan_drop(session);
     session->reads = NULL;
     session->writes = NULL;
     return kvi_members_begin_on_all(&session->members, error);

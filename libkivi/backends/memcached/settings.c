@@ -20,6 +20,8 @@ const kivi_option_info kvi_mc_options[] = {
                     "the servers, and where keys are, as libmemcached's strings say it: "
                     "--SERVER=HOST:PORT/?WEIGHT --DISTRIBUTION=... --HASH=..."),
     KVI_OPTION_TEXT("weights", NULL, "of several servers: 8,1,1; not set: all the same"),
+    KVI_OPTION("scan", KIVI_OPTION_CHOICE, 0, "none", "none metadump", 0,
+               0, "metadump: scans list what the servers dump, for migrating out; see the README for what it costs"),
     KVI_ENDPOINT_LOGIN,
     KVI_ENDPOINT_TLS("memcacheds: "),
 };
@@ -123,11 +125,13 @@ kivi_status kvi_mc_settings_read(mc_instance *mc, const kivi_config *config, kiv
         status = check_login(mc, error);
     if (status == KIVI_OK)
         status = read_ring(mc, config, error);
+    mc->scans = strcmp(kvi_mc_host->option_text(config, "scan"), "metadump") == 0;
     return status ? status : make_places(mc, config, error);
 }
 
 void kvi_mc_settings_clear(mc_instance *mc)
 {
+    kvi_mc_dumps_clear(&mc->dumps);
     kvi_mc_ring_free(mc->ring);
     kvi_endpoint_clear(&mc->endpoint);
     free(mc->places);

@@ -9,6 +9,11 @@
  */
 #define CLOCK_KEY "kivi%25clock"
 
+bool kvi_mc_is_clock(kivi_slice key)
+{
+    return key.size == strlen(CLOCK_KEY) && memcmp(key.data, CLOCK_KEY, key.size) == 0;
+}
+
 static bool is_set(const kivi_write_item *item)
 {
     return item->kind == KIVI_OP_SET;

@@ -1,5 +1,5 @@
-# Memcached: three servers that make a ring, of which one is asked alone as well; one behind a unix socket; and one that wants
-# TLS and a login. It does not run as root.
+# Memcached: three servers that make a ring, of which one is asked alone as well; two that are scanned by their dumps; one
+# behind a unix socket; and one that wants TLS and a login. It does not run as root.
 as=()
 [ "$(id -u)" != 0 ] || as=(-u nobody)
 tls=$dir/tls
@@ -9,7 +9,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 
 echo 'kivi:kivi-secret' >"$tls/users"
 
 ports=()
-for i in 1 2 3; do
+for i in 1 2 3 4 5; do
     port=$(free_port)
     ports+=("$port")
     run_server "memcached$i" memcached "${as[@]}" -l 127.0.0.1 -p "$port" -m 512 -c 4096
@@ -35,6 +35,8 @@ give MEMCACHED_QUEUE "memcached://$ring" queue
 give MEMCACHED_ONE_QUEUE "memcached://$one" queue
 give MEMCACHED_KETAMA "memcached://$ring&distribution=ketama"
 give MEMCACHED_WEIGHTED "memcached://$ring&distribution=weighted&weights=8,1,2&namespace=spaced"
+# A server dumps for one at a time, and the cases of a row run side by side.
+give MEMCACHED_METADUMP "memcached://127.0.0.1:${ports[3]},127.0.0.1:${ports[4]}/?server_timeout=5s&scan=metadump&timeout=60s" slow
 give MEMCACHED_UNIX "memcached+unix://$socket"
 give MEMCACHED_TLS "memcacheds://kivi:kivi-secret@localhost:$tls_port/?tls_ca_file=$tls/cert.pem"
 give MEMCACHED_NAMESPACE "memcached://$one/?namespace=a%3Ab"
