@@ -30,12 +30,12 @@ for port in "${ports[@]}"; do
     wait_until 20 is_whole "$port"
 done
 
-# A machine that is busy with tests may hold a server up for longer than half a second.
-seeds=127.0.0.1:${ports[0]},127.0.0.1:${ports[4]}/?server_timeout=5s
+# A machine that is busy with tests may hold a server up for longer than half a second, and a lane logs in to each of them.
+seeds="127.0.0.1:${ports[0]},127.0.0.1:${ports[4]}/?timeout=30s&server_timeout=5s"
 give REDIS_CLUSTER "redis+cluster://$seeds"
 give REDIS_CLUSTER_QUEUE "redis+cluster://$seeds" queue
 give REDIS_CLUSTER_NAMESPACE "redis+cluster://$seeds&namespace=%7Bone%7D"
-give REDIS_CLUSTER_TLS "rediss+cluster://localhost:${tls_ports[0]}/?server_timeout=5s&namespace=secret&tls_ca_file=$tls/ca.pem"
+give REDIS_CLUSTER_TLS "rediss+cluster://localhost:${tls_ports[0]}/?timeout=30s&server_timeout=5s&namespace=secret&tls_ca_file=$tls/ca.pem"
 
 # Its own client writes beside us, and follows the cluster.
 writer() { # NAME KEY-PREFIX
