@@ -214,7 +214,7 @@ Test(redis_sentinel, the_first_is_silent)
 
     sentinel_start(NULL, "");
     sentinel_start(primary, NULL);
-    kivi_store *store = open_sentinels("&server_timeout=50ms");
+    kivi_store *store = open_sentinels("&server_timeout=1s");
     expect_value(store);
     expect_value(store);
     cr_assert_eq(all[0].sentinel->connections, 1);
