@@ -1,5 +1,6 @@
 /* The keys of a server's dump, in the order of their hashes, and dumps that are kept between two pages. */
 #include "dump.h"
+#include "net.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,28 +83,11 @@ kivi_slice kvi_mc_dump_position(const mc_dump *dump)
     return dump->next ? kvi_mc_dump_key(dump, dump->next - 1) : dump->after;
 }
 
-static bool grow(void **data, size_t *room, size_t wanted, size_t size)
-{
-    size_t more = *room ? *room : 256;
-    void *grown;
-
-    if (wanted <= *room)
-        return true;
-    while (more < wanted)
-        more *= 2;
-    grown = realloc(*data, more * size);
-    if (!grown)
-        return false;
-    *data = grown;
-    *room = more;
-    return true;
-}
-
 static bool make_room(mc_dump *dump, size_t size)
 {
     void *keys = dump->keys, *bytes = dump->bytes;
-    bool grown = grow(&keys, &dump->room, dump->count + 1, sizeof(*dump->keys)) &&
-                 grow(&bytes, &dump->byte_room, dump->size + size, 1);
+    bool grown = kvi_net_grow(&keys, &dump->room, dump->count + 1, sizeof(*dump->keys)) &&
+                 kvi_net_grow(&bytes, &dump->byte_room, dump->size + size, 1);
 
     dump->keys = keys;
     dump->bytes = bytes;

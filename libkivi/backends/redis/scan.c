@@ -139,23 +139,6 @@ kivi_status kvi_redis_scan_begin(redis_session *session, kivi_error **error)
 
 /* ---- Its answer ---- */
 
-static bool grow(void **data, size_t *room, size_t wanted, size_t size)
-{
-    size_t more = *room ? *room : 64;
-    void *grown;
-
-    if (wanted <= *room)
-        return true;
-    while (more < wanted)
-        more *= 2;
-    grown = realloc(*data, more * size);
-    if (!grown)
-        return false;
-    *data = grown;
-    *room = more;
-    return true;
-}
-
 static bool is_asked_for(const redis_session *session, kivi_slice key)
 {
     kivi_slice prefix = session->job.range->prefix;
@@ -167,8 +150,8 @@ static kivi_status add_key(redis_session *session, kivi_slice key, kivi_error **
 {
     redis_page *page = &session->page;
     void *bytes = page->bytes, *keys = page->keys;
-    bool grown = grow(&bytes, &page->room, page->size + key.size, 1) &&
-                 grow(&keys, &page->key_room, page->key_count + 1, sizeof(*page->keys));
+    bool grown = kvi_net_grow(&bytes, &page->room, page->size + key.size, 1) &&
+                 kvi_net_grow(&keys, &page->key_room, page->key_count + 1, sizeof(*page->keys));
 
     page->bytes = bytes;
     page->keys = keys;

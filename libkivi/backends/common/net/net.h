@@ -121,6 +121,9 @@ void kvi_net_abandon(kvi_net *net, bool whole);
 
 /* ---- Sending (stream.c) ---- */
 
+/* Room for so many items of `size` bytes in an array, by doubling what it has. False without memory: it is as it was. */
+bool kvi_net_grow(void **array, size_t *room, size_t wanted, size_t size);
+
 /* Room for `size` bytes at the end of what is queued; NULL without memory. Valid until the next call. */
 uint8_t *kvi_net_room(kvi_net *net, size_t size);
 /* So many bytes were written there. */

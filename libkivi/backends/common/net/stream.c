@@ -11,27 +11,37 @@
 
 #define PIECES 64 /* of one send */
 #define NO_WAIT (MSG_DONTWAIT | KVI_NO_SIGPIPE)
+#define FIRST_ROOM 64 /* items of an array */
 #define FIRST_CAPACITY (16 * 1024)
 #define RECEIVE_LEAST (8 * 1024)   /* room that a receive offers at least */
 #define KEPT_CAPACITY (256 * 1024) /* that an idle connection keeps in each direction */
 
 /* ---- Queueing ---- */
 
-static bool grow(uint8_t **data, size_t *capacity, size_t wanted)
+bool kvi_net_grow(void **array, size_t *room, size_t wanted, size_t size)
 {
-    size_t size = *capacity ? *capacity : FIRST_CAPACITY;
-    uint8_t *grown;
+    size_t more = *room ? *room : FIRST_ROOM;
+    void *grown;
 
-    while (size < wanted) {
-        if (size > SIZE_MAX / 2)
-            return false;
-        size *= 2;
-    }
-    grown = realloc(*data, size);
+    if (wanted <= *room)
+        return true;
+    while (more < wanted && more <= SIZE_MAX / 2)
+        more *= 2;
+    grown = more >= wanted && more <= SIZE_MAX / size ? realloc(*array, more * size) : NULL;
     if (!grown)
         return false;
+    *array = grown;
+    *room = more;
+    return true;
+}
+
+static bool grow(uint8_t **data, size_t *capacity, size_t wanted)
+{
+    void *grown = *data;
+
+    if (!kvi_net_grow(&grown, capacity, wanted > FIRST_CAPACITY ? wanted : FIRST_CAPACITY, 1))
+        return false;
     *data = grown;
-    *capacity = size;
     return true;
 }
 
