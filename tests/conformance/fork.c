@@ -11,10 +11,10 @@
 #include "../standin/standstill.h"
 #include "suite.h"
 
-/* Engines that one process has open: a child gets an error that says so. */
+/* Engines that a forked child cannot use: it gets an error that says so. */
 static bool refuses_children(subject *s)
 {
-    return s->row->traits & ROW_SINGLE;
+    return s->row->traits & ROW_CHILDLESS;
 }
 
 /* A child cannot assert: it says what is wrong, NULL when nothing is. */

@@ -39,8 +39,13 @@ static void add_trait(row *to, const char *trait)
     static const struct {
         const char *name;
         unsigned trait;
-    } known[] = {{"own", ROW_OWN},   {"private", ROW_PRIVATE}, {"queue", ROW_QUEUE},
-                 {"slow", ROW_SLOW}, {"single", ROW_SINGLE},   {"toolless", ROW_TOOLLESS}};
+    } known[] = {{"own", ROW_OWN},
+                 {"private", ROW_PRIVATE},
+                 {"queue", ROW_QUEUE},
+                 {"slow", ROW_SLOW},
+                 {"single", ROW_SINGLE | ROW_CHILDLESS},
+                 {"childless", ROW_CHILDLESS},
+                 {"toolless", ROW_TOOLLESS}};
     static const char reserved[] = "reserved=";
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(trait, known[i].name) == 0) {
