@@ -19,7 +19,7 @@ type File struct {
 	handle  *os.File
 	mapped  uintptr
 	mapSize int64
-	writing atomic.Bool // a write is going on: views are not kept
+	epoch   atomic.Uint64 // one more at each begin and end of a write: odd while one goes on
 	views   [keptViews]atomic.Pointer[view]
 }
 

@@ -11,6 +11,7 @@ import (
 const keptViews = 16
 
 type view struct {
+	epoch    uint64 // of the file when it began
 	store    *Store
 	tx       *bolt.Tx
 	data     *bolt.Cursor // nil: there is no bucket yet
@@ -18,11 +19,12 @@ type view struct {
 }
 
 func (f *File) beginView(s *Store) (*view, error) {
+	epoch := f.epoch.Load()
 	tx, err := f.db.Begin(false)
 	if err != nil {
 		return nil, fail(f.path, "cannot read", err)
 	}
-	v := &view{store: s, tx: tx}
+	v := &view{epoch: epoch, store: s, tx: tx}
 	if data := tx.Bucket(s.name); data != nil {
 		v.data = data.Cursor()
 	}
@@ -47,17 +49,17 @@ func (f *File) takeView(s *Store) (*view, error) {
 	return f.beginView(s)
 }
 
-// giveView keeps a view unless a write has begun: that drops those that it finds, and whoever comes later drops his own.
+// giveView keeps a view unless a write has begun since: that drops those that it finds, and whoever comes later his own.
 func (f *File) giveView(v *view) {
 	for i := range f.views {
 		at := &f.views[i]
-		if f.writing.Load() {
+		if f.epoch.Load() != v.epoch || v.epoch%2 != 0 {
 			break
 		}
 		if at.Load() != nil || !at.CompareAndSwap(nil, v) {
 			continue
 		}
-		if f.writing.Load() && at.CompareAndSwap(v, nil) {
+		if f.epoch.Load() != v.epoch && at.CompareAndSwap(v, nil) {
 			break
 		}
 		return

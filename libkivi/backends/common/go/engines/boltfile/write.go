@@ -262,8 +262,8 @@ func (p *pass) sweep(most int) (swept uint64, err error) {
 
 // change is one write transaction: what `work` does, a sweep, the commit.
 func (s *Store) change(c *bridge.Change, work func(p *pass) error, undo func(uncertain bool)) error {
-	s.file.writing.Store(true)
-	defer s.file.writing.Store(false)
+	s.file.epoch.Add(1)
+	defer s.file.epoch.Add(1)
 	s.file.dropViews()
 	tx, err := s.file.db.Begin(true)
 	if err != nil {
