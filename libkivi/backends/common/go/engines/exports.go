@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"kivi/engines/badgerdir"
 	"kivi/engines/boltfile"
 	"kivi/engines/bridge"
 	"kivi/engines/stack"
@@ -70,6 +71,8 @@ func open(kind C.int32_t, s *bridge.Settings) (bridge.File, error) {
 	switch kind {
 	case C.KVI_GO_BOLT:
 		return boltfile.Open(s)
+	case C.KVI_GO_BADGER:
+		return badgerdir.Open(s)
 	}
 	return nil, bridge.Fail(bridge.Unsupported, bridge.RetryNo, 0, "the Go library has no such engine")
 }

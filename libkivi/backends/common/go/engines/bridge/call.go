@@ -71,7 +71,7 @@ func Errno(err error) syscall.Errno {
 }
 
 // System is the failure of a call of the system's; nil where `err` is none.
-func System(path, what string, err error) *Failure {
+func System(path, what string, err error) error {
 	errno := Errno(err)
 	status, retryable := int32(IO), int32(RetryNo)
 	switch errno {

@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/dgraph-io/badger/v4"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -83,11 +86,71 @@ func (f boltFile) list(prefix []byte) (pairs []pair, err error) {
 
 func (f boltFile) close() error { return f.db.Close() }
 
+type badgerFolder struct{ db *badger.DB }
+
+func openBadger(path string) (plain, error) {
+	db, err := badger.Open(badger.DefaultOptions(path).WithLoggingLevel(badger.ERROR))
+	if err != nil {
+		return nil, err
+	}
+	return badgerFolder{db}, nil
+}
+
+func (f badgerFolder) get(key []byte) (value []byte, err error) {
+	err = f.db.View(func(txn *badger.Txn) error {
+		item, err := txn.Get(key)
+		if err == nil {
+			value, err = item.ValueCopy(nil)
+		}
+		return err
+	})
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		err = errMissing
+	}
+	return
+}
+
+func (f badgerFolder) set(key, value []byte, seconds string) error {
+	entry := badger.NewEntry(key, value)
+	if seconds != "" {
+		n, err := strconv.Atoi(seconds)
+		if err != nil {
+			return err
+		}
+		entry = entry.WithTTL(time.Duration(n) * time.Second)
+	}
+	return f.db.Update(func(txn *badger.Txn) error { return txn.SetEntry(entry) })
+}
+
+func (f badgerFolder) delete(key []byte) error {
+	return f.db.Update(func(txn *badger.Txn) error { return txn.Delete(key) })
+}
+
+func (f badgerFolder) list(prefix []byte) (pairs []pair, err error) {
+	err = f.db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.DefaultIteratorOptions)
+		defer it.Close()
+		for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
+			value, err := it.Item().ValueCopy(nil)
+			if err != nil {
+				return err
+			}
+			pairs = append(pairs, pair{it.Item().KeyCopy(nil), value})
+		}
+		return nil
+	})
+	return
+}
+
+func (f badgerFolder) close() error { return f.db.Close() }
+
 func open(url string) (plain, error) {
 	kind, path, _ := strings.Cut(url, ":")
 	switch kind {
 	case "bolt":
 		return openBolt(path)
+	case "badger":
+		return openBadger(path)
 	}
 	return nil, fmt.Errorf("%s: neither bolt: nor badger:", url)
 }

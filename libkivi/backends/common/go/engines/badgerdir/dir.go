@@ -1,0 +1,171 @@
+// Package badgerdir keeps pairs in directories of Badger, as they are, with Badger's own expiries.
+package badgerdir
+
+import (
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+
+	"kivi/engines/bridge"
+)
+
+// Dir is an open directory, of which this process is the one user.
+type Dir struct {
+	db       *badger.DB
+	path     string
+	settings badger.Options
+	space    space
+	busy     atomic.Int64 // UnixNano of the last verb, for the collector
+	stop     chan struct{}
+	stopped  chan struct{}
+}
+
+var compressions = map[string]options.CompressionType{"none": options.None, "snappy": options.Snappy, "zstd": options.ZSTD}
+
+func optionsOf(s *bridge.Settings) badger.Options {
+	o := badger.DefaultOptions(s.Path).
+		WithLogger(nil).
+		WithMetricsEnabled(false).
+		WithDetectConflicts(false). // one writer at a time
+		WithSyncWrites(s.Sync).
+		WithReadOnly(s.ReadOnly).
+		WithCompression(compressions[s.Compression]).
+		WithMemTableSize(s.MemtableSize).
+		WithBaseTableSize(s.TableSize).
+		WithValueThreshold(s.ValueThreshold).
+		WithValueLogFileSize(s.ValueLogSize).
+		WithBlockCacheSize(s.BlockCache).
+		WithIndexCacheSize(s.IndexCache)
+	if len(s.Secret) > 0 {
+		o = o.WithEncryptionKey(s.Secret)
+	}
+	return o
+}
+
+// check keeps Badger from filling a directory that is somebody's for another purpose.
+func check(s *bridge.Settings) error {
+	entries, err := os.ReadDir(s.Path)
+	switch {
+	case os.IsNotExist(err) && s.Create && !s.ReadOnly:
+		return nil
+	case err != nil:
+		return fail(s.Path, "cannot open", err)
+	}
+	if _, err := os.Stat(filepath.Join(s.Path, badger.ManifestFilename)); err == nil {
+		return nil
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); name != "LOCK" && name != "lost+found" {
+			return bridge.Fail(bridge.Invalid, bridge.RetryNo, 0, "%s: not a directory of Badger, nor an empty one", s.Path)
+		}
+	}
+	if s.Create && !s.ReadOnly {
+		return nil
+	}
+	return bridge.Fail(bridge.Invalid, bridge.RetryNo, int64(syscall.ENOENT), "%s: holds no data of Badger, and is not to be made", s.Path)
+}
+
+// Open never waits: a directory that another process has open is Busy.
+func Open(s *bridge.Settings) (*Dir, error) {
+	if err := check(s); err != nil {
+		return nil, err
+	}
+	o := optionsOf(s)
+	db, err := badger.Open(o)
+	if err != nil {
+		return nil, fail(s.Path, "cannot open", err)
+	}
+	d := &Dir{db: db, path: s.Path, settings: o}
+	d.space.margin = 2*s.MemtableSize + 16<<20
+	if s.Collect && !s.ReadOnly {
+		d.collect()
+	}
+	if !s.ReadOnly {
+		d.stop, d.stopped = make(chan struct{}), make(chan struct{})
+		go d.collectInIdleTime()
+	}
+	return d, nil
+}
+
+func (d *Dir) Path() string { return d.path }
+
+// Opened says what a transaction holds: less than Badger's own limit, which counts some bytes for each entry.
+func (d *Dir) Opened() bridge.Opened {
+	return bridge.Opened{FD: -1, MaxItems: uint64(d.db.MaxBatchCount()) / 2, MaxBytes: uint64(d.db.MaxBatchSize()) / 2}
+}
+
+func (d *Dir) Close() {
+	if d.stop != nil {
+		close(d.stop)
+		<-d.stopped
+	}
+	d.db.Close()
+}
+
+// Break has nothing to give up: the lock goes with the process.
+func (d *Dir) Break() {}
+
+func (d *Dir) Attach(string) (bridge.Store, bool, error) { return &Store{d}, false, nil }
+
+// A collector looks for value logs of which half is of no use.
+const (
+	useless  = 0.5
+	idle     = 5 * time.Second
+	interval = time.Minute
+)
+
+func (d *Dir) collect() {
+	for d.db.RunValueLogGC(useless) == nil {
+	}
+}
+
+func (d *Dir) collectInIdleTime() {
+	defer close(d.stopped)
+	var seen int64
+	for {
+		select {
+		case <-d.stop:
+			return
+		case <-time.After(interval):
+		}
+		busy := d.busy.Load()
+		if busy == seen || time.Since(time.Unix(0, busy)) < idle {
+			continue
+		}
+		seen = busy
+		d.collect()
+	}
+}
+
+// space keeps a full disk from being met in a map of a file, where it ends the process: a write is refused while there is
+// less left than Badger may need for what it does behind it.
+type space struct {
+	margin  int64
+	left    int64 // what may be written before the disk is asked again
+	checked time.Time
+}
+
+const stretch = 1 << 20
+
+func (d *Dir) hasRoom(bytes int64) error {
+	s := &d.space
+	now := time.Now()
+	if s.left >= bytes && now.Sub(s.checked) < 100*time.Millisecond {
+		s.left -= bytes
+		return nil
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(d.path, &disk); err != nil {
+		return fail(d.path, "cannot write", err)
+	}
+	if int64(disk.Bavail)*disk.Bsize < bytes+s.margin+stretch {
+		return bridge.System(d.path, "cannot write", syscall.ENOSPC)
+	}
+	s.left, s.checked = stretch, now
+	return nil
+}

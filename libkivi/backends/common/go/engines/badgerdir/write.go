@@ -1,0 +1,194 @@
+package badgerdir
+
+import (
+	"github.com/dgraph-io/badger/v4"
+
+	"kivi/engines/bridge"
+)
+
+// A pass is one write transaction.
+type pass struct {
+	clock
+	txn     *badger.Txn
+	changed bool
+}
+
+// put keeps the slices, which are the caller's, until the commit: that ends before the verb does.
+func (p *pass) put(key, value []byte, when int64) error {
+	e := badger.NewEntry(key, value)
+	setWhen(e, when)
+	p.changed = true
+	return p.txn.SetEntry(e)
+}
+
+func (p *pass) remove(key []byte) error {
+	p.changed = true
+	return p.txn.Delete(key)
+}
+
+// find returns the live value of a key, nil where there is none, and when it expires.
+func (p *pass) find(key []byte) (value []byte, when int64, err error) {
+	item, when, err := p.clock.find(p.txn, key)
+	if err != nil || item == nil {
+		return nil, 0, err
+	}
+	value, err = valueOf(item)
+	return value, when, err
+}
+
+func (p *pass) apply(v *bridge.WriteVector, item *bridge.WriteItem, value []byte, when int64) error {
+	key := item.Key.Bytes()
+	after := item.ExpiryAfter(value != nil, when)
+	item.Status = bridge.OK
+	switch item.Kind {
+	case bridge.Set:
+		return p.put(key, item.Value.Bytes(), after)
+	case bridge.Delete:
+		if item.IsBlind() || value != nil {
+			return p.remove(key)
+		}
+	case bridge.Touch:
+		if item.TTL != bridge.TTLKeep {
+			return p.put(key, value, after)
+		}
+	case bridge.Increment:
+		if sum := item.Sum(v, value); sum != nil {
+			return p.put(key, sum, after)
+		}
+	}
+	return nil
+}
+
+func (p *pass) do(v *bridge.WriteVector, item *bridge.WriteItem, judgeOnly bool) error {
+	var value []byte
+	var when int64
+	if !item.IsBlind() {
+		var err error
+		if value, when, err = p.find(item.Key.Bytes()); err != nil {
+			return err
+		}
+		item.Judge(value)
+	}
+	if item.Status != bridge.Pending || judgeOnly {
+		return nil
+	}
+	return p.apply(v, item, value, when)
+}
+
+func (p *pass) run(v *bridge.WriteVector) error {
+	if v.Flags&bridge.Atomic != 0 {
+		for i := 0; i < v.Len(); i++ {
+			if err := p.do(v, v.At(i), true); err != nil {
+				return err
+			}
+		}
+		if v.AbortOthers() {
+			return nil
+		}
+	}
+	for i := 0; i < v.Len(); i++ {
+		item := v.At(i)
+		if item.Status != bridge.Pending {
+			continue
+		}
+		if err := p.do(v, item, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pass) take(v *bridge.ReadVector, item *bridge.ReadItem) error {
+	key := item.Key.Bytes()
+	value, when, err := p.find(key)
+	if err != nil {
+		return err
+	}
+	if value == nil {
+		item.Status = bridge.NotFound
+		return nil
+	}
+	ttl := item.TTL
+	if item.Want&(bridge.WantValue|bridge.WantVersion) != 0 {
+		if status := bridge.Host.Deliver(v, item, value); status != bridge.OK {
+			item.Status = status // a delivery that is refused leaves the key as it is
+			return nil
+		}
+	}
+	switch {
+	case item.Then == bridge.ThenDelete:
+		err = p.remove(key)
+	case item.Then == bridge.ThenTouch && ttl != bridge.TTLKeep:
+		err = p.put(key, value, bridge.Host.Expires(ttl))
+	}
+	if err != nil {
+		return err
+	}
+	// What is left after a touch is what was asked for, else what there was before.
+	if item.Want&bridge.WantExpiry != 0 && item.Then != bridge.ThenTouch {
+		item.TTL = p.left(when)
+	}
+	item.Status = bridge.OK
+	return nil
+}
+
+// change is one write transaction: what `work` does, and the commit.
+func (s *Store) change(size int64, work func(p *pass) error, undo func(uncertain bool)) error {
+	if err := s.dir.hasRoom(size); err != nil {
+		return err
+	}
+	s.dir.noteBusy()
+	p := &pass{txn: s.dir.db.NewTransaction(true)}
+	defer p.txn.Discard()
+	if err := work(p); err != nil {
+		undo(false)
+		return fail(s.dir.path, "cannot write", err)
+	}
+	if !p.changed {
+		return nil
+	}
+	if err := p.txn.Commit(); err != nil {
+		return s.committed(err, undo)
+	}
+	return nil
+}
+
+// A commit fails before anything is written, but for what the system says of the log.
+func (s *Store) committed(err error, undo func(uncertain bool)) error {
+	if errno := errnoIn(err); errno != 0 {
+		undo(true)
+		return bridge.Fail(bridge.Uncertain, bridge.RetryIfIdempotent, int64(errno), "%s: a commit failed on its way to the disk: %s",
+			s.dir.path, errno.Error())
+	}
+	undo(false)
+	return fail(s.dir.path, "cannot write", err)
+}
+
+// An entry has a header, and its key with a version.
+const overhead = 64
+
+func (s *Store) Write(v *bridge.WriteVector, _ *bridge.Change) error {
+	size := int64(0)
+	for i := 0; i < v.Len(); i++ {
+		item := v.At(i)
+		size += int64(len(item.Key.Bytes())+len(item.Value.Bytes())) + overhead
+	}
+	return s.change(size, func(p *pass) error { return p.run(v) }, v.Undo)
+}
+
+func (s *Store) Take(v *bridge.ReadVector, _ *bridge.Change) error {
+	size := int64(0)
+	for i := 0; i < v.Len(); i++ {
+		size += int64(len(v.At(i).Key.Bytes())) + overhead
+	}
+	return s.change(size, func(p *pass) error {
+		for i := 0; i < v.Len(); i++ {
+			if item := v.At(i); item.Status == bridge.Pending {
+				if err := p.take(v, item); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}, v.Undo)
+}
