@@ -7,6 +7,7 @@
 
 #define KEY_MOST 65000
 #define RESERVED "!badger!"
+#define INDEX_CACHE_ENCRYPTED (INT64_C(16) << 20) /* Badger wants one where there is a key */
 
 #define OPTION(name, type, text, words, least, most, help)                            \
     {                                                                                 \
@@ -30,7 +31,7 @@ static const kivi_option_info options[] = {
     SIZE("value_threshold", "1MiB", 32, MIB(1), "longer values lie in a log of their own"),
     SIZE("value_log_size", "1073741823", MIB(1), 2147483647, "a file of that log, and the longest value"),
     SIZE("block_cache", "32MiB", MIB(1), INT64_MAX / 4, "blocks of tables in memory"),
-    SIZE("index_cache", "0", 0, INT64_MAX / 4, "indexes of tables in memory; 0: all of them"),
+    SIZE("index_cache", "0", 0, INT64_MAX / 4, "indexes of tables in memory; 0: all of them, 16 MiB with an encryption key"),
     {sizeof(kivi_option_info), KIVI_OPTION_SECRET, "encryption_key", KIVI_OPTION_STRING, NULL, NULL,
      NULL, 0, 0, "32, 48 or 64 hexadecimal digits: AES of 128, 192 or 256 bits"},
     OPTION("encryption_key_file", KIVI_OPTION_STRING, NULL, NULL, 0, 0, "a file that holds them"),
@@ -115,6 +116,8 @@ static kivi_status badger_open(const kivi_config *config, kivi_wait *wait, kivi_
     if (status)
         return status;
     request.settings.secret = kivi_bytes(key.bytes, key.size);
+    if (key.size && !request.settings.index_cache)
+        request.settings.index_cache = INDEX_CACHE_ENCRYPTED;
     status = kvi_go_open_store(config, &request, wait, &store, error);
     kvi_erase(&key, sizeof(key));
     if (status)
