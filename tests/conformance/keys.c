@@ -142,7 +142,7 @@ CASE(keys, odd_names_alone)
 /* Names that begin as the store's own do, or nearly so, and what their escapes look like. */
 CASE(keys, reserved_names)
 {
-    const char *reserved = s->row->reserved[0] ? s->row->reserved : "kivi";
+    const char *reserved = reserved_of(s);
     size_t size = strlen(reserved);
     char escaped[40];
     snprintf(escaped, sizeof escaped, "%%%02X%s", (unsigned char)reserved[0], reserved + 1);
@@ -255,8 +255,8 @@ CASE(keys, too_long)
 CASE(keys, limits_count_escapes)
 {
     size_t size = s->can.max_key_plain < 1u << 20 ? (size_t)s->can.max_key_plain : 1u << 20;
-    kivi_slice odd[] = {long_key(s, 0xff, size), long_key(s, '/', size), bare_key(s, "kivi", 4),
-                        long_key(s, ' ', size)};
+    kivi_slice odd[] = {long_key(s, 0xff, size), long_key(s, '/', size),
+                        bare_key(s, reserved_of(s), strlen(reserved_of(s))), long_key(s, ' ', size)};
     odd[2] = joined(s, odd[2], filled(s, 'x', size - odd[2].size));
     size_t refused = 0;
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {

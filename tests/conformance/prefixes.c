@@ -275,7 +275,9 @@ CASE(namespaces, strangers)
 CASE(namespaces, escape_off_refuses)
 {
     kivi_store *verbatim = reopened(s, "escape", "off");
-    static const char *const hard[] = {"\xff", "a//b", "a/../b", "\x01\xfe", "kivi-x"};
+    char own[40];
+    snprintf(own, sizeof own, "%s-x", reserved_of(s));
+    const char *const hard[] = {"\xff", "a//b", "a/../b", "\x01\xfe", own};
     bool refused = false;
     for (size_t i = 0; i < sizeof hard / sizeof *hard; i++) {
         /* The last, which a store may keep for itself, only where all keys are the case's. */

@@ -292,6 +292,11 @@ bool is_private(subject *s)
     return true;
 }
 
+const char *reserved_of(subject *s)
+{
+    return s->row->reserved[0] ? s->row->reserved : "kivi";
+}
+
 bool is_single(subject *s)
 {
     if (!(s->row->traits & ROW_SINGLE))

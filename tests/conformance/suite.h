@@ -142,6 +142,9 @@ bool holds(subject *s, kivi_slice key);
 /* Bytes as text that a person can read; lives as long as the case. */
 const char *shown(subject *s, kivi_slice bytes);
 
+/* What names of the store's own begin with. */
+const char *reserved_of(subject *s);
+
 /* For stores that live in one process: expects that another sees nothing of them, and answers true. */
 bool is_private(subject *s);
 /* For stores that one process at a time may have open: expects that it is BUSY to another, and answers true. */

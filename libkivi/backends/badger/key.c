@@ -55,7 +55,8 @@ static kivi_status read_file(const char *path, kvi_badger_key *key, kivi_error *
     good = size > 0 && read_digits(text, (size_t)size, key);
     kvi_erase(text, sizeof(text));
     return good ? KIVI_OK
-                : refuse(error, KIVI_INVALID, path, "not an encryption key of 32, 48 or 64 hexadecimal digits");
+                : refuse(error, KIVI_INVALID, path,
+                         "not an encryption key of 32, 48 or 64 hexadecimal digits");
 }
 
 kivi_status kvi_badger_read_key(const kivi_config *config, kvi_badger_key *key, kivi_error **error)
