@@ -25,6 +25,8 @@ static const kivi_option_info options[] = {
     OPTION("read_only", KIVI_OPTION_BOOL, "false", NULL, 0, 0,
            "only read, together with other readers; writes answer DENIED"),
     OPTION("create", KIVI_OPTION_BOOL, "true", NULL, 0, 0, "make the directory when there is none"),
+    OPTION("check", KIVI_OPTION_BOOL, "false", NULL, 0, 0,
+           "read all tables at open; damaged ones answer CORRUPT"),
     OPTION("compression", KIVI_OPTION_CHOICE, "snappy", "none snappy zstd", 0, 0, "of new tables"),
     SIZE("memtable_size", "64MiB", MIB(1), MIB(1024),
          "a table in memory; a seventh of it is the most of an atomic batch"),
@@ -52,6 +54,7 @@ static void read_options(const kivi_config *config, kvi_go_request *request)
     settings->sync = core->option_int(config, "sync") != 0;
     settings->read_only = core->option_int(config, "read_only") != 0;
     settings->create = core->option_int(config, "create") != 0;
+    settings->check = core->option_int(config, "check") != 0;
     settings->collect = core->option_int(config, "collect") != 0;
     settings->compression = core->option_text(config, "compression");
     settings->memtable_size = core->option_int(config, "memtable_size");

@@ -63,7 +63,7 @@ typedef struct kvi_go_settings {
     int64_t map_size, page_size;
     int64_t memtable_size, table_size, value_threshold, value_log_size, block_cache, index_cache;
     uint32_t mode;
-    uint8_t sync, read_only, create, collect;
+    uint8_t sync, read_only, create, collect, check;
 } kvi_go_settings;
 
 typedef struct kvi_go_opened {

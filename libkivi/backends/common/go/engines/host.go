@@ -56,7 +56,7 @@ func settingsOf(s *C.kvi_go_settings) *bridge.Settings {
 	secret := *(*bridge.Slice)(unsafe.Pointer(&s.secret))
 	return &bridge.Settings{
 		Path: text(s.path), Mode: uint32(s.mode),
-		Sync: s.sync != 0, ReadOnly: s.read_only != 0, Create: s.create != 0, Collect: s.collect != 0,
+		Sync: s.sync != 0, ReadOnly: s.read_only != 0, Create: s.create != 0, Collect: s.collect != 0, Check: s.check != 0,
 		MapSize: int64(s.map_size), PageSize: int64(s.page_size),
 		Compression: text(s.compression), Secret: bytes.Clone(secret.Bytes()),
 		MemtableSize: int64(s.memtable_size), TableSize: int64(s.table_size),

@@ -34,6 +34,7 @@ func optionsOf(s *bridge.Settings) badger.Options {
 		WithDetectConflicts(false). // one writer at a time
 		WithSyncWrites(s.Sync).
 		WithReadOnly(s.ReadOnly).
+		WithChecksumVerificationMode(options.OnBlockRead).
 		WithCompression(compressions[s.Compression]).
 		WithMemTableSize(s.MemtableSize).
 		WithBaseTableSize(s.TableSize).
@@ -54,7 +55,7 @@ func check(s *bridge.Settings) error {
 	case os.IsNotExist(err) && s.Create && !s.ReadOnly:
 		return nil
 	case err != nil:
-		return fail(s.Path, "cannot open", err)
+		return fail(s.Path, opening, err)
 	}
 	if _, err := os.Stat(filepath.Join(s.Path, badger.ManifestFilename)); err == nil {
 		return nil
@@ -76,9 +77,12 @@ func Open(s *bridge.Settings) (*Dir, error) {
 		return nil, err
 	}
 	o := optionsOf(s)
+	if err := checkTables(o, s.Check); err != nil {
+		return nil, fail(s.Path, opening, err)
+	}
 	db, err := badger.Open(o)
 	if err != nil {
-		return nil, fail(s.Path, "cannot open", err)
+		return nil, fail(s.Path, opening, err)
 	}
 	d := &Dir{db: db, path: s.Path, settings: o}
 	d.space.margin = 2*s.MemtableSize + 16<<20

@@ -32,6 +32,8 @@ var words = []struct {
 	{"snappy: corrupt", bridge.Corrupt, bridge.RetryNo, "damaged: a block cannot be decompressed"},
 }
 
+const opening = "cannot open"
+
 var errnos = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EACCES, syscall.EPERM, syscall.EROFS,
 	syscall.ENOTDIR, syscall.ENOENT, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.EIO}
 
@@ -49,7 +51,10 @@ func errnoIn(err error) syscall.Errno {
 }
 
 func fail(path, what string, err error) error {
+	var failure *bridge.Failure
 	switch {
+	case errors.As(err, &failure):
+		return failure
 	case errors.Is(err, badger.ErrTxnTooBig):
 		return bridge.Fail(bridge.TooLarge, bridge.RetryYes, 0, "%s: too much for one transaction", path)
 	case errors.Is(err, badger.ErrBlockedWrites), errors.Is(err, badger.ErrDBClosed):
@@ -72,6 +77,9 @@ func fail(path, what string, err error) error {
 		if strings.Contains(text, w.text) {
 			return bridge.Fail(w.status, w.retryable, 0, "%s: %s", path, w.says)
 		}
+	}
+	if what == opening { // all else that can be in its way was told apart above
+		return bridge.Fail(bridge.Corrupt, bridge.RetryNo, 0, "%s: damaged: a file is not as Badger writes it; restore it from a backup", path)
 	}
 	return bridge.Fail(bridge.Internal, bridge.RetryNo, 0, "%s: %s: Badger's reason is not told, as it may hold data", path, what)
 }

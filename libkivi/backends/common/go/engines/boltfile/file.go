@@ -3,6 +3,7 @@ package boltfile
 
 import (
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -114,8 +115,11 @@ func fail(path, what string, err error) error {
 	if failure := bridge.System(path, what, err); failure != nil {
 		return failure
 	}
-	if err.Error() == "mmap too large" {
+	switch text := err.Error(); {
+	case text == "mmap too large":
 		return bridge.Fail(bridge.TooLarge, bridge.RetryNo, 0, "%s: the file is larger than bbolt can map", path)
+	case strings.HasPrefix(text, "file size too small"):
+		return bridge.Fail(bridge.Corrupt, bridge.RetryNo, 0, "%s: damaged: the file is cut; restore it from a backup", path)
 	}
 	return bridge.Fail(bridge.Internal, bridge.RetryNo, 0, "%s: %s: bbolt gives no reason", path, what)
 }

@@ -187,13 +187,13 @@ func (s *Scan) SetLast(key []byte) {
 
 // Settings are what a store was opened with.
 type Settings struct {
-	Path                            string
-	Mode                            uint32
-	Sync, ReadOnly, Create, Collect bool
-	MapSize, PageSize               int64
-	Compression                     string
-	Secret                          []byte
-	MemtableSize, TableSize         int64
-	ValueThreshold, ValueLogSize    int64
-	BlockCache, IndexCache          int64
+	Path                                   string
+	Mode                                   uint32
+	Sync, ReadOnly, Create, Collect, Check bool
+	MapSize, PageSize                      int64
+	Compression                            string
+	Secret                                 []byte
+	MemtableSize, TableSize                int64
+	ValueThreshold, ValueLogSize           int64
+	BlockCache, IndexCache                 int64
 }
