@@ -87,13 +87,13 @@ static unsigned write_until_full(kivi_store *store, unsigned from)
     }
 }
 
-static void fill_and_free(const char *options)
+static void fill_and_free(const char *scheme, const char *options)
 {
     kivi_store *store;
     unsigned full, again;
 
     small_disk();
-    store = open_store("lmdb:%s/small/data?codec=raw%s", folder, options);
+    store = open_store("%s:%s/small/data?codec=raw%s", scheme, folder, options);
     full = write_until_full(store, 0);
     CHECK_SAYING(full > 5, "full after %u writes", full);
     for (unsigned i = 0; i < 20; i++)
@@ -118,7 +118,7 @@ static void fill_and_free(const char *options)
         expect_written(store, i, i % 2 || i < again / 3);
     expect_sound(store);
     kivi_store_unref(store);
-    store = open_store("lmdb:%s/small/data?codec=raw%s", folder, options);
+    store = open_store("%s:%s/small/data?codec=raw%s", scheme, folder, options);
     for (unsigned i = 0; i < again; i++)
         expect_written(store, i, i % 2 || i < again / 3);
     kivi_store_unref(store);
@@ -127,12 +127,55 @@ static void fill_and_free(const char *options)
 
 Test(full_disk, writes_fail_and_work_again, .timeout = 60)
 {
-    fill_and_free("");
+    fill_and_free("lmdb", "");
 }
 
 Test(full_disk, without_sync, .timeout = 60)
 {
-    fill_and_free("&sync=false");
+    fill_and_free("lmdb", "&sync=false");
+}
+
+Test(full_disk, of_bolt, .timeout = 60)
+{
+    fill_and_free("bolt", "");
+}
+
+Test(full_disk, of_bolt_without_sync, .timeout = 60)
+{
+    fill_and_free("bolt", "&sync=false");
+}
+
+Test(full_disk, of_bolt_held_for_a_call, .timeout = 60)
+{
+    fill_and_free("bolt", "&hold=call&sync=false");
+}
+
+/* Badger writes through maps of files, where a full disk would be a signal: it is refused before. */
+Test(full_disk, of_badger, .timeout = 100)
+{
+    kivi_store *store;
+    unsigned full, again;
+
+    mount_small("small", "64m");
+    print(&ballast, "%s/small/ballast", folder);
+    CHECK_NUMBER(fill_file(ballast.bytes, 16 << 20), 16 << 20);
+    store = open_store(
+        "badger:%s/small/"
+        "data?codec=raw&memtable_size=2MiB&value_log_size=2MiB&value_threshold=128KiB",
+        folder);
+    full = write_until_full(store, 0);
+    CHECK_SAYING(full > 5, "full after %u writes", full);
+    for (unsigned i = 0; i < 20; i++)
+        CHECK_NUMBER(write_until_full(store, full), full);
+    expect_first(store, full);
+    expect_written(store, full, false);
+    CHECK(unlink(ballast.bytes) == 0);
+    again = write_until_full(store, full);
+    CHECK_SAYING(again > full, "nothing could be written into 16 MiB");
+    expect_first(store, again);
+    expect_sound(store);
+    kivi_store_unref(store);
+    printf("%u writes until the disk was full, %u with 16 MiB more\n", full, again);
 }
 
 /* Threads share transactions: each write fails or succeeds as its caller is told. */

@@ -58,6 +58,10 @@ func check(s *bridge.Settings) error {
 		return fail(s.Path, opening, err)
 	}
 	if _, err := os.Stat(filepath.Join(s.Path, badger.ManifestFilename)); err == nil {
+		// Badger opens one of its files for writing even where it only reads.
+		if err := syscall.Access(s.Path, 2); err != nil {
+			return fail(s.Path, "cannot write, which Badger wants also to read", err)
+		}
 		return nil
 	}
 	for _, entry := range entries {

@@ -50,7 +50,7 @@ func checkTables(o badger.Options, whole bool) error {
 		if err != nil {
 			return err
 		}
-		t := table.Options{Compression: about.Compression, DataKey: key, IndexCache: indexes, ChkMode: options.OnBlockRead, ReadOnly: true}
+		t := table.Options{BlockSize: o.BlockSize, Compression: about.Compression, DataKey: key, IndexCache: indexes, ChkMode: options.OnBlockRead, ReadOnly: true}
 		if err := checkTable(table.NewFilename(id, o.Dir), t, whole); err != nil {
 			return err
 		}
