@@ -130,9 +130,9 @@ def plugin_folder(kivi):
 def case_completion_runs_no_names(kivi):
     folder = plugin_folder(kivi)
     kivi.environment = dict(kivi.environment, KIVI_PLUGIN_PATH=str(folder))
-    schemes = ["fine", "lmdb", "mariadb", "memcached", "memcached+unix", "memcacheds", "memory", "mysql", "postgres",
-               "postgresql", "redis", "redis+cluster", "redis+sentinel", "redis+unix", "rediss", "rediss+cluster",
-               "rediss+sentinel", "rocksdb"]
+    schemes = ["badger", "bolt", "fine", "lmdb", "mariadb", "memcached", "memcached+unix", "memcacheds", "memory",
+               "mysql", "postgres", "postgresql", "redis", "redis+cluster", "redis+sentinel", "redis+unix", "rediss",
+               "rediss+cluster", "rediss+sentinel", "rocksdb"]
     words = "COMP_WORDS=(kivi {0}) COMP_CWORD=2; _kivi; printf '%s\\n' \"${{COMPREPLY[@]}}\""
     equal(bash(kivi, f"cd {folder}; " + words.format("-s ''")), [scheme + ":" for scheme in schemes])
     equal(bash(kivi, f"cd {folder}; " + words.format("options ''")), schemes)
@@ -150,9 +150,9 @@ def case_zsh_completes_schemes_only(kivi):
                           env=dict(kivi.environment, PATH=f"{kivi.build}/bin:{kivi.environment['PATH']}"))
     equal((done.returncode, done.stderr), (0, ""))
     equal(done.stdout.split(),
-          ["fine", "lmdb", "mariadb", "memcached", "memcached+unix", "memcacheds", "memory", "mysql", "postgres",
-           "postgresql", "redis", "redis+cluster", "redis+sentinel", "redis+unix", "rediss", "rediss+cluster",
-           "rediss+sentinel", "rocksdb"])
+          ["badger", "bolt", "fine", "lmdb", "mariadb", "memcached", "memcached+unix", "memcacheds", "memory", "mysql",
+           "postgres", "postgresql", "redis", "redis+cluster", "redis+sentinel", "redis+unix", "rediss",
+           "rediss+cluster", "rediss+sentinel", "rocksdb"])
 
 
 def case_zsh_completion(kivi):
