@@ -12,6 +12,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 
 	"kivi/engines/bridge"
+	"kivi/engines/kept"
 )
 
 // Dir is an open directory, of which this process is the one user.
@@ -20,6 +21,7 @@ type Dir struct {
 	path     string
 	settings badger.Options
 	space    space
+	reads    kept.Reads[*badger.Txn]
 	busy     atomic.Int64 // UnixNano of the last verb, for the collector
 	stop     chan struct{}
 	stopped  chan struct{}
@@ -112,6 +114,7 @@ func (d *Dir) Close() {
 		close(d.stop)
 		<-d.stopped
 	}
+	d.reads.Drop(anyTxn, discard)
 	d.db.Close()
 }
 

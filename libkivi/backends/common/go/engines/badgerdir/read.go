@@ -7,6 +7,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"kivi/engines/bridge"
+	"kivi/engines/kept"
 )
 
 // Store is the pairs of a directory, which has but one.
@@ -44,9 +45,19 @@ func valueOf(item *badger.Item) (value []byte, err error) {
 	return
 }
 
+func anyTxn(**badger.Txn) bool { return true }
+
+func discard(txn **badger.Txn) { (*txn).Discard() }
+
+func (s *Store) takeTxn() *kept.Read[*badger.Txn] {
+	taken, _ := s.dir.reads.Take(anyTxn, func() (*badger.Txn, error) { return s.dir.db.NewTransaction(false), nil })
+	return taken
+}
+
 func (s *Store) Read(r *bridge.Read) error {
-	txn := s.dir.db.NewTransaction(false)
-	defer txn.Discard()
+	taken := s.takeTxn()
+	defer s.dir.reads.Give(taken, discard)
+	txn := taken.T
 	var c clock
 	room := r.Arena()
 	for i := 0; i < r.Vector.Len(); i++ {

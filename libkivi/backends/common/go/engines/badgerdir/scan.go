@@ -12,15 +12,15 @@ import (
 const longest = 16384
 
 func (s *Store) walk(scan *bridge.Scan, values bool, each func(c *clock, item *badger.Item, when int64, over bool) (more bool, err error)) error {
-	txn := s.dir.db.NewTransaction(false)
-	defer txn.Discard()
+	taken := s.takeTxn()
+	defer s.dir.reads.Give(taken, discard)
 	o := badger.DefaultIteratorOptions
 	prefix, behind := scan.Prefix.Bytes(), scan.Behind.Bytes()
 	o.Prefix, o.PrefetchValues = bytes.Clone(prefix), values
 	if values && scan.Limit < uint64(o.PrefetchSize) {
 		o.PrefetchSize = int(scan.Limit)
 	}
-	it := txn.NewIterator(o)
+	it := taken.T.NewIterator(o)
 	defer it.Close()
 	from := prefix
 	if bytes.Compare(behind, from) > 0 {

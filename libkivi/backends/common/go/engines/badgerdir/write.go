@@ -1,6 +1,10 @@
 package badgerdir
 
 import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
 	"github.com/dgraph-io/badger/v4"
 
 	"kivi/engines/bridge"
@@ -138,6 +142,8 @@ func (s *Store) change(size int64, work func(p *pass) error, undo func(uncertain
 		return err
 	}
 	s.dir.noteBusy()
+	s.dir.reads.BeginWrite(discard)
+	defer s.dir.reads.EndWrite()
 	p := &pass{txn: s.dir.db.NewTransaction(true)}
 	defer p.txn.Discard()
 	if err := work(p); err != nil {
@@ -147,11 +153,31 @@ func (s *Store) change(size int64, work func(p *pass) error, undo func(uncertain
 	if !p.changed {
 		return nil
 	}
-	if err := p.txn.Commit(); err != nil {
+	if err := commit(p.txn); err != nil {
 		return s.committed(err, undo)
 	}
 	return nil
 }
+
+// How long a commit is looked for awake. Badger writes in a goroutine of its own, which is done in a few microseconds where
+// nothing is synced; to be woken costs a thread of C's much more.
+const awake = 30 * time.Microsecond
+
+func commit(txn *badger.Txn) error {
+	var done atomic.Bool
+	result := make(chan error, 1)
+	txn.CommitWith(func(err error) {
+		result <- err
+		done.Store(true)
+	})
+	if processors > 1 {
+		for began := time.Now(); !done.Load() && time.Since(began) < awake; {
+		}
+	}
+	return <-result
+}
+
+var processors = runtime.GOMAXPROCS(0)
 
 // A commit fails before anything is written, but for what the system says of the log.
 func (s *Store) committed(err error, undo func(uncertain bool)) error {

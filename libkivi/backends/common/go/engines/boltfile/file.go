@@ -4,13 +4,13 @@ package boltfile
 import (
 	"os"
 	"strings"
-	"sync/atomic"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
 	"kivi/engines/bridge"
+	"kivi/engines/kept"
 )
 
 // File is an open file, of which this process is the one writer.
@@ -20,8 +20,7 @@ type File struct {
 	handle  *os.File
 	mapped  uintptr
 	mapSize int64
-	epoch   atomic.Uint64 // one more at each begin and end of a write: odd while one goes on
-	views   [keptViews]atomic.Pointer[view]
+	views   kept.Reads[view]
 }
 
 // Open never waits: a file that another process has open is Busy.
@@ -89,7 +88,7 @@ func (f *File) Path() string { return f.path }
 func (f *File) Opened() bridge.Opened { return bridge.Opened{FD: int(f.handle.Fd())} }
 
 func (f *File) Close() {
-	f.dropViews()
+	f.views.Drop(func(*view) bool { return true }, end)
 	f.db.Close()
 }
 

@@ -5,11 +5,12 @@ import "kivi/engines/bridge"
 const notAValue = ": the key names a bucket, not a value"
 
 func (s *Store) Read(r *bridge.Read) error {
-	v, err := s.file.takeView(s)
+	taken, err := s.file.views.Take(s.isOwn, s.beginView)
 	if err != nil {
 		return err
 	}
-	defer s.file.giveView(v)
+	defer s.file.views.Give(taken, end)
+	v := &taken.T
 	var c clock
 	room := r.Arena()
 	for i := 0; i < r.Vector.Len(); i++ {

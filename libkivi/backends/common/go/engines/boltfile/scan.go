@@ -62,11 +62,12 @@ func (w *walk) follow(k []byte) {
 }
 
 func (s *Store) walk(scan *bridge.Scan, each func(w *walk, k, v []byte, when int64) (more bool)) error {
-	v, err := s.file.takeView(s)
+	taken, err := s.file.views.Take(s.isOwn, s.beginView)
 	if err != nil {
 		return err
 	}
-	defer s.file.giveView(v)
+	defer s.file.views.Give(taken, end)
+	v := &taken.T
 	if v.data == nil {
 		return nil
 	}

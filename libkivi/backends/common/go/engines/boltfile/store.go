@@ -46,4 +46,4 @@ func (f *File) Attach(name string) (bridge.Store, bool, error) {
 
 func (s *Store) File() bridge.File { return s.file }
 
-func (s *Store) Detach() { s.file.dropViewsOf(s) }
+func (s *Store) Detach() { s.file.views.Drop(s.isOwn, end) }

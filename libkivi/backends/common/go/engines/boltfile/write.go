@@ -262,9 +262,8 @@ func (p *pass) sweep(most int) (swept uint64, err error) {
 
 // change is one write transaction: what `work` does, a sweep, the commit.
 func (s *Store) change(c *bridge.Change, work func(p *pass) error, undo func(uncertain bool)) error {
-	s.file.epoch.Add(1)
-	defer s.file.epoch.Add(1)
-	s.file.dropViews()
+	s.file.views.BeginWrite(end)
+	defer s.file.views.EndWrite()
 	tx, err := s.file.db.Begin(true)
 	if err != nil {
 		return fail(s.file.path, "cannot write", err)
