@@ -118,4 +118,4 @@ def _refuse_what_lies(store):
         raise _errors.Unsupported(f"no lock on {store.scheme}: its leases rest on the clock of each caller's machine")
 
 
-_ONE_MACHINE = {"memory", "lmdb", "rocksdb"}  # one clock for all callers
+_ONE_MACHINE = {"memory", "lmdb", "rocksdb", "bolt", "badger"}  # one clock for all callers

@@ -30,7 +30,7 @@ _rows = {name: url for name, url, _ in _given if not _wanted or _store(name) in 
 UNLISTED = [name for name, url in _rows.items() if _store(name) == "memcached" and "scan=metadump" not in url]
 ALL = {name: url for name, url in _rows.items() if name not in UNLISTED}
 # Schemes of what a child of a process that has used it cannot use: it gets kivi.Forked, from a new store too.
-CHILDLESS = {url.partition(":")[0] for _, url, traits in _given if "single" in traits}
+CHILDLESS = {url.partition(":")[0] for _, url, traits in _given if {"single", "childless"} & set(traits)}
 assert _wanted or len(ALL) > 20, "the rows of the conformance suite were not found"
 # One of each store; where one does not wait for the disk, that one.
 ONE_OF_EACH = [f"{name}-unsynced" if f"{name}-unsynced" in ALL else name for name in ALL if "-" not in name]

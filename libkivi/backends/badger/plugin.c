@@ -31,7 +31,7 @@ static const kivi_option_info options[] = {
     SIZE("memtable_size", "64MiB", MIB(1), MIB(1024),
          "a table in memory; a seventh of it is the most of an atomic batch"),
     SIZE("table_size", "2MiB", MIB(1), MIB(1024), "a table on disk"),
-    SIZE("value_threshold", "1MiB", 32, MIB(1), "longer values lie in a log of their own"),
+    SIZE("value_threshold", "1MiB", 32, MIB(1), "longer values lie in a log of their own; at most an eighth of memtable_size"),
     SIZE("value_log_size", "1073741823", MIB(1), 2147483647, "a file of that log, and the longest value"),
     SIZE("block_cache", "32MiB", MIB(1), INT64_MAX / 4, "blocks of tables in memory"),
     SIZE("index_cache", "0", 0, INT64_MAX / 4,
@@ -66,14 +66,17 @@ static void read_options(const kivi_config *config, kvi_go_request *request)
 }
 
 /* A transaction holds a seventh of a table in memory: values that lie in it may not be longer. */
-static kivi_status check_options(const kvi_go_settings *settings, kivi_error **error)
+static kivi_status check_options(const kivi_config *config, kvi_go_settings *settings, kivi_error **error)
 {
     const char *why = NULL;
+    int64_t most = settings->memtable_size / 8;
 
     if (!settings->path || !*settings->path)
         why = "no path: say badger:DIRECTORY";
-    else if (settings->value_threshold > settings->memtable_size / 100 * 12)
+    else if (settings->value_threshold > most && kvi_go_core->option_is_set(config, "value_threshold"))
         why = "value_threshold: at most an eighth of memtable_size";
+    if (settings->value_threshold > most)
+        settings->value_threshold = most;
     if (!why)
         return KIVI_OK;
     *error = kvi_go_core->error(KIVI_INVALID, 0, KIVI_RETRY_NO, "%s", why);
@@ -115,7 +118,7 @@ static kivi_status badger_open(const kivi_config *config, kivi_wait *wait, kivi_
     kivi_status status;
 
     read_options(config, &request);
-    status = check_options(&request.settings, error);
+    status = check_options(config, &request.settings, error);
     if (!status)
         status = kvi_badger_read_key(config, &key, error);
     if (status)

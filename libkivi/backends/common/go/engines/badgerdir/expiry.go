@@ -48,9 +48,10 @@ func (c *clock) read() int64 {
 
 func (c *clock) isOver(when int64) bool { return when != 0 && when < c.read() }
 
+// left is never more than what was asked for: an end was rounded up by less than a step.
 func (c *clock) left(when int64) int64 {
 	if when == 0 {
 		return bridge.TTLNone
 	}
-	return bridge.TTLLeft(when, c.read())
+	return bridge.TTLLeft(when-(step-1), c.read())
 }
