@@ -48,8 +48,8 @@ typedef struct kvi_go_scan {
     uint8_t *arena;
     uint64_t room, used;
     uint64_t names; /* that a count has found */
-    uint8_t *last;  /* room for the longest key */
-    uint64_t last_size;
+    uint8_t *last;
+    uint64_t last_size, last_room; /* of the longest key: a longer one is damage */
     kivi_scan_sink *sink;
     int32_t status; /* of the sink */
     int32_t reserved;

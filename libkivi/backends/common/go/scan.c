@@ -36,6 +36,7 @@ static kvi_go_scan *scan_new(const kvi_go_store *store, size_t arena, kivi_error
     scan->room = arena;
     scan->last = scan->arena + arena + 1;
     scan->last[-1] = CURSOR_TAG;
+    scan->last_room = store->max_key;
     return scan;
 }
 

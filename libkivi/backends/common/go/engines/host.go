@@ -15,12 +15,25 @@ import "C"
 
 import (
 	"bytes"
+	"runtime"
 	"unsafe"
 
 	"kivi/engines/bridge"
 )
 
 func dataOf(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
+
+// touch meets a page that cannot be read here, where that is a panic and so an answer; in C it would be a signal.
+func touch(b []byte) {
+	sum := byte(0)
+	for i := 0; i < len(b); i += 4096 {
+		sum += b[i]
+	}
+	if len(b) > 0 {
+		sum += b[len(b)-1]
+	}
+	runtime.KeepAlive(sum) // so that the reading is not left out
+}
 
 func init() {
 	h := &bridge.Host
@@ -36,10 +49,12 @@ func init() {
 		return (*bridge.Slice)(unsafe.Pointer(&sum)).Bytes(), int32(status)
 	}
 	h.Deliver = func(v *bridge.ReadVector, item *bridge.ReadItem, value []byte) int32 {
+		touch(value)
 		return int32(C.kvi_go_deliver(unsafe.Pointer(v), unsafe.Pointer(item), dataOf(value), C.uint64_t(len(value))))
 	}
 	h.Flush = func(s *bridge.Scan) int32 { return int32(C.kvi_go_flush(unsafe.Pointer(s))) }
 	h.Pair = func(s *bridge.Scan, key, value []byte, ttl int64) int32 {
+		touch(value)
 		return int32(C.kvi_go_pair(unsafe.Pointer(s), dataOf(key), C.uint64_t(len(key)), dataOf(value), C.uint64_t(len(value)),
 			C.int64_t(ttl)))
 	}

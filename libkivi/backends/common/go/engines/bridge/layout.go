@@ -176,13 +176,22 @@ type Scan struct {
 	Names            uint64
 	last             unsafe.Pointer
 	lastSize         uint64
+	lastRoom         uint64
 	sink             unsafe.Pointer
 	Status, reserved int32
 }
 
 // SetLast says behind which key the next page begins.
 func (s *Scan) SetLast(key []byte) {
+	s.expectKey(key)
 	s.lastSize = uint64(copy(unsafe.Slice((*byte)(s.last), len(key)), key))
+}
+
+// A key that no store can have is of a damaged file.
+func (s *Scan) expectKey(key []byte) {
+	if uint64(len(key)) > s.lastRoom {
+		panic("a key of more bytes than keys have")
+	}
 }
 
 // Settings are what a store was opened with.

@@ -34,6 +34,7 @@ func (p *Page) EndAt(key []byte) bool {
 
 // Add takes one pair; false: the scan ends here.
 func (p *Page) Add(key, value []byte, ttl int64) bool {
+	p.scan.expectKey(key)
 	need := pairHead + len(key) + len(value)
 	if need > len(p.room)-p.used && !p.hand() {
 		return false
