@@ -21,12 +21,11 @@ static void judge_child(int in, int out, void *user)
 
 static void kill_often(const char *url, uint64_t seed)
 {
-    const char *given = getenv("KIVI_KILLS");
-    unsigned times = given ? (unsigned)atoi(given) : 25;
+    unsigned times = kill_rounds();
     writing *job = calloc(1, sizeof(*job));
     uint64_t writes = 0;
 
-    CHECK(job != NULL && times > 0);
+    CHECK(job != NULL);
     job->url = url;
     for (unsigned i = 0; i < times; i++) {
         child c;
@@ -41,27 +40,27 @@ static void kill_often(const char *url, uint64_t seed)
     free(job);
 }
 
-Test(go_killed, bolt, .timeout = 170)
+Test(go_killed, bolt, .timeout = 900)
 {
     kill_often("bolt:%s/data?codec=raw", 1);
 }
 
-Test(go_killed, bolt_without_sync, .timeout = 170)
+Test(go_killed, bolt_without_sync, .timeout = 900)
 {
     kill_often("bolt:%s/data?codec=raw&sync=false", 2);
 }
 
-Test(go_killed, bolt_held_for_a_call, .timeout = 170)
+Test(go_killed, bolt_held_for_a_call, .timeout = 900)
 {
     kill_often("bolt:%s/data?codec=raw&hold=call&sync=false", 3);
 }
 
-Test(go_killed, badger, .timeout = 170)
+Test(go_killed, badger, .timeout = 900)
 {
     kill_often("badger:%s/data?codec=raw", 4);
 }
 
-Test(go_killed, badger_durable, .timeout = 170)
+Test(go_killed, badger_durable, .timeout = 900)
 {
     kill_often("badger:%s/data?codec=raw&sync=true", 5);
 }

@@ -147,20 +147,11 @@ static void one_round(writer *writers, uint64_t *seed, uint64_t *by_name)
     judge_round(writers, first, (unsigned)(next_random(seed) % NAMES));
 }
 
-static unsigned rounds_wanted(void)
-{
-    const char *wanted = getenv("KIVI_KILL_ROUNDS");
-    unsigned long rounds = wanted && *wanted ? strtoul(wanted, NULL, 10) : 20;
-
-    CHECK_SAYING(rounds > 0 && rounds <= 10000, "KIVI_KILL_ROUNDS is \"%s\"", wanted);
-    return (unsigned)rounds;
-}
-
 Test(killed_names, four_processes_under_three_names, .timeout = 1500)
 {
     writer *writers = calloc(WRITERS, sizeof(*writers));
     uint64_t seed = 7, by_name[NAMES] = {0}, all = 0;
-    unsigned rounds = rounds_wanted();
+    unsigned rounds = kill_rounds();
     text from, to;
 
     CHECK(writers != NULL);

@@ -146,3 +146,12 @@ void child_kill(child *c)
     CHECK_SAYING(status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
                  "a child ended by itself: status %d", status);
 }
+
+unsigned kill_rounds(void)
+{
+    const char *wanted = getenv("KIVI_KILL_ROUNDS");
+    unsigned long rounds = wanted && *wanted ? strtoul(wanted, NULL, 10) : 20;
+
+    CHECK_SAYING(rounds > 0 && rounds <= 10000, "KIVI_KILL_ROUNDS is \"%s\"", wanted);
+    return (unsigned)rounds;
+}

@@ -101,6 +101,8 @@ int child_wait(child *c, unsigned seconds);
 /* It ends by itself, and well. */
 void child_ends(child *c);
 void child_kill(child *c);
+/* KIVI_KILL_ROUNDS, 20 where it is not set: how often a test kills. */
+unsigned kill_rounds(void);
 
 /* ---- file systems: the mounts are seen by this process alone, and go with it ---- */
 
