@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -356,4 +357,42 @@ Test(go_process, read_only_bolt, .timeout = 60)
 Test(go_process, read_only_badger, .timeout = 60)
 {
     read_only("badger:%s/disk/data?codec=raw", "badger:%s/disk/new?codec=raw", false);
+}
+
+/* ---- its folder goes ---- */
+
+/* What Badger has not yet in a table it tries to write for ever: a close does not wait for that, and nothing is lost. */
+Test(go_process, badger_whose_folder_was_moved, .timeout = 60)
+{
+    kivi_store *store = open_store(badger, folder);
+    text from, to;
+    uint64_t began;
+
+    put(store, "key", "value");
+    print(&from, "%s/data", folder);
+    print(&to, "%s/elsewhere", folder);
+    CHECK(rename(from.bytes, to.bytes) == 0);
+    began = now_ns();
+    kivi_store_unref(store);
+    CHECK_SAYING(now_ns() - began < 20000000000u, "a close took %g s", (double)(now_ns() - began) / 1e9);
+    CHECK(rename(to.bytes, from.bytes) == 0);
+    store = open_store(badger, folder);
+    expect_holds(store, "key", "value");
+    put(store, "key", "after");
+    kivi_store_unref(store);
+    store = open_store(badger, folder);
+    expect_holds(store, "key", "after");
+    kivi_store_unref(store);
+}
+
+Test(go_process, bolt_whose_file_was_removed, .timeout = 60)
+{
+    kivi_store *store = open_store(bolt, folder);
+    text path;
+
+    print(&path, "%s/data", folder);
+    CHECK(unlink(path.bytes) == 0);
+    put(store, "key", "value");
+    expect_holds(store, "key", "value");
+    kivi_store_unref(store);
 }

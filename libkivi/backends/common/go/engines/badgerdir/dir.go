@@ -21,6 +21,7 @@ type Dir struct {
 	path     string
 	settings badger.Options
 	space    space
+	flush    flush
 	reads    kept.Reads[*badger.Txn]
 	busy     atomic.Int64 // UnixNano of the last verb, for the collector
 	stop     chan struct{}
@@ -86,11 +87,12 @@ func Open(s *bridge.Settings) (*Dir, error) {
 	if err := checkTables(o, s.Check); err != nil {
 		return nil, fail(s.Path, opening, err)
 	}
-	db, err := badger.Open(o)
+	d := &Dir{path: s.Path, settings: o}
+	db, err := badger.Open(o.WithLogger(&d.flush))
 	if err != nil {
 		return nil, fail(s.Path, opening, err)
 	}
-	d := &Dir{db: db, path: s.Path, settings: o}
+	d.db = db
 	d.space.margin = 2*s.MemtableSize + 16<<20
 	if s.Collect && !s.ReadOnly {
 		d.collect()
@@ -115,6 +117,7 @@ func (d *Dir) Close() {
 		<-d.stopped
 	}
 	d.reads.Drop(anyTxn, discard)
+	d.flush.closing.Store(true)
 	d.db.Close()
 }
 
@@ -164,6 +167,9 @@ type space struct {
 const stretch = 1 << 20
 
 func (d *Dir) hasRoom(bytes int64) error {
+	if err := d.flush.refused(d.path); err != nil {
+		return err
+	}
 	s := &d.space
 	now := time.Now()
 	if s.left >= bytes && now.Sub(s.checked) < 100*time.Millisecond {
