@@ -35,6 +35,12 @@ def descriptors():
     return sorted(os.listdir("/proc/self/fd"))
 
 
+# MiB of tables in memory, which fill up as writes come, and of caches.
+ENGINES_OWN = {"rocksdb": 128, "badger": 256}
+# Descriptors that a process keeps once it has used the store: LMDB's lock, those of a Go runtime.
+KEPT = {"lmdb": 3, "bolt": 5, "badger": 5}
+
+
 def is_file_of(path, number):
     """Engines open and close files as they merge them."""
     try:
@@ -147,13 +153,13 @@ def test_tasks_cancelled_at_random_leave_nothing(url):
             assert all(count <= 10 for count in left.values()), left  # of hundreds that were cancelled
             assert await descriptors_but_lanes(store, url) <= before[1]  # those of earlier cases may be closed meanwhile
             if not os.environ.get("KIVI_SANITIZED"):
-                assert memory() - before[0] < 16 * 1024 * 1024
+                assert memory() - before[0] < (ENGINES_OWN.get(store.scheme, 0) + 16) * 1024 * 1024
             await store.clear(all=True)
 
     before = descriptors()
     asyncio.run(main())
     after = descriptors()
-    assert len(after) <= len(before) or "lmdb" in url and len(after) <= len(before) + 3
+    assert len(after) <= len(before) + KEPT.get(url.partition(":")[0], 0)
 
 
 def test_a_stopped_redis_delays_nobody(server, tmp_path):
