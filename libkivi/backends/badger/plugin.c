@@ -31,7 +31,8 @@ static const kivi_option_info options[] = {
     SIZE("memtable_size", "64MiB", MIB(1), MIB(1024),
          "a table in memory; a seventh of it is the most of an atomic batch"),
     SIZE("table_size", "2MiB", MIB(1), MIB(1024), "a table on disk"),
-    SIZE("value_threshold", "1MiB", 32, MIB(1), "longer values lie in a log of their own; at most an eighth of memtable_size"),
+    SIZE("value_threshold", "1MiB", 32, MIB(1),
+         "longer values lie in a log of their own; at most an eighth of memtable_size"),
     SIZE("value_log_size", "1073741823", MIB(1), 2147483647, "a file of that log, and the longest value"),
     SIZE("block_cache", "32MiB", MIB(1), INT64_MAX / 4, "blocks of tables in memory"),
     SIZE("index_cache", "0", 0, INT64_MAX / 4,
@@ -73,7 +74,8 @@ static kivi_status check_options(const kivi_config *config, kvi_go_settings *set
 
     if (!settings->path || !*settings->path)
         why = "no path: say badger:DIRECTORY";
-    else if (settings->value_threshold > most && kvi_go_core->option_is_set(config, "value_threshold"))
+    else if (settings->value_threshold > most &&
+             kvi_go_core->option_is_set(config, "value_threshold"))
         why = "value_threshold: at most an eighth of memtable_size";
     if (settings->value_threshold > most)
         settings->value_threshold = most;
