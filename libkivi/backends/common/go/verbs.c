@@ -101,7 +101,7 @@ static kivi_status take(kvi_go_store *store, kivi_read_vector *vector, kivi_wait
 kivi_status kvi_go_read_verb(void *instance, void *session, kivi_read_vector *vector,
                              kivi_wait *wait, kivi_error **error)
 {
-    static _Thread_local unsigned reads;
+    static _Thread_local unsigned reads __attribute__((tls_model("initial-exec")));
     kvi_go_store *store = instance;
     kivi_status status;
 
