@@ -45,7 +45,8 @@ static void add_trait(row *to, const char *trait)
                  {"slow", ROW_SLOW},
                  {"single", ROW_SINGLE | ROW_CHILDLESS},
                  {"childless", ROW_CHILDLESS},
-                 {"toolless", ROW_TOOLLESS}};
+                 {"toolless", ROW_TOOLLESS},
+                 {"long", ROW_LONG}};
     static const char reserved[] = "reserved=";
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(trait, known[i].name) == 0) {
@@ -153,6 +154,15 @@ static void expect_all_known(const row_list *list, const char *wanted)
     free(copy);
 }
 
+/* `named_ones`: NULL where all are wanted. */
+static bool is_wanted(const row *one, const char *named_ones, const char *stores)
+{
+    const char *long_run = getenv("LONG");
+    if (named_ones ? !named(named_ones, one->name) : one->traits & ROW_LONG && !(long_run && *long_run))
+        return false;
+    return of_store(stores, one->name);
+}
+
 static void choose_rows(row_list *list)
 {
     const char *url = getenv("KIVI_CONFORMANCE_URL");
@@ -163,15 +173,14 @@ static void choose_rows(row_list *list)
     add_local(list);
     add_environment(list);
     const char *wanted = getenv("KIVI_CONFORMANCE_ROWS"), *stores = getenv("STORES");
-    bool all = !wanted || !*wanted;
-    if (!all)
+    if (wanted && !*wanted)
+        wanted = NULL;
+    if (wanted)
         expect_all_known(list, wanted);
     size_t kept = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        const char *name = list->rows[i].name;
-        if ((all || named(wanted, name)) && of_store(stores, name))
+    for (size_t i = 0; i < list->count; i++)
+        if (is_wanted(&list->rows[i], wanted, stores))
             list->rows[kept++] = list->rows[i];
-    }
     list->count = kept;
     if (kept == 0) {
         fprintf(stderr, "conformance: no row is left of KIVI_CONFORMANCE_ROWS and STORES\n");

@@ -25,8 +25,9 @@ enum {
     ROW_QUEUE = 1 << 2,   /* calls are submitted to a queue */
     ROW_SLOW = 1 << 3,    /* time limits are KIVI_CONFORMANCE_TIMEOUT times as long */
     ROW_SINGLE = 1 << 4, /* one process has the store open: to others it is BUSY, and FORKED to a child */
-    ROW_TOOLLESS = 1 << 5, /* no plain tool writes to it */
-    ROW_CHILDLESS = 1 << 6 /* a store of the parent's is FORKED to a child, and a new one as well */
+    ROW_TOOLLESS = 1 << 5,  /* no plain tool writes to it */
+    ROW_CHILDLESS = 1 << 6, /* a store of the parent's is FORKED to a child, and a new one as well */
+    ROW_LONG = 1 << 7       /* runs where LONG is set, or it is named */
 };
 
 /* rows.c: the rows that the environment asks for, in memory that reaches the cases' processes. */
