@@ -214,8 +214,8 @@ async def test_update_key_computes_nothing_when_time_is_over(store):
     with pytest.raises(kivi.Timeout):
         await store.update_key("k", add, timeout=0.2)
     assert computed == []
-    assert await store.update_key("k", lambda now: time.sleep(0.4) or 2, timeout=0.2) == 2
-    assert await store.get_or_set("l", lambda: time.sleep(0.4) or 3, timeout=0.2) == 3
+    assert await store.update_key("k", lambda now: time.sleep(0.5) or 2, timeout=0.4) == 2
+    assert await store.get_or_set("l", lambda: time.sleep(0.5) or 3, timeout=0.4) == 3
 
 
 @on_store
