@@ -72,7 +72,7 @@ def test_a_lock_is_refused_where_it_would_be_a_lie(monkeypatch, memory):
         with pytest.raises(kivi.Unsupported):
             kivi.Lock(memory, "l")
     monkeypatch.setattr(kivi.Store, "capabilities", lambda self: {**true, "ttl_clock": "caller"})
-    monkeypatch.setattr(kivi.Store, "scheme", "bolt")
+    monkeypatch.setattr(kivi.Store, "scheme", "dynamodb")
     with pytest.raises(kivi.Unsupported, match="clock"):
         kivi.Lock(memory, "l")
     with pytest.raises(kivi.Invalid):
