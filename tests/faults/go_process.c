@@ -219,7 +219,7 @@ static void storm_of_signals(const char *format)
     text url;
 
     print(&url, format, folder);
-    s.store = open_store("%s", url.bytes);
+    s.store = open_store("%s&timeout=60s", url.bytes);
     put(s.store, "first", "value");
     CHECK(sigaction(SIGUSR1, &action, NULL) == 0 && sigaction(SIGCHLD, &action, NULL) == 0);
     together(STORM_THREADS + 1, storm_work, &s);

@@ -40,6 +40,7 @@ func optionsOf(s *bridge.Settings) badger.Options {
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithCompression(compressions[s.Compression]).
 		WithMemTableSize(s.MemtableSize).
+		WithNumMemtables(waiting).
 		WithBaseTableSize(s.TableSize).
 		WithValueThreshold(s.ValueThreshold).
 		WithValueLogFileSize(s.ValueLogSize).
@@ -93,7 +94,6 @@ func Open(s *bridge.Settings) (*Dir, error) {
 		return nil, fail(s.Path, opening, err)
 	}
 	d.db = db
-	d.space.margin = 2*s.MemtableSize + 16<<20
 	if s.Collect && !s.ReadOnly {
 		d.collect()
 	}
@@ -154,35 +154,4 @@ func (d *Dir) collectInIdleTime() {
 		seen = busy
 		d.collect()
 	}
-}
-
-// space keeps a full disk from being met in a map of a file, where it ends the process: a write is refused while there is
-// less left than Badger may need for what it does behind it.
-type space struct {
-	margin  int64
-	left    int64 // what may be written before the disk is asked again
-	checked time.Time
-}
-
-const stretch = 1 << 20
-
-func (d *Dir) hasRoom(bytes int64) error {
-	if err := d.flush.refused(d.path); err != nil {
-		return err
-	}
-	s := &d.space
-	now := time.Now()
-	if s.left >= bytes && now.Sub(s.checked) < 100*time.Millisecond {
-		s.left -= bytes
-		return nil
-	}
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(d.path, &disk); err != nil {
-		return fail(d.path, "cannot write", err)
-	}
-	if int64(disk.Bavail)*disk.Bsize < bytes+s.margin+stretch {
-		return bridge.System(d.path, "cannot write", syscall.ENOSPC)
-	}
-	s.left, s.checked = stretch, now
-	return nil
 }

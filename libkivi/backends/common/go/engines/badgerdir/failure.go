@@ -34,22 +34,6 @@ var words = []struct {
 
 const opening = "cannot open"
 
-var errnos = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EACCES, syscall.EPERM, syscall.EROFS,
-	syscall.ENOTDIR, syscall.ENOENT, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.EIO}
-
-func errnoIn(err error) syscall.Errno {
-	if errno := bridge.Errno(err); errno != 0 {
-		return errno
-	}
-	text := err.Error()
-	for _, errno := range errnos {
-		if strings.Contains(text, errno.Error()) {
-			return errno
-		}
-	}
-	return 0
-}
-
 func fail(path, what string, err error) error {
 	var failure *bridge.Failure
 	switch {
@@ -70,7 +54,7 @@ func fail(path, what string, err error) error {
 			return bridge.Fail(w.status, w.retryable, int64(syscall.EWOULDBLOCK), "%s: %s", path, w.says)
 		}
 	}
-	if errno := errnoIn(err); errno != 0 {
+	if errno := bridge.Errno(err); errno != 0 {
 		return bridge.System(path, what, errno)
 	}
 	for _, w := range words {

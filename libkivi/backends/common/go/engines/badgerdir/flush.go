@@ -30,8 +30,8 @@ func (f *flush) Errorf(format string, values ...interface{}) {
 	}
 	errno := syscall.EIO
 	for _, value := range values {
-		if err, is := value.(error); is && errnoIn(err) != 0 {
-			errno = errnoIn(err)
+		if err, is := value.(error); is && bridge.Errno(err) != 0 {
+			errno = bridge.Errno(err)
 		}
 	}
 	f.errno.Store(int64(errno))

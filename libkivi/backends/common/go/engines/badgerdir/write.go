@@ -181,7 +181,7 @@ var processors = runtime.GOMAXPROCS(0)
 
 // A commit fails before anything is written, but for what the system says of the log.
 func (s *Store) committed(err error, undo func(uncertain bool)) error {
-	if errno := errnoIn(err); errno != 0 {
+	if errno := bridge.Errno(err); errno != 0 {
 		undo(true)
 		return bridge.Fail(bridge.Uncertain, bridge.RetryIfIdempotent, int64(errno), "%s: a commit failed on its way to the disk: %s",
 			s.dir.path, errno.Error())

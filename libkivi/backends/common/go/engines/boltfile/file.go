@@ -108,6 +108,9 @@ func fail(path, what string, err error) error {
 		return bridge.Fail(bridge.Corrupt, bridge.RetryNo, 0, "%s: not a file of Bolt, or a damaged one", path)
 	case berrors.ErrVersionMismatch:
 		return bridge.Fail(bridge.Unsupported, bridge.RetryNo, 0, "%s: a file of another version of Bolt", path)
+	case berrors.ErrIncompatibleValue, berrors.ErrKeyRequired, berrors.ErrKeyTooLarge, berrors.ErrBucketNotFound, berrors.ErrBucketExists:
+		// All that a caller can cause was told apart before.
+		return bridge.Fail(bridge.Corrupt, bridge.RetryNo, 0, "%s: damaged: a page is not as bbolt writes it; restore it from a backup", path)
 	case berrors.ErrDatabaseReadOnly:
 		return bridge.Fail(bridge.Denied, bridge.RetryNo, int64(syscall.EACCES), "%s: opened with read_only=true", path)
 	}

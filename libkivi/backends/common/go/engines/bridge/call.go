@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -61,11 +62,21 @@ func Fail(status, retryable int32, native int64, format string, args ...any) *Fa
 	return &Failure{status, retryable, native, fmt.Sprintf(format, args...)}
 }
 
+// What engines that make text of an error leave of it.
+var told = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EACCES, syscall.EPERM, syscall.EROFS,
+	syscall.ENOTDIR, syscall.ENOENT, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.EIO}
+
 // Errno is the system's number within an error, or 0.
 func Errno(err error) syscall.Errno {
 	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if err == nil || errors.As(err, &errno) {
 		return errno
+	}
+	text := err.Error()
+	for _, errno := range told {
+		if strings.Contains(text, errno.Error()) {
+			return errno
+		}
 	}
 	return 0
 }
