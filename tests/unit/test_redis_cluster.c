@@ -350,7 +350,7 @@ static unsigned count_scanned(kivi_store *store)
 
     cr_assert_eq(kivi_store_scan(store, NULL, &scan, &error), KIVI_OK);
     while ((status = kivi_scan_next(scan, NULL, &pair, &error)) == KIVI_OK)
-        count++;
+        cr_assert_lt(++count, 100, "it goes round");
     cr_assert_eq(status, KIVI_END, "%s", error ? kivi_error_message(error) : "");
     kivi_scan_free(scan);
     return count;
@@ -379,6 +379,37 @@ Test(redis_cluster, scan_of_a_slot_that_is_not_there_yet)
 
     cr_assert_eq(count_scanned(store), 1);
     cr_assert_eq(turns, 2);
+    end(store);
+}
+
+/* All slots are the first one's; the one of "bar" goes to the second, which has none yet. */
+static bool answer_going(redis_peer *peer, const redis_request *request)
+{
+    char text[400], line[300];
+
+    if (is_command(request, "CLUSTER") && !argument_is(request, 1, "NODES"))
+        return say_map(peer);
+    if (!is_command(request, "CLUSTER"))
+        return is_second(peer) && is_command(request, "SCAN")
+                   ? say(peer, "*2\r\n$1\r\n0\r\n*1\r\n$3\r\nbar\r\n")
+                   : answer_scan(peer, request);
+    snprintf(line, sizeof(line), "bb 127.0.0.1:%d@1 %smaster - 0 0 0 connected%s\naa 127.0.0.1:%d@2 %smaster - 0 0 1 connected 0-16383%s\n",
+             second->port, is_second(peer) ? "myself," : "", is_second(peer) ? " [5061-<-aa]" : "",
+             first->port, is_second(peer) ? "" : "myself,", is_second(peer) ? "" : " [5061->-bb]");
+    snprintf(text, sizeof(text), "$%zu\r\n%s\r\n", strlen(line), line);
+    return say(peer, text);
+}
+
+/* No map has the node: its name and address are what the first one says of it. */
+Test(redis_cluster, scan_of_a_slot_that_goes_to_a_node_without_slots)
+{
+    key_of_first = "foo";
+    refusal = NULL;
+    begin(answer_going, answer_going);
+    kivi_store *store = open_cluster("");
+
+    cr_assert_eq(count_scanned(store), 2);
+    cr_assert_eq(asked_behind_asking, 1);
     end(store);
 }
 

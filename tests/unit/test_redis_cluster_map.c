@@ -227,13 +227,15 @@ Test(redis_cluster_map, cursors_of_strangers)
 
 #define LINE(id, flags, slots) id " 10.0.0.1:7000@17000 " flags " - 0 0 1 connected" slots "\n"
 
+static const slot_set none;
+
 static void own(cluster_own *is, const char *slots)
 {
     char text[512];
 
     snprintf(text, sizeof(text),
              LINE("other", "master", " 5000-6000") LINE("me", "myself,master", "%s"), slots);
-    cr_assert(kvi_own_read(is, kivi_str(text)), "%s", slots);
+    cr_assert(kvi_own_read(is, &none, kivi_str(text)), "%s", slots);
 }
 
 Test(redis_cluster_map, what_a_node_says_of_itself)
@@ -248,10 +250,10 @@ Test(redis_cluster_map, what_a_node_says_of_itself)
     cr_assert_eq(is.leaving[0].slot, 7);
     cr_assert_eq(is.leaving[0].target, kvi_redis_host->hash64(kivi_str("target")));
     own(&is, "");
-    cr_assert_not(kvi_own_read(&is, kivi_str("OK")));
-    cr_assert_not(kvi_own_read(&is, kivi_str(LINE("me", "myself", " 16384"))));
-    cr_assert_not(kvi_own_read(&is, kivi_str(LINE("me", "myself", " 1-x"))));
-    cr_assert_not(kvi_own_read(&is, kivi_str(LINE("me", "myself", " [1->-"))));
+    cr_assert_not(kvi_own_read(&is, &none, kivi_str("OK")));
+    cr_assert_not(kvi_own_read(&is, &none, kivi_str(LINE("me", "myself", " 16384"))));
+    cr_assert_not(kvi_own_read(&is, &none, kivi_str(LINE("me", "myself", " 1-x"))));
+    cr_assert_not(kvi_own_read(&is, &none, kivi_str(LINE("me", "myself", " [1->-"))));
 }
 
 /* Slots that came, went or are going in the course of it are not done. */
@@ -276,7 +278,7 @@ Test(redis_cluster_map, what_is_done_by_a_node)
     kvi_walk_end_node(&walk, &is);
     cr_assert_not(slots_have(&walk.done, 70));
     cr_assert_eq(walk.leaving_count, 1);
-    cr_assert(kvi_own_read(&is, kivi_str(LINE("target", "myself,master", " 201-300 [70-<-me]"))));
+    cr_assert(kvi_own_read(&is, &none, kivi_str(LINE("target", "myself,master", " 201-300 [70-<-me]"))));
     kvi_walk_end_node(&walk, &is);
     cr_assert(slots_have(&walk.done, 70));
     cr_assert_eq(walk.leaving_count, 0);
@@ -296,7 +298,72 @@ Test(redis_cluster_map, what_is_lost_is_not_done)
     cr_assert_eq(walk.leaving_count, 1);
     kvi_walk_lose(&walk, 70);
     cr_assert_eq(walk.leaving_count, 0);
-    cr_assert(kvi_own_read(&is, kivi_str(LINE("target", "myself,master", " 201-300 [70-<-me]"))));
+    cr_assert(kvi_own_read(&is, &none, kivi_str(LINE("target", "myself,master", " 201-300 [70-<-me]"))));
     kvi_walk_end_node(&walk, &is);
     cr_assert_not(slots_have(&walk.done, 70));
+}
+
+/* What a node says that has such slots, of which every tenth goes to another. */
+static void say_leaving(char *text, size_t room, const char *id, const char *slots, int first, int count)
+{
+    size_t size = (size_t)snprintf(text, room, LINE("%s", "myself,master", " %s"), id, slots) - 1;
+
+    for (int i = 0; i < count; i++)
+        size += (size_t)snprintf(text + size, room - size, " [%d->-target]", first + 10 * i);
+}
+
+/* More slots leave at a time than are noted, of two nodes: the walk comes to its end all the same. */
+Test(redis_cluster_map, many_slots_leave)
+{
+    static cluster_walk walk;
+    static char texts[2][64 * 3 * LEAVING_MOST];
+    unsigned nodes = 0;
+
+    say_leaving(texts[0], sizeof(texts[0]), "aa", "0 8192-16383", 8192, 3 * LEAVING_MOST);
+    say_leaving(texts[1], sizeof(texts[1]), "bb", "1-8191", 5, 1);
+    while (kvi_walk_first(&walk) < SLOTS) {
+        uint32_t slot = kvi_walk_next(&walk);
+        bool to_target = false, of_second = slot > 0 && slot < 8192;
+        cluster_own is = {.id = kvi_redis_host->hash64(kivi_str("target"))};
+        cr_assert_lt(nodes++, 20, "it goes round");
+        for (size_t i = 0; i < walk.leaving_count; i++)
+            to_target = to_target || walk.leaving[i].slot == slot;
+        if (!to_target) {
+            cr_assert(kvi_own_read(&is, &walk.done, kivi_str(texts[of_second])));
+            walk.begun = is.has;
+        }
+        kvi_walk_end_node(&walk, &is);
+    }
+}
+
+/* Of a node that has no slots, and is in no map. */
+Test(redis_cluster_map, addresses_of_nodes)
+{
+    static const char text[] = "aa 10.0.0.1:7000@17000 myself,master - 0 0 1 connected 0-16383\n"
+                               "bb 10.0.0.2:7001@17001,b.example master - 0 0 0 connected\n"
+                               "cc fe80::1:7002@17002,,shard-id=1 master - 0 0 0 connected\n"
+                               "dd 10.0.0.3:7003 master - 0 0 0 connected\n"
+                               "ee :0@0 master,noaddr - 0 0 0 disconnected\n"
+                               "ff :7005@17005 handshake - 0 0 0 connected";
+    static const struct {
+        const char *id;
+        bool by_name;
+        const char *host; /* NULL: none */
+        uint16_t port;
+    } rows[] = {{"aa", false, "10.0.0.1", 7000}, {"bb", false, "10.0.0.2", 7001},
+                {"bb", true, "b.example", 7001}, {"cc", false, "fe80::1", 7002},
+                {"cc", true, "fe80::1", 7002},   {"dd", true, "10.0.0.3", 7003},
+                {"ee", false, NULL, 0},          {"ff", false, NULL, 0},
+                {"gg", false, NULL, 0}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        cluster_named named;
+        bool found = kvi_own_find(&named, kvi_redis_host->hash64(kivi_str(rows[i].id)),
+                                  rows[i].by_name, kivi_str(text));
+        cr_assert_eq(found, rows[i].host != NULL, "%s", rows[i].id);
+        if (!found)
+            continue;
+        cr_assert_str_eq(named.host, rows[i].host);
+        cr_assert_eq(named.port, rows[i].port);
+    }
 }

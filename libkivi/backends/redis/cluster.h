@@ -79,6 +79,8 @@ redis_cluster *kvi_cluster_new(kvi_endpoint *endpoint, bool reads_replicas);
 void kvi_cluster_free(redis_cluster *cluster);
 /* The node at an address, a new one where none is; NODE_NONE: no memory, or too many nodes. */
 uint16_t kvi_cluster_node_at(redis_cluster *cluster, const char *host, uint16_t port);
+/* A node that has no slots yet, and so is in no map, has that name and that address. */
+void kvi_cluster_add_named(redis_cluster *cluster, const cluster_named *named);
 /* The place of the node of that name; NODE_NONE. */
 uint16_t kvi_cluster_node_named(redis_cluster *cluster, uint64_t id);
 /* The place of the node whose server is that one; NODE_NONE. */
@@ -157,7 +159,10 @@ size_t kvi_walk_write(const cluster_walk *walk, uint8_t to[WALK_MOST]);
 /* The first slot that is not done; SLOTS: none is left. */
 uint32_t kvi_walk_first(const cluster_walk *walk);
 
-/* What a node says of itself in CLUSTER NODES: the slots that it has, and those that are leaving it. */
+/* The slot that is looked for next. */
+uint32_t kvi_walk_next(const cluster_walk *walk);
+
+/* What a node says of itself in CLUSTER NODES: the slots that it has, and those that are leaving it, as far as they matter. */
 typedef struct cluster_own {
     slot_set has;
     slot_leaving leaving[LEAVING_MOST];
@@ -165,8 +170,10 @@ typedef struct cluster_own {
     uint64_t id;
 } cluster_own;
 
-/* False: no answer of CLUSTER NODES. */
-bool kvi_own_read(cluster_own *own, kivi_slice text);
+/* `done`: slots of which it does not matter whether they leave. False: no answer of CLUSTER NODES. */
+bool kvi_own_read(cluster_own *own, const slot_set *done, kivi_slice text);
+/* The address of another node in that answer; `by_name`: its host name, where it has one. False: it has none, or is not there. */
+bool kvi_own_find(cluster_named *named, uint64_t id, bool by_name, kivi_slice text);
 /* Keys of the slot were passed over at this node: it is not done by walking it. */
 void kvi_walk_lose(cluster_walk *walk, uint16_t slot);
 /* The node is walked to its end: what is done by that. */
@@ -231,6 +238,9 @@ void kvi_cluster_close_node(cluster_session *session, uint16_t place);
 void kvi_cluster_look_through(cluster_session *session);
 
 /* ---- Items (cluster_items.c) ---- */
+
+/* "10.0.0.1:6381": the port is behind the last colon, the host may be empty. (cluster_turns.c) */
+bool kvi_cluster_read_address(kivi_slice text, cluster_named *named);
 
 static inline bool is_pending(const redis_job *job, size_t index)
 {

@@ -97,6 +97,19 @@ uint16_t kvi_cluster_node_at(redis_cluster *cluster, const char *host, uint16_t 
     return place;
 }
 
+void kvi_cluster_add_named(redis_cluster *cluster, const cluster_named *named)
+{
+    uint16_t place;
+
+    pthread_mutex_lock(&cluster->lock);
+    place = node_at(cluster, named->host, named->port);
+    if (place != NODE_NONE) {
+        cluster->nodes[place]->in_use = true;
+        cluster->nodes[place]->id = named->id;
+    }
+    pthread_mutex_unlock(&cluster->lock);
+}
+
 static bool is_named(const cluster_node *node, uint64_t id)
 {
     return node->id == id;

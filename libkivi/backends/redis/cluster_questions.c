@@ -33,6 +33,29 @@ static kivi_status refuse(kivi_slice text, kivi_error **error)
     return refusal.status;
 }
 
+/* Nodes that its slots go to may have none yet: then no map has them. */
+static kivi_status take_own(redis_session *node, kivi_slice text, kivi_error **error)
+{
+    cluster_session *session = node->cluster;
+    bool by_name = node->pipeline.net.target->tls != NULL; /* as its certificate has it */
+    cluster_named named;
+
+    if (!kvi_own_read(&session->own, &session->walk.done, text))
+        return kvi_redis_breach(node, error);
+    for (size_t i = 0; i < session->own.leaving_count; i++) {
+        const slot_leaving *leaving = &session->own.leaving[i];
+        if (kvi_cluster_node_named(session->cluster, leaving->target) != NODE_NONE)
+            continue;
+        if (!kvi_own_find(&named, leaving->target, by_name, text)) {
+            *error = kvi_redis_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_YES,
+                                           "slot %u goes to a node that has no address", leaving->slot);
+            return KIVI_UNAVAILABLE;
+        }
+        kvi_cluster_add_named(session->cluster, &named);
+    }
+    return KIVI_OK;
+}
+
 kivi_status kvi_cluster_question_reply(redis_session *node, const kvi_resp_token *token, kivi_error **error)
 {
     kivi_status status = KIVI_OK;
@@ -41,8 +64,9 @@ kivi_status kvi_cluster_question_reply(redis_session *node, const kvi_resp_token
         return refuse(token->bytes, error);
     if (node->job.verb == VERB_MAP)
         status = kvi_draft_take(node->cluster->draft, token);
-    else if (node->job.verb == VERB_OWN &&
-             (token->kind != KVI_RESP_STRING || !kvi_own_read(&node->cluster->own, token->bytes)))
+    else if (node->job.verb == VERB_OWN && token->kind == KVI_RESP_STRING)
+        return take_own(node, token->bytes, error);
+    else if (node->job.verb == VERB_OWN)
         status = KIVI_CORRUPT;
     if (status == KIVI_NO_MEMORY)
         return kvi_redis_no_memory(error);

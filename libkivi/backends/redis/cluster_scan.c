@@ -22,10 +22,10 @@ static uint16_t target_of(cluster_session *session, uint32_t slot)
     return NODE_NONE;
 }
 
-/* The node that the walk is in, or the one of the first slot that is not done. */
+/* The node that the walk is in, or the one of the next slot. */
 static uint16_t choose_node(cluster_session *session)
 {
-    uint32_t slot = kvi_walk_first(&session->walk);
+    uint32_t slot = kvi_walk_next(&session->walk);
     uint16_t place = NODE_NONE;
 
     if (session->walk.inside)
@@ -44,7 +44,7 @@ kivi_status kvi_cluster_begin_page(cluster_session *session, kivi_error **error)
         kvi_cluster_suspect(session->cluster);
         *error = kvi_redis_host->error(KIVI_UNAVAILABLE, 0, KIVI_RETRY_YES,
                                        "no node of the cluster has slot %u",
-                                       kvi_walk_first(&session->walk));
+                                       kvi_walk_next(&session->walk));
         return KIVI_UNAVAILABLE;
     }
     status = kvi_cluster_open_node(session, session->walked, error);

@@ -40,25 +40,32 @@ static const char *last_colon(kivi_slice text)
     return NULL;
 }
 
-/* "3999 10.0.0.1:6381"; the address behind the last colon is a port, and no host is the one that was asked. */
+bool kvi_cluster_read_address(kivi_slice text, cluster_named *named)
+{
+    const char *bytes = text.data, *colon = last_colon(text);
+    size_t size = colon ? (size_t)(colon - bytes) : 0;
+    uint32_t port;
+
+    if (!colon || !read_number(kivi_bytes(colon + 1, text.size - size - 1), UINT16_MAX, &port) ||
+        !port || size > HOST_MOST || memchr(bytes, '\0', size))
+        return false;
+    memcpy(named->host, bytes, size);
+    named->host[size] = '\0';
+    named->port = (uint16_t)port;
+    return true;
+}
+
+/* "3999 10.0.0.1:6381"; no host is the one that was asked. */
 static uint16_t read_target(redis_session *node, kivi_slice text, uint32_t *slot)
 {
     kivi_slice number = next_word(&text), address = next_word(&text);
-    const char *bytes = address.data, *colon = last_colon(address);
-    char host[HOST_MOST + 1];
-    size_t size;
-    uint32_t port;
+    cluster_named named;
 
-    if (!read_number(number, SLOTS - 1, slot) || !colon)
+    if (!read_number(number, SLOTS - 1, slot) || !kvi_cluster_read_address(address, &named))
         return NODE_NONE;
-    size = (size_t)(colon - bytes);
-    if (!read_number(kivi_bytes(colon + 1, address.size - size - 1), UINT16_MAX, &port) || !port ||
-        size > HOST_MOST || memchr(bytes, '\0', size))
-        return NODE_NONE;
-    memcpy(host, bytes, size);
-    host[size] = '\0';
     return kvi_cluster_node_at(node->cluster->cluster,
-                               size ? host : node->pipeline.net.target->place.host, (uint16_t)port);
+                               named.host[0] ? named.host : node->pipeline.net.target->place.host,
+                               named.port);
 }
 
 /* The command was refused and changed nothing: its items are asked again. */

@@ -158,6 +158,12 @@ uint32_t kvi_walk_first(const cluster_walk *walk)
     return slot;
 }
 
+/* Where no more slots that leave can be noted, one of those comes first: a node that has others would be walked for nothing. */
+uint32_t kvi_walk_next(const cluster_walk *walk)
+{
+    return walk->leaving_count == LEAVING_MOST ? walk->leaving[0].slot : kvi_walk_first(walk);
+}
+
 /* ---- What a node says of itself ---- */
 
 static kivi_slice next_part(kivi_slice *from, char end)
@@ -183,7 +189,7 @@ static bool read_slot(kivi_slice *from, uint32_t *slot)
 }
 
 /* "[slot->-node]" leaves, "[slot-<-node]" comes. */
-static bool read_open(cluster_own *own, kivi_slice part)
+static bool read_open(cluster_own *own, const slot_set *done, kivi_slice part)
 {
     uint32_t slot;
     const char *text;
@@ -196,6 +202,8 @@ static bool read_open(cluster_own *own, kivi_slice part)
         return true;
     if (memcmp(text, "->-", 3) != 0 || text[part.size - 1] != ']')
         return false;
+    if (slots_have(done, slot))
+        return true;
     if (own->leaving_count == LEAVING_MOST) {
         slots_remove(&own->has, slot);
         return true;
@@ -233,7 +241,7 @@ static bool is_myself(kivi_slice flags)
 }
 
 /* id address flags primary ping pong epoch link slot... */
-bool kvi_own_read(cluster_own *own, kivi_slice text)
+bool kvi_own_read(cluster_own *own, const slot_set *done, kivi_slice text)
 {
     *own = (cluster_own){.id = 0};
     while (text.size) {
@@ -247,11 +255,36 @@ bool kvi_own_read(cluster_own *own, kivi_slice text)
             next_part(&line, ' ');
         while (line.size) {
             kivi_slice part = next_part(&line, ' ');
-            if (part.size &&
-                !(*(const char *)part.data == '[' ? read_open(own, part) : read_range(own, part)))
+            if (part.size && !(*(const char *)part.data == '[' ? read_open(own, done, part)
+                                                               : read_range(own, part)))
                 return false;
         }
         return true;
+    }
+    return false;
+}
+
+/* "10.0.0.1:6381@16381,name": what is behind @ is for nodes. */
+static bool read_node(cluster_named *named, bool by_name, kivi_slice text)
+{
+    kivi_slice place = next_part(&text, ','), name = next_part(&text, ',');
+
+    if (!kvi_cluster_read_address(next_part(&place, '@'), named))
+        return false;
+    if (by_name && name.size && name.size <= HOST_MOST && !memchr(name.data, '=', name.size)) {
+        memcpy(named->host, name.data, name.size);
+        named->host[name.size] = '\0';
+    }
+    return named->host[0] != '\0';
+}
+
+bool kvi_own_find(cluster_named *named, uint64_t id, bool by_name, kivi_slice text)
+{
+    while (text.size) {
+        kivi_slice line = next_part(&text, '\n');
+        *named = (cluster_named){.id = kvi_redis_host->hash64(next_part(&line, ' '))};
+        if (named->id == id)
+            return read_node(named, by_name, next_part(&line, ' '));
     }
     return false;
 }
