@@ -65,8 +65,10 @@ def case_a_worker_told_to_end_at_once_flushes(world):
     equal(world.good("/leave_many/redis"), " ".join(["true"] * 10), "ten of them")
     world.redis.signal(signal.SIGSTOP)
     equal(world.good("/leave_many/redis"), " ".join(["true"] * 10), "ten more")
-    os.kill(world.worker(), signal.SIGTERM)
+    old = world.worker()
+    os.kill(old, signal.SIGTERM)
     world.redis.signal(signal.SIGCONT)
+    wait_for("it to end", lambda: old not in world.workers())  # what asks it now is cut off
     wait_for("all of them", lambda: world.get("/value/redis?key=many")[1] == "20\n")
 
 
