@@ -36,22 +36,15 @@ func setWhen(e *badger.Entry, when int64) {
 	e.UserMeta = byte(1 + when%seconds/step)
 }
 
-// A clock is read once a verb, and only where a key has an expiry.
-type clock struct{ now int64 }
+// A clock judges expiries.
+type clock struct{ bridge.Clock }
 
-func (c *clock) read() int64 {
-	if c.now == 0 {
-		c.now = bridge.Host.Clock()
-	}
-	return c.now
-}
-
-func (c *clock) isOver(when int64) bool { return when != 0 && when < c.read() }
+func (c *clock) isOver(when int64) bool { return when != 0 && when < c.Now() }
 
 // left is never more than what was asked for: an end was rounded up by less than a step.
 func (c *clock) left(when int64) int64 {
 	if when == 0 {
 		return bridge.TTLNone
 	}
-	return bridge.TTLLeft(when-(step-1), c.read())
+	return bridge.TTLLeft(when-(step-1), c.Now())
 }

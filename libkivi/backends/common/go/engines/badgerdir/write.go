@@ -79,29 +79,6 @@ func (p *pass) do(v *bridge.WriteVector, item *bridge.WriteItem, judgeOnly bool)
 	return p.apply(v, item, value, when)
 }
 
-func (p *pass) run(v *bridge.WriteVector) error {
-	if v.Flags&bridge.Atomic != 0 {
-		for i := 0; i < v.Len(); i++ {
-			if err := p.do(v, v.At(i), true); err != nil {
-				return err
-			}
-		}
-		if v.AbortOthers() {
-			return nil
-		}
-	}
-	for i := 0; i < v.Len(); i++ {
-		item := v.At(i)
-		if item.Status != bridge.Pending {
-			continue
-		}
-		if err := p.do(v, item, false); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (p *pass) take(v *bridge.ReadVector, item *bridge.ReadItem) error {
 	key := item.Key.Bytes()
 	value, when, err := p.find(key)
@@ -199,7 +176,7 @@ func (s *Store) Write(v *bridge.WriteVector, _ *bridge.Change) error {
 		item := v.At(i)
 		size += int64(len(item.Key.Bytes())+len(item.Value.Bytes())) + overhead
 	}
-	return s.change(size, func(p *pass) error { return p.run(v) }, v.Undo)
+	return s.change(size, func(p *pass) error { return v.Run(p.do) }, v.Undo)
 }
 
 func (s *Store) Take(v *bridge.ReadVector, _ *bridge.Change) error {
@@ -207,14 +184,5 @@ func (s *Store) Take(v *bridge.ReadVector, _ *bridge.Change) error {
 	for i := 0; i < v.Len(); i++ {
 		size += int64(len(v.At(i).Key.Bytes())) + overhead
 	}
-	return s.change(size, func(p *pass) error {
-		for i := 0; i < v.Len(); i++ {
-			if item := v.At(i); item.Status == bridge.Pending {
-				if err := p.take(v, item); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}, v.Undo)
+	return s.change(size, func(p *pass) error { return v.Run(p.take) }, v.Undo)
 }

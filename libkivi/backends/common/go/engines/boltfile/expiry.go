@@ -25,15 +25,8 @@ func belongs(record, value []byte) bool {
 
 func whenOf(record []byte) int64 { return int64(binary.BigEndian.Uint64(record)) }
 
-// A clock is read once a verb, and only where a key has an expiry.
-type clock struct{ now int64 }
-
-func (c *clock) read() int64 {
-	if c.now == 0 {
-		c.now = bridge.Host.Clock()
-	}
-	return c.now
-}
+// A clock judges expiries.
+type clock struct{ bridge.Clock }
 
 const gone = -1
 
@@ -42,7 +35,7 @@ func (c *clock) judge(record, value []byte) int64 {
 	if len(record) != recordSize {
 		return 0
 	}
-	over := whenOf(record) < c.read()
+	over := whenOf(record) < c.Now()
 	if !belongs(record, value) {
 		return 0
 	}
@@ -56,5 +49,5 @@ func (c *clock) left(when int64) int64 {
 	if when == 0 {
 		return bridge.TTLNone
 	}
-	return bridge.TTLLeft(when, c.read())
+	return bridge.TTLLeft(when, c.Now())
 }

@@ -162,29 +162,6 @@ func (p *pass) do(v *bridge.WriteVector, item *bridge.WriteItem, judgeOnly bool)
 	return err
 }
 
-func (p *pass) run(v *bridge.WriteVector) error {
-	if v.Flags&bridge.Atomic != 0 {
-		for i := 0; i < v.Len(); i++ {
-			if err := p.do(v, v.At(i), true); err != nil {
-				return err
-			}
-			if v.AbortOthers() {
-				return nil
-			}
-		}
-	}
-	for i := 0; i < v.Len(); i++ {
-		item := v.At(i)
-		if item.Status != bridge.Pending {
-			continue
-		}
-		if err := p.do(v, item, false); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (p *pass) take(v *bridge.ReadVector, item *bridge.ReadItem) error {
 	key := item.Key.Bytes()
 	value, when, err := p.find(key)
@@ -239,7 +216,7 @@ func (p *pass) sweep(most int) (swept uint64, err error) {
 		value := p.data.Get(k)
 		if over := value != nil && belongs(kept, value); !over {
 			ends = append(ends, end{bytes.Clone(k), false})
-		} else if whenOf(kept) < p.read() {
+		} else if whenOf(kept) < p.Now() {
 			ends = append(ends, end{bytes.Clone(k), true})
 		}
 		k, kept = cursor.Next()
@@ -311,18 +288,9 @@ func (s *Store) committed(err error, undo func(uncertain bool)) error {
 }
 
 func (s *Store) Write(v *bridge.WriteVector, c *bridge.Change) error {
-	return s.change(c, func(p *pass) error { return p.run(v) }, v.Undo)
+	return s.change(c, func(p *pass) error { return v.Run(p.do) }, v.Undo)
 }
 
 func (s *Store) Take(v *bridge.ReadVector, c *bridge.Change) error {
-	return s.change(c, func(p *pass) error {
-		for i := 0; i < v.Len(); i++ {
-			if item := v.At(i); item.Status == bridge.Pending {
-				if err := p.take(v, item); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}, v.Undo)
+	return s.change(c, func(p *pass) error { return v.Run(p.take) }, v.Undo)
 }

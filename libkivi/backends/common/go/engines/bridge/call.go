@@ -100,6 +100,16 @@ func System(path, what string, err error) error {
 	return Fail(status, retryable, int64(errno), "%s: %s: %s", path, what, errno.Error())
 }
 
+// A Clock is read once a verb, and only where a key has an expiry.
+type Clock struct{ now int64 }
+
+func (c *Clock) Now() int64 {
+	if c.now == 0 {
+		c.now = Host.Clock()
+	}
+	return c.now
+}
+
 // TTLLeft is what a reader is told: `when` is the last ms, 0 never.
 func TTLLeft(when, now int64) int64 {
 	if when == 0 {

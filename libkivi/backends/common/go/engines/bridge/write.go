@@ -75,20 +75,51 @@ func (item *WriteItem) stops() bool {
 	return item.Status != Pending && item.Status != NotFound
 }
 
-// AbortOthers says of an atomic vector that one item does not go; false: all go.
-func (v *WriteVector) AbortOthers() bool {
+// abortOthers is for an atomic vector of which one item does not go.
+func (v *WriteVector) abortOthers(one *WriteItem) {
 	for i := 0; i < v.Len(); i++ {
-		if !v.At(i).stops() {
+		if item := v.At(i); item != one {
+			item.Status = Aborted
+		}
+	}
+}
+
+// Run has each item done, in order; those of an atomic vector are judged before.
+func (v *WriteVector) Run(do func(v *WriteVector, item *WriteItem, judgeOnly bool) error) error {
+	for i := 0; i < v.Len() && v.Flags&Atomic != 0; i++ {
+		item := v.At(i)
+		if err := do(v, item, true); err != nil {
+			return err
+		}
+		if item.stops() {
+			v.abortOthers(item)
+			return nil
+		}
+	}
+	for i := 0; i < v.Len(); i++ {
+		item := v.At(i)
+		if item.Status != Pending {
 			continue
 		}
-		for j := 0; j < v.Len(); j++ {
-			if j != i {
-				v.At(j).Status = Aborted
-			}
+		if err := do(v, item, false); err != nil {
+			return err
 		}
-		return true
 	}
-	return false
+	return nil
+}
+
+// Run has each item taken, in order.
+func (v *ReadVector) Run(take func(v *ReadVector, item *ReadItem) error) error {
+	for i := 0; i < v.Len(); i++ {
+		item := v.At(i)
+		if item.Status != Pending {
+			continue
+		}
+		if err := take(v, item); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Undo makes the items as they were: nothing was applied, or nobody knows. Failures of items stay, they would fail again.
